@@ -1,0 +1,340 @@
+"""The command line: click over the library, and no logic of its own.
+
+Nothing heavy is imported here before a command runs: ``onnx-cam --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnx_cam import __version__, terminal
+from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
+
+if TYPE_CHECKING:
+    from onnx_cam.classifier import Classifier
+    from onnx_cam.methods import Method
+
+__all__ = ["main"]
+
+_PRESETS = ("auto", "imagenet", "tf", "caffe", "unit", "raw", "none")
+_COLORMAPS = ("turbo", "jet", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone")
+_METHODS = ("scorecam", "sscam1", "sscam2", "sscam-max", "iscam")
+
+
+class _Commands(click.Group):
+    """Turns the library's errors into one line and exit status 1, and Ctrl-C into 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OnnxCamError as error:
+            terminal.say_error(error)
+            ctx.exit(1)
+        except (KeyboardInterrupt, click.Abort):
+            terminal.say("interrupted")
+            ctx.exit(130)
+
+
+class _Size(click.ParamType):
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", value) if isinstance(value, str) else None
+        if match is None:
+            self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class _BatchSize(click.ParamType):
+    name = "auto|B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "auto":
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is no batch size; expected auto or a whole number of at least 1", param, ctx)
+        return int(value)
+
+
+class _Device(click.ParamType):
+    name = "DEVICE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|tensorrt|openvino", value):
+            self.fail(f"{value!r} is no device; expected auto, cpu, cuda, cuda:N, tensorrt or openvino", param, ctx)
+        return str(value)
+
+
+class _Preprocess(click.ParamType):
+    name = "NAME|FILE.json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in _PRESETS and not str(value).endswith(".json"):
+            self.fail(f"{value!r} is no preprocessing; expected {', '.join(_PRESETS)} or a .json file", param, ctx)
+        return str(value)
+
+
+class _Target(click.ParamType):
+    name = "top1|topN|INDEX|NAME[,…]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if re.fullmatch(r"top0+|", str(value)):
+            self.fail(f"{value!r} is no target; expected top1, topN, an index or a name", param, ctx)
+        return str(value)
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+_MODEL = _options(
+    click.argument("model"),
+    click.option("--labels", metavar="FILE|imagenet", help="Class names: a text or JSON file, or ImageNet's."),
+    click.option("--label-offset", type=click.IntRange(min=0), help="Position in the output of the first name."),
+    click.option("--preprocess", type=_Preprocess(), default="auto", show_default=True, help="Image to network input."),
+    click.option("--size", type=_Size(), help="Network input, where the model leaves it free."),
+    click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
+    click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
+    click.option("--device", type=_Device(), default="auto", show_default=True, help="Never left silently."),
+    click.option("--threads", type=click.IntRange(min=1), help="Threads within an operator."),
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="onnx-cam")
+def main() -> None:
+    """Show which pixels the decision of a deployed ONNX image classifier rests on.
+
+    \b
+    Example:
+      onnx-cam explain model.onnx cat.jpg --method sscam2
+    """
+
+
+@main.command()
+@_MODEL
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--method", type=click.Choice(_METHODS), default="scorecam", show_default=True)
+@click.option("--target", type=_Target(), default="top1", show_default=True, help="The class or classes to explain.")
+@click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
+@click.option("--variant", metavar="V", help="A named variant of the method; see the README.")
+@click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
+@click.option("--sigma", type=click.FloatRange(min=0), help="σ, of the noisy methods.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
+@click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
+@click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
+@click.option("--batch-size", type=_BatchSize(), default="auto", show_default=True, help="It never changes the map.")
+@click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
+@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours.")
+@click.option("--colormap", type=click.Choice(_COLORMAPS), default="turbo", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON record a line, and nothing else.")
+@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:
+    """Draw which pixels of IMAGE the decision of MODEL rests on.
+
+    IMAGE is a file, a folder, a glob, or - for standard input. Each result is three files in --out: the overlay (PNG),
+    the map (.npy) and the record (JSON).
+
+    \b
+    Examples:
+      onnx-cam explain model.onnx cat.jpg --method sscam2
+      onnx-cam explain model.onnx photos/ --labels imagenet --target top3 --json
+      onnx-cam explain model.onnx cat.jpg --target 281,282 --preprocess tf
+    """
+    method = _method(settings)
+    from onnx_cam.explanation import prepare_folder
+    from onnx_cam.image_files import SUFFIXES, list_images, stems
+
+    classifier = _load(model, settings, quiet)
+    paths = list_images(images, SUFFIXES if settings["preprocess"] != "none" else (".npy",))
+    prepare_folder(settings["out"])
+    failed = 0
+    for path, stem in zip(paths, stems(paths), strict=True):
+        try:
+            _explain_one(classifier, method, path, stem, _target(classifier, target), as_json, quiet, settings)
+        except (ImageError, ScoreError) as error:
+            failed += 1
+            terminal.say_error(error)
+    if failed:
+        if len(paths) > 1:
+            terminal.say(f"{failed} of {len(paths)} images failed")
+        click.get_current_context().exit(1)
+
+
+def _explain_one(
+    classifier: Classifier,
+    method: Method,
+    path: str,
+    stem: str,
+    target: str | list[str],
+    as_json: bool,
+    quiet: bool,
+    settings: dict[str, Any],
+) -> None:
+    import onnx_cam
+
+    chosen = {key: settings[key] for key in ("layer", "seed", "score", "baseline", "batch_size")}
+    with terminal.progress(stem, quiet) as progress:
+        found = onnx_cam.explain(classifier, path, method=method, target=target, progress=progress, **chosen)
+    for result in found if isinstance(found, list) else [found]:
+        files = result.save(settings["out"], stem=stem, alpha=settings["alpha"], colormap=settings["colormap"])
+        if not quiet:
+            for warning in result.warnings:
+                terminal.say(f"{path}: {warning}")
+        if as_json:
+            record = result.record({key: str(value) for key, value in files.items()})
+            click.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        else:
+            terminal.show_result(result, path, files)
+
+
+def _method(settings: dict[str, Any]) -> Method:
+    """Judge the method's settings by the command's words alone: what is wrong there is wrong usage."""
+    from onnx_cam.explain import check_settings
+    from onnx_cam.methods import make_method
+
+    try:
+        method = make_method(settings["method"], **{key: settings[key] for key in ("variant", "samples", "sigma")})
+        check_settings(method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size")})
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
+    return method
+
+
+def _target(classifier: Classifier, text: str) -> str | list[str]:
+    """Return a single target, or the list that commas stand for; a name may hold commas itself."""
+    names = {name.casefold() for name in classifier.labels.names or ()}
+    if "," not in text or text.casefold() in names:
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _load(model: str, settings: dict[str, Any], quiet: bool = True) -> Classifier:
+    import onnx_cam
+
+    names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
+    chosen = {name: settings[name] for name in names}
+    classifier = onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
+    if not quiet:
+        for note in classifier.notes:
+            terminal.say(f"{classifier.name}: {note}")
+    return classifier
+
+
+@main.command()
+@_MODEL
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def layers(model: str, as_json: bool, **settings: Any) -> None:
+    """List the layers of MODEL that can be explained, the default first.
+
+    \b
+    Example:
+      onnx-cam layers model.onnx
+    """
+    found = _load(model, settings).layers()
+    rows = [
+        {"name": layer.name, "op_type": layer.op_type, "shape": layer.shape, "is_default": layer.is_default}
+        | {"node": layer.node}
+        for layer in found
+    ]
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        terminal.show_table(
+            ("layer (output tensor)", "operator", "K×h×w", "node", ""),
+            [
+                (r["name"], r["op_type"], "×".join(map(str, r["shape"])), r["node"], "default" * r["is_default"])
+                for r in rows
+            ],
+        )
+
+
+@main.command()
+@_MODEL
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect(model: str, as_json: bool, **settings: Any) -> None:
+    """Print what is known of MODEL, and what it was concluded from.
+
+    \b
+    Example:
+      onnx-cam inspect model.onnx --labels imagenet
+    """
+    import onnx_cam
+
+    found = onnx_cam.inspect(_load(model, settings))
+    if as_json:
+        content = {finding.what: {"value": finding.value, "source": finding.source} for finding in found}
+        click.echo(json.dumps(content, ensure_ascii=False))
+    else:
+        terminal.show_table(("what", "value", "from"), [(f.what, f.value, f.source) for f in found])
+
+
+@main.command()
+@_MODEL
+@click.option("--layer", metavar="NAME", help="Layer's output tensor or node; the default layer without it.")
+@click.option("-o", "--out", "path", required=True, type=click.Path(), metavar="TAPPED.onnx", help="File to write.")
+def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
+    """Write MODEL with a layer as an extra output.
+
+    \b
+    Example:
+      onnx-cam export model.onnx --layer relu5 -o tapped.onnx
+    """
+    import onnx_cam
+
+    tapped = onnx_cam.export(_load(model, settings), path, layer=layer)
+    shape = "×".join(map(str, tapped.shape))
+    click.echo(f"wrote {path}: {tapped.name} ({shape}) is its last output; a run gives the other outputs unchanged")
+
+
+@main.command()
+def check() -> None:
+    """Show what runs here: versions, and each device proved by a convolution.
+
+    \b
+    Example:
+      onnx-cam check
+    """
+    import onnx_cam
+    from onnx_cam.explain import package_versions
+
+    checks = onnx_cam.check()
+    terminal.show_table(("package", "version"), list(package_versions().items()))
+    click.echo()
+    rows = [(c.device, c.provider, "works" if c.works else "no", c.detail) for c in checks]
+    terminal.show_table(("device", "provider", "", "detail"), rows)
+    if not any(c.works for c in checks):
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@click.option("--out", type=click.Path(), default="onnx-cam-demo", show_default=True, help="Folder for the results.")
+@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+def demo(out: str, quiet: bool) -> None:
+    """Explain a photo of a cat by EfficientNet-Lite0, with nothing to download.
+
+    \b
+    Example:
+      onnx-cam demo
+    """
+    from onnx_cam.demo import run_demo
+
+    with terminal.progress("chelsea", quiet) as progress:
+        result, files, model = run_demo(out, progress)
+    if not quiet:
+        terminal.say(f"the model: {model}")
+    terminal.show_result(result, str(result.image), files)

@@ -1,0 +1,296 @@
+"""A model, an image and a method: the explanation."""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.baselines import BASELINES, make_baseline
+from onnx_cam.classifier import Classifier, load
+from onnx_cam.errors import SettingError, TargetError
+from onnx_cam.explanation import Explanation, Target
+from onnx_cam.find_preprocessing import choose_preprocessing
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.methods import Method, Subject, make_method
+from onnx_cam.picture import Picture, open_picture
+from onnx_cam.preprocess import Preprocessing
+from onnx_cam.runtime.devices import import_onnxruntime
+from onnx_cam.runtime.masks import is_dead
+from onnx_cam.runtime.scorer import Progress, Scorer
+from onnx_cam.runtime.scores import ScoreKind
+
+__all__ = ["check_settings", "explain", "package_versions"]
+
+Floats = NDArray[np.float32]
+
+_BATCH_BYTES = 16 << 20  # of masked images: on a CPU a larger batch is no faster
+_MAX_BATCH = 16
+_MAX_SEED = 2**64 - 1
+_TOP = 5
+_TOP_N = re.compile(r"top([1-9]\d*)")
+
+
+def explain(
+    model: Classifier | str | Path,
+    image: Any,
+    *,
+    method: str | Method = "scorecam",
+    target: int | str | Sequence[int | str] | None = None,
+    layer: str | None = None,
+    variant: str | None = None,
+    samples: int | None = None,
+    sigma: float | None = None,
+    seed: int = 0,
+    score: ScoreKind | None = None,
+    baseline: str | None = None,
+    preprocess: str | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Explain what a classifier says of an image.
+
+    Parameters
+    ----------
+    model : Classifier, str or Path
+        What :func:`onnx_cam.load` returned, or the path of a model.
+    image : path, ndarray or PIL image
+        A path; an ``(H, W, 3)`` uint8 RGB array; a PIL image; or, with ``preprocess="none"``, the network's input: an
+        array ``(C, H, W)`` or ``(1, C, H, W)``, or the path of a ``.npy`` file that holds one.
+    method : str or Method
+        A name in :data:`onnx_cam.METHODS`, or a method object.
+    target : int, str, or sequence of them, optional
+        An index, a name, or ``topN``; the likeliest class by default.
+    layer : str, optional
+        A layer's output tensor or node; the last spatial one by default.
+    variant, samples, sigma : optional
+        The method's settings; None means the method's and the variant's own default.
+    seed : int
+        Of the noise.
+    score : {"probability", "logit"}, optional
+        f^c; what the variant is defined on by default, else the probability.
+    baseline : {"zero", "black", "mean", "blur"}, optional
+        X_b; zero by default.
+    preprocess : str, optional
+        In place of the model's own, for this image.
+    batch_size : int, optional
+        Inputs a run; it never changes the map. A model with a fixed batch is run at that.
+    progress : callable, optional
+        Called with the passes done and the passes known to be needed.
+
+    Returns
+    -------
+    Explanation, or list of Explanation
+        A list, from the same passes, where `target` is a list or ``topN``.
+
+    Raises
+    ------
+    OnnxCamError
+        As its subclass says; see :mod:`onnx_cam.errors`.
+    """
+    chosen = make_method(method, variant=variant, samples=samples, sigma=sigma)
+    kind = check_settings(chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size)
+    classifier = model if isinstance(model, Classifier) else load(model)
+    preprocessing = _preprocessing(classifier, preprocess)
+    picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
+    started = time.perf_counter()
+    if kind == "logit":
+        classifier.check_logits()
+    tapped = classifier.layer(layer)
+    maps, probabilities = classifier.activations(tapped, picture.network_input)
+    targets, single = _targets(classifier, target, probabilities)
+    scorer = Scorer(
+        classifier.score,
+        picture.network_input,
+        targets,
+        make_baseline(baseline or "zero", picture.network_input, preprocessing),
+        seed=seed,
+        batch_size=classifier.fixed_batch or batch_size or _default_batch(picture.network_input),
+        progress=progress,
+    )
+    weights = chosen.weights(Subject(maps, scorer, kind, lambda: _linear_weights(classifier, tapped, targets)))
+    parameters = {**chosen.parameters, "score": kind, "baseline": chosen.baseline_name(baseline)}
+    facts = {
+        **_facts_of_run(classifier, picture, preprocessing, scorer),
+        **{"method": chosen.name, "variant": chosen.variant, "parameters": parameters, "seed": seed},
+        **{"layer": tapped.name, "layer_shape": maps.shape, "seconds": time.perf_counter() - started},
+        "top": tuple(
+            _target(classifier, int(i), probabilities) for i in np.argsort(-probabilities, kind="stable")[:_TOP]
+        ),
+        "warnings": _batch_warnings(classifier, batch_size),
+    }
+    results = [
+        _explanation(chosen, maps, alpha, _target(classifier, index, probabilities), picture, facts)
+        for index, alpha in zip(targets, weights, strict=True)
+    ]
+    return results[0] if single else results
+
+
+def check_settings(
+    method: Method,
+    *,
+    score: str | None = None,
+    baseline: str | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> ScoreKind:
+    """Check what can be judged without a model, and return the score to use.
+
+    Raises
+    ------
+    SettingError
+    """
+    if score not in (None, "probability", "logit"):
+        raise SettingError(f"unknown score {score!r}; expected probability or logit")
+    if baseline is not None and baseline not in BASELINES:
+        raise SettingError(f"unknown baseline {baseline!r}; expected one of {', '.join(BASELINES)}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _MAX_SEED:
+        raise SettingError(f"seed={seed!r}; expected a whole number from 0 to 2^64 − 1")
+    if batch_size is not None and (not isinstance(batch_size, int | np.integer) or batch_size < 1):
+        raise SettingError(f"batch_size={batch_size!r}; expected a whole number of at least 1")
+    method.check_baseline(baseline)
+    return method.score_kind(score)  # type: ignore[arg-type]
+
+
+def _preprocessing(classifier: Classifier, name: str | None) -> Preprocessing | None:
+    if name is None:
+        return classifier.preprocessing
+    return None if name == "none" else choose_preprocessing(name, classifier.file)
+
+
+def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.float64]) -> tuple[list[int], bool]:
+    """Return the classes to explain, and whether one explanation or a list is wanted."""
+    if target is None:
+        return [int(np.argmax(probabilities))], True
+    if isinstance(target, str) and (match := _TOP_N.fullmatch(target)):
+        count = int(match[1])
+        if count > classifier.classes:
+            raise TargetError(f"target {target!r}; {classifier.name} has {classifier.classes} classes")
+        return [int(i) for i in np.argsort(-probabilities, kind="stable")[:count]], False
+    if isinstance(target, str | int | np.integer):
+        return [classifier.labels.index(target)], True
+    indices = [classifier.labels.index(one) for one in target]
+    if not indices:
+        raise TargetError("an empty list of targets; expected at least one class")
+    return list(dict.fromkeys(indices)), False
+
+
+def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) -> NDArray[np.float32] | None:
+    weights = classifier.linear_head(layer)
+    if weights is None:
+        return None
+    weights = np.concatenate([-weights, weights]) if len(weights) == 1 else weights  # one logit is two classes
+    return weights[targets] if weights.shape == (classifier.classes, layer.shape[0]) else None
+
+
+def _default_batch(image: Floats) -> int:
+    return max(1, min(_MAX_BATCH, _BATCH_BYTES // image.nbytes))
+
+
+def _target(classifier: Classifier, index: int, probabilities: NDArray[np.float64]) -> Target:
+    return Target(index, classifier.labels.name(index), float(probabilities[index]))
+
+
+def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...]:
+    fixed = classifier.fixed_batch
+    if fixed is None or asked is None or asked == fixed:
+        return ()
+    return (f"the model runs at a batch of {fixed} alone: the batch size {asked} was not used",)
+
+
+def _facts_of_run(
+    classifier: Classifier, picture: Picture, preprocessing: Preprocessing | None, scorer: Scorer
+) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": "none", "source": "as asked"}
+    if preprocessing is not None:
+        described = preprocessing.describe()
+    return {
+        "model": str(classifier.file.path),
+        "model_sha256": classifier.file.sha256,
+        "image": picture.name,
+        "image_sha256": picture.sha256,
+        "stem": picture.stem,
+        "pixels": picture.pixels,
+        "crop": picture.geometry.crop,
+        "preprocessing": {**described, "size": list(classifier.size)},
+        "passes": scorer.passes + 1,  # the tapped one
+        "passes_skipped": scorer.passes_skipped,
+        "batch_size": scorer.batch_size,
+        "provider": classifier.provider,
+        "cpu_fallback_nodes": classifier.cpu_fallback_nodes,
+        "versions": package_versions(),
+    }
+
+
+def _explanation(
+    method: Method,
+    maps: Floats,
+    alpha: NDArray[np.float64],
+    target: Target,
+    picture: Picture,
+    facts: dict[str, Any],
+) -> Explanation:
+    live = ~is_dead(maps)
+    cam = _combine(alpha, maps)
+    empty = not cam.any()
+    warnings = (*facts["warnings"], *_map_warnings(method, cam, alpha, live))
+    return Explanation(
+        **{**facts, "warnings": warnings},
+        map=picture.geometry.place(cam),
+        cam=cam,
+        weights=alpha.astype(np.float32),
+        target=target,
+        empty=empty,
+        specificity=_specificity(cam, _combine(live.astype(np.float64), maps)),
+    )
+
+
+def _combine(alpha: NDArray[np.float64], maps: Floats) -> Floats:
+    """Return ``L = ReLU(Σ_k α_k A_k)``, (h, w) float32."""
+    return np.maximum(np.tensordot(alpha, maps.astype(np.float64), axes=1), 0).astype(np.float32)
+
+
+def _specificity(cam: Floats, equal: Floats) -> float | None:
+    """Return ``‖n(L) − n(L_equal)‖`` (METHODS.md, "Evaluation")."""
+    lengths = np.linalg.norm(cam.astype(np.float64)), np.linalg.norm(equal.astype(np.float64))
+    if not all(lengths):
+        return None
+    return float(np.linalg.norm(cam / lengths[0] - equal / lengths[1]))
+
+
+def _map_warnings(method: Method, cam: Floats, alpha: NDArray[np.float64], live: NDArray[np.bool_]) -> tuple[str, ...]:
+    if cam.any():
+        flat = cam.max() == cam.min()
+        return ("the map is the same everywhere: no part of the image stands out",) if flat else ()
+    if not live.any():
+        cause = "every activation map of the layer is constant for this image; choose another --layer"
+    elif (alpha <= 0).all():
+        cause = method.empty_because
+    else:
+        cause = "the weighted sum of the activation maps is nowhere above zero"
+    return (f"the map is empty: {cause}",)
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions that a map depends on."""
+    import cv2
+    import onnx
+
+    from onnx_cam import __version__
+
+    return {
+        "onnx_cam": __version__,
+        "onnxruntime": import_onnxruntime().__version__,
+        "onnx": onnx.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "python": platform.python_version(),
+    }

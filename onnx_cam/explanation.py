@@ -1,0 +1,304 @@
+"""The result: a map, and the record of how it was made."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.errors import OutputError
+from onnx_cam.render import draw_overlay, encode_png
+
+__all__ = ["Explanation", "Target", "prepare_folder", "read_saved"]
+
+_MAX_STEM = 100  # characters: a file name has at most 255 bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """A class of the model.
+
+    Attributes
+    ----------
+    index : int
+        The position in the model's output.
+    label : str or None
+        Its name, where one is known.
+    score : float
+        Its probability for the image.
+    """
+
+    index: int
+    label: str | None
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.index})" if self.label else f"class {self.index}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """What a method says about one image and one class.
+
+    Attributes
+    ----------
+    map : ndarray of shape (H, W), float32, in [0, 1]
+        In the geometry of the image as given; 0 outside the network's crop.
+    cam : ndarray of shape (h, w), float32
+        L, at the layer's resolution, not normalised.
+    weights : ndarray of shape (K,), float32
+        α.
+    target : Target
+        The class that is explained.
+    top : tuple of Target
+        The five likeliest classes.
+    passes : int
+        Forward passes really run, tap and baseline included; with several targets, for all of them together.
+    passes_skipped : int
+        Those that could not change the map.
+    seconds : float
+        Wall time of the call after the image was read.
+    empty : bool
+        Whether `cam` is zero everywhere.
+    specificity : float or None
+        ``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal: 0 means that the class
+        plays no part. None for an empty map.
+    error : None
+        Reserved for the error of a map from fewer passes.
+    crop : tuple of int
+        ``(x0, y0, x1, y1)``, the part of the image that the network saw.
+    warnings : tuple of str
+        What the reader of the map should know.
+    """
+
+    map: NDArray[np.float32]
+    cam: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    target: Target
+    top: tuple[Target, ...]
+    method: str
+    variant: str
+    parameters: Mapping[str, Any]
+    seed: int
+    layer: str
+    layer_shape: tuple[int, int, int]
+    passes: int
+    passes_skipped: int
+    seconds: float
+    provider: str
+    cpu_fallback_nodes: int
+    batch_size: int
+    empty: bool
+    specificity: float | None
+    crop: tuple[int, int, int, int]
+    preprocessing: Mapping[str, Any]
+    model: str
+    model_sha256: str
+    image: str | None
+    image_sha256: str
+    stem: str
+    pixels: NDArray[np.uint8]
+    versions: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    error: NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        state = "empty" if self.empty else f"specificity {self.specificity:.3f}"
+        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {state}>"
+
+    def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
+        """Return the map drawn over the image, ``(H, W, 3)`` uint8 RGB; grey and dark where the network saw nothing."""
+        return draw_overlay(self.pixels, self.map, self.crop, alpha=alpha, colormap=colormap, empty=self.empty)
+
+    def record(self, files: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return the provenance record as plain JSON values.
+
+        Parameters
+        ----------
+        files : mapping, optional
+            Paths of the ``overlay``, the ``map`` and the ``record`` itself, where they were written.
+        """
+        return {
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "image": self.image,
+            "image_sha256": self.image_sha256,
+            "method": self.method,
+            "variant": self.variant,
+            "parameters": dict(self.parameters),
+            "seed": self.seed,
+            "layer": self.layer,
+            "layer_shape": list(self.layer_shape),
+            "target": asdict(self.target),
+            "top": [asdict(target) for target in self.top],
+            "empty": self.empty,
+            "specificity": self.specificity,
+            "crop": list(self.crop),
+            "passes": self.passes,
+            "passes_skipped": self.passes_skipped,
+            "seconds": self.seconds,
+            "provider": self.provider,
+            "cpu_fallback_nodes": self.cpu_fallback_nodes,
+            "batch_size": self.batch_size,
+            "preprocessing": dict(self.preprocessing),
+            "warnings": list(self.warnings),
+            "files": dict(files or {}),
+            "versions": dict(self.versions),
+        }
+
+    def save(
+        self, folder: str | Path, *, stem: str | None = None, alpha: float = 0.5, colormap: str = "turbo"
+    ) -> dict[str, Path]:
+        """Write the overlay (PNG), the map (``.npy``, float32) and the record (JSON).
+
+        Existing files of that name are replaced whole or not at all.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if missing.
+        stem : str, optional
+            In place of the image's own.
+        alpha, colormap
+            As for `overlay`.
+
+        Returns
+        -------
+        dict of str to Path
+            ``overlay``, ``map`` and ``record``.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be made, or written to.
+        """
+        base = Path(folder) / self._file_name(stem or self.stem)
+        paths = {
+            "overlay": base.with_name(base.name + ".png"),
+            "map": base.with_name(base.name + ".npy"),
+            "record": base.with_name(base.name + ".json"),
+        }
+        record = self.record({key: str(path) for key, path in paths.items()})
+        contents = {
+            paths["overlay"]: encode_png(self.overlay(alpha, colormap)),
+            paths["map"]: _npy(self.map),
+            paths["record"]: (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        }
+        prepare_folder(folder)
+        write_files(contents)
+        return paths
+
+    def _file_name(self, stem: str) -> str:
+        label = f"-{_slug(self.target.label)}" if self.target.label else ""
+        return f"{_safe(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
+
+    def _repr_html_(self) -> str:
+        picture = base64.b64encode(encode_png(self.overlay())).decode()
+        top = "".join(f"<li>{html.escape(str(t))}: {t.score:.3f}</li>" for t in self.top)
+        notes = "".join(f"<p><b>{html.escape(warning)}</b></p>" for warning in self.warnings)
+        return (
+            f'<figure><img src="data:image/png;base64,{picture}" style="max-width: 480px" '
+            f'alt="Map of {html.escape(str(self.target))}"><figcaption>{html.escape(repr(self)[1:-1])}'
+            f"<ol>{top}</ol>{notes}</figcaption></figure>"
+        )
+
+
+def read_saved(record: str | Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """Read a record that was saved, and the map beside it.
+
+    Returns
+    -------
+    dict
+        The record.
+    ndarray of shape (H, W), float32
+
+    Raises
+    ------
+    OutputError
+        Either is missing or damaged.
+    """
+    path = Path(record)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        beside = path.parent / Path(content["files"]["map"]).name
+        return content, np.load(beside, allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"'{path}' is no record with its map beside it ({error}); run onnx-cam explain again"
+        ) from error
+
+
+def prepare_folder(folder: str | Path) -> None:
+    """Make a folder, and prove that it can be written to.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write to the folder '{folder}': {reason}; choose another with --out") from error
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: all of them beside their place first, then each moved to it.
+
+    Raises
+    ------
+    OutputError
+    """
+    waiting: dict[Path, str] = {}
+    try:
+        for path, content in contents.items():
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".onnx-cam-")
+            waiting[path] = temporary
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, 0o666 & ~_umask())
+        for path, temporary in waiting.items():
+            os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write '{path}': {error.strerror or error}; free the space or choose another folder"
+        ) from error
+    finally:
+        for temporary in waiting.values():
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _npy(array: NDArray[np.float32]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _safe(stem: str) -> str:
+    """Return a stem that every file system takes."""
+    return re.sub(r"[\x00-\x1f/\\:*?\"<>|]", "_", stem)[:_MAX_STEM] or "image"
+
+
+def _slug(label: str) -> str:
+    plain = unicodedata.normalize("NFKD", label.split(",")[0]).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "class"

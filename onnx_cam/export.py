@@ -1,0 +1,76 @@
+"""The exporter: a model with one of its layers as an extra output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from onnx_cam.classifier import Classifier
+from onnx_cam.errors import ModelError, OutputError
+from onnx_cam.explanation import prepare_folder, write_files
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.tap import tap
+
+__all__ = ["export"]
+
+
+def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> Layer:
+    """Write the model with a layer as an extra output, behind its own; nothing else in it changes.
+
+    Before it is written, it is run: its own outputs must be those of the original.
+
+    Parameters
+    ----------
+    model : Classifier
+    path : str or Path
+        The file to write; an existing one is replaced whole or not at all.
+    layer : str, optional
+        The layer's output tensor or node; the default layer without one.
+
+    Returns
+    -------
+    Layer
+        The tapped one.
+
+    Raises
+    ------
+    LayerError, OutputError, ModelError
+        No such layer; the file cannot be written; the tapped model does not give the original's outputs.
+    """
+    path = Path(path)
+    found = model.layer(layer)
+    _check_place(model, path)
+    tapped = tap(model.file.proto, [_value_info(model, found)])
+    _prove(model, tapped, found)
+    prepare_folder(path.parent)
+    write_files({path: tapped.SerializeToString()})
+    return found
+
+
+def _check_place(model: Classifier, path: Path) -> None:
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder; expected the path of a file to write")
+    if path.resolve() == model.file.path.resolve():
+        raise OutputError(f"'{path}' is the model itself; give another path with -o")
+    if model.file.external and path.resolve().parent != model.file.path.resolve().parent:
+        raise OutputError(
+            f"{model.name} keeps weights beside it; write the tapped model to the same folder: "
+            f"{model.file.path.parent / path.name}"
+        )
+
+
+def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
+    shape = [model.input.batch, *layer.shape]
+    return onnx.helper.make_tensor_value_info(layer.name, onnx.TensorProto.FLOAT, shape)
+
+
+def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
+    images = model.random_images(model.input.batch or 1)
+    names = [output.name for output in model.file.proto.graph.output]
+    before = model.open_session(model.file.proto).run_once(images, names)
+    after = model.open_session(tapped).run_once(images, names)
+    for name, old, new in zip(names, before, after, strict=True):
+        if not np.allclose(old, new, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise ModelError(f"with {layer.name!r} tapped, output {name!r} of {model.name} changes; not written")

@@ -1,0 +1,11 @@
+"""ONNX in, ONNX or facts about it out: nothing here runs a model.
+
+=====================  ==============================================================
+:mod:`.read`           a file, checked, as a protobuf
+:mod:`.image_input`    which input takes the image, its layout, size and type
+:mod:`.head`           which output holds the scores, and whether they are logits
+:mod:`.find_layers`    the tensors that can be explained, ranked
+:mod:`.linear_head`    the linear layer behind global pooling, where there is one
+:mod:`.tap`            tensors as extra outputs; nothing else changes
+=====================  ==============================================================
+"""

@@ -1,0 +1,108 @@
+"""Which output holds the class scores, and what stands in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx_graphsurgeon as gs
+
+from onnx_cam.errors import ModelError, did_you_mean
+
+__all__ = ["Head", "HeadKind", "find_head"]
+
+HeadKind = Literal["logits", "softmax", "sigmoid"]
+
+_ENDS: dict[str, HeadKind] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_RESHAPING = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
+
+
+@dataclass(frozen=True)
+class Head:
+    """How the model ends.
+
+    Attributes
+    ----------
+    output : str
+        The output that holds the scores.
+    kind : {"logits", "softmax", "sigmoid"}
+        What its numbers are.
+    logits : str
+        The tensor before the final Softmax or Sigmoid; `output` itself where there is none.
+    reason : str
+        What this was concluded from.
+    """
+
+    output: str
+    kind: HeadKind
+    logits: str
+    reason: str
+
+
+def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
+    """Return the head of a classifier.
+
+    Parameters
+    ----------
+    graph : onnx_graphsurgeon.Graph
+    model : str
+        The file's name, for messages.
+    name : str, optional
+        The output to take. Without it: the only one of shape ``(N, classes)``; among several the one that ends in
+        Softmax or Sigmoid, else the first.
+
+    Raises
+    ------
+    ModelError
+        No output has the shape of class scores, or there is none of that name.
+    """
+    tensor, chosen_because = _choose(graph, model, name)
+    end = _final_operator(tensor)
+    if end is None:
+        return Head(tensor.name, "logits", tensor.name, f"{chosen_because}no Softmax or Sigmoid before the output")
+    reason = f"{chosen_because}the graph ends in {end.op}"
+    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason)
+
+
+def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
+    outputs = {output.name: output for output in graph.outputs}
+    if name is not None:
+        if name not in outputs:
+            raise ModelError(f"no output {name!r} in {model}{did_you_mean(name, outputs)} It has {_listed(graph)}")
+        return outputs[name], ""
+    fitting = [output for output in graph.outputs if _may_hold_scores(output)]
+    if not fitting:
+        raise ModelError(f"{model} has no class scores; expected an output (N, classes), got {_listed(graph)}")
+    if len(fitting) == 1:
+        return fitting[0], ""
+    chosen = next((output for output in fitting if _final_operator(output) is not None), fitting[0])
+    others = ", ".join(repr(output.name) for output in fitting if output is not chosen)
+    return chosen, f"taken among several outputs (--output chooses another: {others}); "
+
+
+def _may_hold_scores(output: gs.Tensor) -> bool:
+    if output.dtype is not None and output.dtype.kind != "f":
+        return False
+    shape = output.shape
+    if shape is None:
+        return True
+    return len(shape) >= 2 and all(size == 1 for size in shape[2:])
+
+
+def _final_operator(tensor: gs.Tensor) -> gs.Node | None:
+    while len(tensor.inputs) == 1:
+        node = tensor.inputs[0]
+        if node.op in _ENDS:
+            return node
+        if node.op not in _RESHAPING or not node.inputs:
+            return None
+        tensor = node.inputs[0]
+    return None
+
+
+def _listed(graph: gs.Graph) -> str:
+    return ", ".join(f"{output.name!r} {_shape(output)}" for output in graph.outputs)
+
+
+def _shape(output: gs.Tensor) -> str:
+    return "of unknown shape" if output.shape is None else f"({', '.join(str(size or '?') for size in output.shape)})"

@@ -1,0 +1,66 @@
+"""The methods, one file each, and the one list of them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.methods.base import Method, Subject, Variant
+from onnx_cam.methods.iscam import ISCAM
+from onnx_cam.methods.scorecam import ScoreCAM
+from onnx_cam.methods.sscam1 import SSCAM1
+from onnx_cam.methods.sscam2 import SSCAM2
+from onnx_cam.methods.sscam_max import SSCAMMax
+
+__all__ = [
+    "ISCAM",
+    "METHODS",
+    "SSCAM1",
+    "SSCAM2",
+    "Method",
+    "SSCAMMax",
+    "ScoreCAM",
+    "Subject",
+    "Variant",
+    "make_method",
+]
+
+METHODS: dict[str, type[Method]] = {
+    "scorecam": ScoreCAM,
+    "sscam1": SSCAM1,
+    "sscam2": SSCAM2,
+    "sscam-max": SSCAMMax,
+    "iscam": ISCAM,
+}
+"""Name to class, in the papers' order."""
+
+
+def make_method(method: str | Method, **settings: Any) -> Method:
+    """Return a method object from a name and its settings, or check the one that was given.
+
+    Parameters
+    ----------
+    method : str or Method
+    **settings
+        ``variant``, ``samples``, ``sigma``; None means the method's own default.
+
+    Raises
+    ------
+    SettingError
+        The method is unknown, lacks a setting, or a setting is out of range or said twice.
+    """
+    said = {name: value for name, value in settings.items() if value is not None}
+    if isinstance(method, Method):
+        if said:
+            raise SettingError(f"{', '.join(said)} said twice: set it in {method!r} or as a keyword, not both")
+        return method
+    if method not in METHODS:
+        known = ", ".join(METHODS)
+        raise SettingError(f"unknown method {method!r}{did_you_mean(str(method), METHODS)} Expected one of {known}")
+    cls = METHODS[method]
+    for name in said:
+        if name not in {field.name for field in fields(cls)}:
+            having = ", ".join(key for key, other in METHODS.items() if name in {f.name for f in fields(other)})
+            raise SettingError(f"{method} has no {name}; expected one of {having} with it, or leave it out")
+    return cls(**said)

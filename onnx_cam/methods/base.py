@@ -1,0 +1,207 @@
+"""What every gradient-free method is: a schedule of masked inputs, and a reduction of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.runtime.masks import Masking, is_dead
+from onnx_cam.runtime.scorer import NoiseSpace, Schedule, Scorer
+from onnx_cam.runtime.scores import ScoreKind, softmax
+
+__all__ = ["Method", "Subject", "Variant", "authors_deviation"]
+
+Floats = NDArray[np.float32]
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of METHODS.md: how a method is wired.
+
+    Attributes
+    ----------
+    masking : Masking
+        How a map becomes a mask.
+    noise : {"none", "map", "mask", "input"}
+        What noise is added to.
+    spread : {"absolute", "map", "upsampled", "masked"}
+        What σ is measured by: nothing; the range of ``A_k``; or, as ``(σ / range)²``, the range of ``U(A_k)`` or of
+        ``X ⊙ H_k``.
+    score : {"probability", "logit"} or None
+        The score that the variant is defined on; None leaves it to the user.
+    baseline : {"subtracted", "cancels", "none"}
+        Whether ``f^c(X_b)`` is subtracted; "cancels" where a softmax over the channels removes it.
+    softmax : bool
+        Whether α is the softmax of the mean scores over all channels, dead ones included.
+    samples : int
+        N by default.
+    sigma : float
+        σ by default.
+    """
+
+    masking: Masking = field(default_factory=Masking)
+    noise: NoiseSpace = "none"
+    spread: Literal["absolute", "map", "upsampled", "masked"] = "absolute"
+    score: ScoreKind | None = None
+    baseline: Literal["subtracted", "cancels", "none"] = "subtracted"
+    softmax: bool = False
+    samples: int = 1
+    sigma: float = 0.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a method works on: one image's activations, and the means to score inputs.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (K, h, w), float32
+        A, the activation maps of the target layer.
+    scorer : Scorer
+        For the T targets.
+    score : {"probability", "logit"}
+        f^c.
+    linear_head : callable
+        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer behind global pooling.
+    """
+
+    maps: Floats
+    scorer: Scorer
+    score: ScoreKind
+    linear_head: Callable[[], NDArray[np.float32] | None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Base of the gradient-free methods; its fields are the method's settings.
+
+    Parameters
+    ----------
+    variant : str, optional
+        One of `variants`; the first by default.
+
+    Attributes
+    ----------
+    name : str
+        The name on the command line and in records.
+    variants : mapping of str to Variant
+        The default first.
+    empty_because : str
+        Why every weight may be at or below zero, for the warning about an empty map.
+    """
+
+    name: ClassVar[str]
+    variants: ClassVar[Mapping[str, Variant]]
+    empty_because: ClassVar[str] = "no channel scored above the baseline"
+
+    variant: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.variant is None:
+            object.__setattr__(self, "variant", next(iter(self.variants)))
+        if self.variant not in self.variants:
+            raise SettingError(
+                f"unknown variant {self.variant!r} of {self.name}{did_you_mean(str(self.variant), self.variants)} "
+                f"Expected one of {', '.join(self.variants)}"
+            )
+        for setting in ("samples", "sigma"):
+            if hasattr(self, setting) and getattr(self, setting) is None:
+                object.__setattr__(self, setting, getattr(self.wiring, setting))
+        _check_samples(self)
+        _check_sigma(self)
+
+    @property
+    def wiring(self) -> Variant:
+        """The chosen variant."""
+        return self.variants[str(self.variant)]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The settings beside the variant, as in the record."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "variant"}
+
+    def score_kind(self, asked: ScoreKind | None) -> ScoreKind:
+        """Return the score to use: the variant's own, else the one asked for, else the probability.
+
+        Raises
+        ------
+        SettingError
+            The variant is defined on the other one.
+        """
+        fixed = self.wiring.score
+        if fixed and asked and asked != fixed:
+            raise SettingError(f"{self.name} {self.variant} is defined on the {fixed}; leave out score={asked}")
+        return fixed or asked or "probability"
+
+    def check_baseline(self, asked: str | None) -> None:
+        """Refuse a baseline for a variant that has none.
+
+        Raises
+        ------
+        SettingError
+        """
+        if asked is not None and self.wiring.baseline == "none":
+            raise SettingError(f"{self.name} {self.variant} subtracts no such baseline; leave out baseline={asked}")
+
+    def baseline_name(self, asked: str | None) -> str | None:
+        """Return the baseline for the record; None where the variant has none."""
+        return None if self.wiring.baseline == "none" else asked or "zero"
+
+    def path(self) -> NDArray[np.float64]:
+        """Return c_i, shape (N,)."""
+        return np.ones(getattr(self, "samples", 1))
+
+    def schedule(self, subject: Subject) -> Schedule:
+        """Return the inputs to score."""
+        wiring = self.wiring
+        return Schedule(
+            maps=subject.maps,
+            scale=np.tile(self.path(), (len(subject.maps), 1)),  # (K, N)
+            noise=wiring.noise,
+            deviation=self.deviation(subject.maps, subject.scorer),
+            masking=wiring.masking,
+            score_dead=wiring.softmax,
+        )
+
+    def deviation(self, maps: Floats, scorer: Scorer) -> NDArray[np.float64]:
+        """Return the noise's standard deviation for each map, shape (K,)."""
+        wiring, sigma = self.wiring, getattr(self, "sigma", 0.0)
+        if wiring.spread == "map":
+            return sigma * np.ptp(maps.astype(np.float64), axis=(1, 2))
+        if wiring.spread == "upsampled":
+            return authors_deviation(sigma, scorer.upsampled_spread(maps))
+        if wiring.spread == "masked":
+            return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
+        return np.full(len(maps), float(sigma))
+
+    def weights(self, subject: Subject) -> Weights:
+        """Return α, shape (T, K), float64: the schedule's mean scores, reduced as the variant says."""
+        means = subject.scorer.score(self.schedule(subject), subject.score).mean(axis=1).T  # (T, K)
+        if self.wiring.softmax:
+            return softmax(means)
+        if self.wiring.baseline == "subtracted":
+            means = means - subject.scorer.baseline(subject.score)[:, None]
+        return np.where(is_dead(subject.maps), 0.0, means)
+
+
+def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(σ / (max − min))²``, the noise scale of the SS-CAM authors' code; 0 where the range is 0."""
+    return np.divide(sigma, spread, out=np.zeros_like(spread), where=spread > 0) ** 2
+
+
+def _check_samples(method: Method) -> None:
+    samples = getattr(method, "samples", 1)
+    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
+        raise SettingError(f"samples={samples!r} of {method.name}; expected a whole number of at least 1")
+
+
+def _check_sigma(method: Method) -> None:
+    sigma = getattr(method, "sigma", 0.0)
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0 <= sigma < np.inf:
+        raise SettingError(f"sigma={sigma!r} of {method.name}; expected a finite number of at least 0")

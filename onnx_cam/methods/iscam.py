@@ -1,0 +1,52 @@
+"""IS-CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.scorecam import TORCHCAM_MASKING
+
+__all__ = ["ISCAM"]
+
+
+@dataclass(frozen=True)
+class ISCAM(Method):
+    r"""IS-CAM: Score-CAM, integrated along a path of ever stronger masks.
+
+    .. math:: \alpha_k = \frac1N \sum_i f^c(c_i \cdot X \odot H_k) - f^c(X_b)
+
+    Variants: ``paper`` (``c_i = i(i−1)/(2N)``); ``torchcam`` (``c_i = i(i+1)/(2N)``, logits, softmax over the
+    channels); ``linear`` (``c_i = i/N``, the straight path from the baseline to the masked image).
+
+    Parameters
+    ----------
+    variant : str, optional
+    samples : int, optional
+        N = 10.
+
+    References
+    ----------
+    Naidu et al., IS-CAM: Integrated Score-CAM for axiomatic-based explanations, 2020; ``c_i`` as torchcam documents it.
+    """
+
+    name: ClassVar[str] = "iscam"
+    variants: ClassVar = {
+        "paper": Variant(samples=10),
+        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline="none", softmax=True, samples=10),
+        "linear": Variant(samples=10),
+    }
+
+    samples: int | None = None
+
+    def path(self) -> NDArray[np.float64]:
+        """Return c_i, shape (N,)."""
+        n = int(self.samples or 1)
+        i = np.arange(1, n + 1)
+        if self.variant == "linear":
+            return i / n
+        return i * (i + 1) / (2 * n) if self.variant == "torchcam" else i * (i - 1) / (2 * n)

@@ -1,0 +1,41 @@
+"""Score-CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from onnx_cam.methods.base import Method, Variant
+from onnx_cam.runtime.masks import Masking
+
+__all__ = ["PEER_EPSILON", "ScoreCAM", "TORCHCAM_MASKING"]
+
+PEER_EPSILON = 1e-8
+"""What torchcam and grad-cam add to a map's range before they divide by it."""
+
+TORCHCAM_MASKING = Masking(normalise="before", epsilon=PEER_EPSILON)
+
+
+@dataclass(frozen=True)
+class ScoreCAM(Method):
+    r"""Score-CAM: a channel's weight is what its mask alone leaves of the score.
+
+    .. math:: \alpha_k = f^c(X \odot H_k) - f^c(X_b), \qquad H_k = s(U(A_k))
+
+    Variants: ``paper``; ``torchcam`` (logits, ``s`` before ``U``, softmax over the channels; the baseline, X itself,
+    cancels there); ``pytorch-grad-cam`` (logits, aligned corners, softmax over the channels, no baseline).
+
+    References
+    ----------
+    Wang et al., Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks, CVPRW 2020;
+    as given in SS-CAM, eq. 5-8.
+    """
+
+    name: ClassVar[str] = "scorecam"
+    variants: ClassVar = {
+        "paper": Variant(),
+        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline="none", softmax=True),
+        "pytorch-grad-cam": Variant(
+            masking=Masking(epsilon=PEER_EPSILON, align_corners=True), score="logit", baseline="none", softmax=True
+        ),
+    }

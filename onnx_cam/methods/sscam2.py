@@ -1,0 +1,45 @@
+"""SS-CAM(2): smoothing of the masked image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from onnx_cam.methods.base import Method, Variant
+
+__all__ = ["SSCAM2"]
+
+
+@dataclass(frozen=True)
+class SSCAM2(Method):
+    r"""SS-CAM(2): Score-CAM, averaged over masked images with Gaussian noise.
+
+    .. math:: \alpha_k = \frac1N \sum_i f^c(X \odot H_k + e_i) - f^c(X_b), \qquad e_i \sim N(0, \sigma^2)
+
+    Variants: ``authors`` (a standard deviation of ``(σ / range)²``, the range that of ``X ⊙ H_k``; no baseline);
+    ``paper`` (the equation's σ, which drowns most images, baseline subtracted).
+
+    Parameters
+    ----------
+    variant : str, optional
+    samples : int, optional
+        N = 10.
+    sigma : float, optional
+        σ = 2.
+
+    References
+    ----------
+    Wang et al., SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization, 2020, eq. 12-14.
+    """
+
+    name: ClassVar[str] = "sscam2"
+    variants: ClassVar = {
+        "authors": Variant(noise="input", spread="masked", baseline="none", samples=10, sigma=2.0),
+        "paper": Variant(noise="input", samples=10, sigma=2.0),
+    }
+    empty_because: ClassVar[str] = (
+        "no channel scored above the baseline; with sscam2 this means that σ is too large for this model"
+    )
+
+    samples: int | None = None
+    sigma: float | None = None

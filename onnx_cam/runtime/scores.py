@@ -1,0 +1,67 @@
+"""What a model says of an image: its output, as probabilities or as logits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.graph.head import Head
+
+__all__ = ["ScoreKind", "logits", "probabilities", "softmax"]
+
+ScoreKind = Literal["probability", "logit"]
+
+
+def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
+    """Return f^c as a probability (METHODS.md, "Notation").
+
+    Parameters
+    ----------
+    raw : ndarray of shape (B, classes) or (B, classes, 1, 1)
+        The output `head.output`.
+    head : Head
+        What its numbers are. One logit, or one sigmoid, becomes two classes: 1 − p and p.
+
+    Returns
+    -------
+    ndarray of shape (B, classes), float64, in [0, 1]
+    """
+    values = _flat(raw)
+    if values.shape[1] == 1:
+        p = values if head.kind == "sigmoid" else _sigmoid(values)
+        return np.concatenate([1 - p, p], axis=1)
+    return softmax(values) if head.kind == "logits" else values
+
+
+def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the logits.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (B, classes) or (B, classes, 1, 1)
+        The tensor `head.logits`. One logit z becomes two: −z and z.
+
+    Returns
+    -------
+    ndarray of shape (B, classes), float64
+    """
+    values = _flat(raw)
+    return np.concatenate([-values, values], axis=1) if values.shape[1] == 1 else values
+
+
+def softmax(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the softmax over the last axis, in float64."""
+    shifted = np.asarray(values, np.float64)
+    exponential = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    total: NDArray[np.float64] = exponential / exponential.sum(axis=-1, keepdims=True)
+    return total
+
+
+def _flat(raw: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(raw, np.float64).reshape(len(raw), -1)
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 0.5 * (1 + np.tanh(values / 2))

@@ -1,0 +1,72 @@
+"""What a person at a terminal sees. Results go to standard output; progress and messages to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from onnx_cam.explanation import Explanation
+
+__all__ = ["progress", "say", "say_error", "show_result", "show_table"]
+
+_PIPE_WIDTH = 100_000  # columns: a table that is piped is neither wrapped nor cut
+
+
+def say(message: str) -> None:
+    """Print a line on standard error."""
+    click.echo(f"onnx-cam: {message}", err=True)
+
+
+def say_error(error: Exception) -> None:
+    """Print an error as one line on standard error."""
+    say(f"error: {' '.join(str(error).split())}")
+
+
+@contextmanager
+def progress(name: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show passes done and to do on standard error, where that is a terminal; yield what is to be called with them."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in header:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False).print(table)
+
+
+def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
+    """Print an explanation: the likeliest classes, how the map was made, and where it is."""
+    click.echo(f"{image}: {result.target}, score {result.target.score:.3f}")
+    for target in result.top:
+        click.echo(f"  {target.score:.3f}  {target}")
+    shape = "×".join(map(str, result.layer_shape))
+    state = "empty map" if result.empty else f"specificity {result.specificity:.3f}"
+    click.echo(
+        f"  {result.method} {result.variant} at {result.layer} ({shape}): {result.passes} passes "
+        f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {state}"
+    )
+    for what, path in files.items():
+        click.echo(f"  {what:8} {path}")
