@@ -21,7 +21,7 @@ from onnx_cam.graph.image_input import ImageInput, find_image_input
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile, read_model
 from onnx_cam.graph.tap import tap
-from onnx_cam.labels import Labels, find_labels
+from onnx_cam.labels import find_labels
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session

@@ -6,11 +6,9 @@ Nothing heavy is imported here before a command runs: ``onnx-cam --help`` answer
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,52 +41,41 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-class _Size(click.ParamType):
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", value) if isinstance(value, str) else None
-        if match is None:
-            self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224", param, ctx)
-        return int(match[1]), int(match[2])
-
-
-class _BatchSize(click.ParamType):
-    name = "auto|B"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value == "auto":
-            return None
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is no batch size; expected auto or a whole number of at least 1", param, ctx)
-        return int(value)
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
+    return int(match[1]), int(match[2])
 
 
-class _Device(click.ParamType):
-    name = "DEVICE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|tensorrt|openvino", value):
-            self.fail(f"{value!r} is no device; expected auto, cpu, cuda, cuda:N, tensorrt or openvino", param, ctx)
-        return str(value)
-
-
-class _Preprocess(click.ParamType):
-    name = "NAME|FILE.json"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in _PRESETS and not str(value).endswith(".json"):
-            self.fail(f"{value!r} is no preprocessing; expected {', '.join(_PRESETS)} or a .json file", param, ctx)
-        return str(value)
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is no batch size; expected auto or a whole number of at least 1")
+    return int(value)
 
 
-class _Target(click.ParamType):
-    name = "top1|topN|INDEX|NAME[,…]"
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from onnx_cam.runtime.devices import DEVICES, is_device
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if re.fullmatch(r"top0+|", str(value)):
-            self.fail(f"{value!r} is no target; expected top1, topN, an index or a name", param, ctx)
-        return str(value)
+    if not is_device(value):
+        raise click.BadParameter(f"{value!r} is no device; expected auto, cuda:N or one of {', '.join(DEVICES)}")
+    return value
+
+
+def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value not in _PRESETS and not value.endswith(".json"):
+        raise click.BadParameter(f"{value!r} is no preprocessing; expected {', '.join(_PRESETS)} or a .json file")
+    return value
+
+
+def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip(" ,") or re.fullmatch(r"top0+", value):
+        raise click.BadParameter(f"{value!r} is no target; expected top1, topN, an index or a name")
+    return value
 
 
 def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -104,11 +91,20 @@ _MODEL = _options(
     click.argument("model"),
     click.option("--labels", metavar="FILE|imagenet", help="Class names: a text or JSON file, or ImageNet's."),
     click.option("--label-offset", type=click.IntRange(min=0), help="Position in the output of the first name."),
-    click.option("--preprocess", type=_Preprocess(), default="auto", show_default=True, help="Image to network input."),
-    click.option("--size", type=_Size(), help="Network input, where the model leaves it free."),
+    click.option(
+        "--preprocess",
+        callback=_preprocess,
+        metavar="NAME|FILE.json",
+        default="auto",
+        show_default=True,
+        help="Image to network input.",
+    ),
+    click.option("--size", callback=_size, metavar="HxW", help="Network input, where the model leaves it free."),
     click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
     click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
-    click.option("--device", type=_Device(), default="auto", show_default=True, help="Never left silently."),
+    click.option(
+        "--device", callback=_device, metavar="DEVICE", default="auto", show_default=True, help="Never left silently."
+    ),
     click.option("--threads", type=click.IntRange(min=1), help="Threads within an operator."),
 )
 
@@ -128,7 +124,14 @@ def main() -> None:
 @_MODEL
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--method", type=click.Choice(_METHODS), default="scorecam", show_default=True)
-@click.option("--target", type=_Target(), default="top1", show_default=True, help="The class or classes to explain.")
+@click.option(
+    "--target",
+    callback=_target_text,
+    metavar="top1|topN|INDEX|NAME[,…]",
+    default="top1",
+    show_default=True,
+    help="The class or classes to explain.",
+)
 @click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
 @click.option("--variant", metavar="V", help="A named variant of the method; see the README.")
 @click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
@@ -136,7 +139,14 @@ def main() -> None:
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
 @click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
-@click.option("--batch-size", type=_BatchSize(), default="auto", show_default=True, help="It never changes the map.")
+@click.option(
+    "--batch-size",
+    callback=_batch_size,
+    metavar="auto|B",
+    default="auto",
+    show_default=True,
+    help="It never changes the map.",
+)
 @click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours.")
 @click.option("--colormap", type=click.Choice(_COLORMAPS), default="turbo", show_default=True)
@@ -161,10 +171,12 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     classifier = _load(model, settings, quiet)
     paths = list_images(images, SUFFIXES if settings["preprocess"] != "none" else (".npy",))
     prepare_folder(settings["out"])
-    failed = 0
+    wanted, failed = _target(classifier, target), 0
     for path, stem in zip(paths, stems(paths), strict=True):
         try:
-            _explain_one(classifier, method, path, stem, _target(classifier, target), as_json, quiet, settings)
+            _explain_one(
+                classifier, method, path, stem=stem, target=wanted, as_json=as_json, quiet=quiet, settings=settings
+            )
         except (ImageError, ScoreError) as error:
             failed += 1
             terminal.say_error(error)
@@ -178,6 +190,7 @@ def _explain_one(
     classifier: Classifier,
     method: Method,
     path: str,
+    *,
     stem: str,
     target: str | list[str],
     as_json: bool,
@@ -245,22 +258,12 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
       onnx-cam layers model.onnx
     """
     found = _load(model, settings).layers()
-    rows = [
-        {"name": layer.name, "op_type": layer.op_type, "shape": layer.shape, "is_default": layer.is_default}
-        | {"node": layer.node}
-        for layer in found
-    ]
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+        for layer in found:
+            click.echo(json.dumps(asdict(layer), ensure_ascii=False))
     else:
-        terminal.show_table(
-            ("layer (output tensor)", "operator", "K×h×w", "node", ""),
-            [
-                (r["name"], r["op_type"], "×".join(map(str, r["shape"])), r["node"], "default" * r["is_default"])
-                for r in rows
-            ],
-        )
+        rows = [(f.name, f.op_type, "×".join(map(str, f.shape)), f.node, "default" * f.is_default) for f in found]
+        terminal.show_table(("layer (output tensor)", "operator", "K×h×w", "node", ""), rows)
 
 
 @main.command()

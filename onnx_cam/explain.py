@@ -127,7 +127,14 @@ def explain(
         "warnings": _batch_warnings(classifier, batch_size),
     }
     results = [
-        _explanation(chosen, maps, alpha, _target(classifier, index, probabilities), picture, facts)
+        _explanation(
+            chosen,
+            maps,
+            alpha,
+            target=_target(classifier, index, probabilities),
+            picture=picture,
+            facts=facts,
+        )
         for index, alpha in zip(targets, weights, strict=True)
     ]
     return results[0] if single else results
@@ -175,11 +182,17 @@ def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.floa
             raise TargetError(f"target {target!r}; {classifier.name} has {classifier.classes} classes")
         return [int(i) for i in np.argsort(-probabilities, kind="stable")[:count]], False
     if isinstance(target, str | int | np.integer):
-        return [classifier.labels.index(target)], True
-    indices = [classifier.labels.index(one) for one in target]
+        return [_index(classifier, target)], True
+    indices = [_index(classifier, one) for one in target]
     if not indices:
         raise TargetError("an empty list of targets; expected at least one class")
     return list(dict.fromkeys(indices)), False
+
+
+def _index(classifier: Classifier, target: Any) -> int:
+    if isinstance(target, bool) or not isinstance(target, str | int | np.integer):
+        raise TargetError(f"target {target!r}; expected an index, a name, topN, or a list of indices and names")
+    return classifier.labels.index(target if isinstance(target, str) else int(target))
 
 
 def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) -> NDArray[np.float32] | None:
@@ -233,6 +246,7 @@ def _explanation(
     method: Method,
     maps: Floats,
     alpha: NDArray[np.float64],
+    *,
     target: Target,
     picture: Picture,
     facts: dict[str, Any],

@@ -300,5 +300,5 @@ def _safe(stem: str) -> str:
 
 
 def _slug(label: str) -> str:
-    plain = unicodedata.normalize("NFKD", label.split(",")[0]).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", label.split(",", maxsplit=1)[0]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "class"

@@ -71,8 +71,9 @@ def _from_metadata(metadata: Mapping[str, str]) -> Preprocessing | None:
             return from_config(_parse_json(metadata[key], source), source)
     preset = _PIXEL_RANGES.get(metadata.get("Image.NominalPixelRange", ""))
     if preset:
-        order = "BGR" if metadata.get("Image.BitmapPixelFormat", "").upper().startswith("BGR") else "RGB"
-        return replace(PRESETS[preset], channels=order, source="the model's metadata, Image.NominalPixelRange")
+        found = replace(PRESETS[preset], source="the model's metadata, Image.NominalPixelRange")
+        bgr = metadata.get("Image.BitmapPixelFormat", "").upper().startswith("BGR")
+        return replace(found, channels="BGR") if bgr else found
     if metadata.get("author") == "Ultralytics" and metadata.get("task") == "classify":
         return replace(PRESETS["unit"], crop_pct=1.0, source="the model's metadata, Ultralytics classify")
     return None
@@ -194,13 +195,14 @@ def _from_own(config: dict[str, Any]) -> Preprocessing:
     unknown = sorted(config.keys() - known)
     if unknown or not {"scale", "mean", "std"} & config.keys():
         raise ValueError(f"unknown fields {', '.join(unknown)}" if unknown else "no scale, mean or std")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}
     if "interpolation" in given:
         given["interpolation"] = _interpolation(given["interpolation"])
     for key in ("mean", "std"):
         if key in given:
             given[key] = _constants(given[key])
-    return Preprocessing(**{"name": "custom", **given})
+    given.setdefault("name", "custom")
+    return Preprocessing(**given)
 
 
 def _side_lengths(size: Any) -> tuple[int, int | None] | None:

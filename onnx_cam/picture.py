@@ -102,7 +102,8 @@ def _load_npy(file: ImageFile) -> NDArray[Any]:
         array = np.load(io.BytesIO(file.content), allow_pickle=False)
     except Exception as error:  # NumPy raises many kinds for a damaged file
         raise ImageError(
-            f"'{file.name}' is no .npy file ({one_line(error, 80)}); --preprocess none takes the network's input as .npy"
+            f"'{file.name}' is no .npy file ({one_line(error, 80)}); "
+            "--preprocess none takes the network's input as .npy"
         ) from error
     return np.asarray(array)
 

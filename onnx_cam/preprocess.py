@@ -171,7 +171,7 @@ class Preprocessing:
         return np.ascontiguousarray(normalised)
 
     def _constants(self, channels: int) -> tuple[Floats, Floats]:
-        mean, std = np.float32(self.mean), np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         if channels == 1:
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         elif channels != 3:

@@ -79,7 +79,7 @@ def _weights(node: gs.Node) -> NDArray[np.float32] | None:
     transposed = node.op == "Gemm" and node.attrs.get("transB", 0)
     scale = node.attrs.get("alpha", 1.0) if node.op == "Gemm" else 1.0
     oriented = matrix if transposed else matrix.T  # (classes, K)
-    return np.asarray(oriented * scale, np.float32)
+    return oriented.astype(np.float32) * np.float32(scale)
 
 
 def _constant(tensor: gs.Tensor) -> NDArray[np.generic] | None:

@@ -81,7 +81,8 @@ def _read_bytes(path: Path) -> bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ModelError(
-                f"'{path}' has {size:,} bytes; an ONNX file has at most {MAX_BYTES:,}: keep its weights as external data"
+                f"'{path}' has {size:,} bytes; an ONNX file has at most {MAX_BYTES:,}: "
+                "keep its weights as external data"
             )
         return path.read_bytes()
     except FileNotFoundError:

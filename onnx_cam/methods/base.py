@@ -171,14 +171,14 @@ class Method:
 
     def deviation(self, maps: Floats, scorer: Scorer) -> NDArray[np.float64]:
         """Return the noise's standard deviation for each map, shape (K,)."""
-        wiring, sigma = self.wiring, getattr(self, "sigma", 0.0)
+        wiring, sigma = self.wiring, float(getattr(self, "sigma", 0.0))
         if wiring.spread == "map":
-            return sigma * np.ptp(maps.astype(np.float64), axis=(1, 2))
+            return np.asarray(sigma * np.ptp(maps.astype(np.float64), axis=(1, 2)), np.float64)
         if wiring.spread == "upsampled":
             return authors_deviation(sigma, scorer.upsampled_spread(maps))
         if wiring.spread == "masked":
             return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
-        return np.full(len(maps), float(sigma))
+        return np.full(len(maps), sigma)
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64: the schedule's mean scores, reduced as the variant says."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from onnx_cam.methods.base import Method, Variant
 from onnx_cam.runtime.masks import Masking
 
-__all__ = ["PEER_EPSILON", "ScoreCAM", "TORCHCAM_MASKING"]
+__all__ = ["PEER_EPSILON", "TORCHCAM_MASKING", "ScoreCAM"]
 
 PEER_EPSILON = 1e-8
 """What torchcam and grad-cam add to a map's range before they divide by it."""

@@ -62,8 +62,7 @@ def upsample(maps: Floats, size: tuple[int, int], align_corners: bool = False) -
     """Return bilinearly upsampled maps: ``(..., h, w)`` to ``(..., H, W)``, as ``Uy · A · Uxᵀ``."""
     rows = interpolation_matrix(maps.shape[-2], size[0], align_corners)
     columns = interpolation_matrix(maps.shape[-1], size[1], align_corners)
-    upsampled: Floats = rows @ maps @ columns.T
-    return upsampled
+    return np.asarray(rows @ maps @ columns.T, np.float32)
 
 
 def interpolation_matrix(source: int, target: int, align_corners: bool = False) -> Floats:
@@ -75,7 +74,7 @@ def interpolation_matrix(source: int, target: int, align_corners: bool = False) 
         position = (index + 0.5) * (source / target) - 0.5
     position = np.clip(position, 0, source - 1)
     low = np.minimum(position.astype(np.int64), max(source - 2, 0))
-    share = position - low
+    share = (position - low).astype(np.float32)
     matrix = np.zeros((target, source), np.float32)
     matrix[index, low] = 1 - share
     matrix[index, np.minimum(low + 1, source - 1)] += share

