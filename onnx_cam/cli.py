@@ -165,21 +165,21 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
       onnx-cam explain model.onnx cat.jpg --target 281,282 --preprocess tf
     """
     method = _method(settings)
-    from onnx_cam.explanation import prepare_folder
+    from onnx_cam.explanation import results_folder
     from onnx_cam.image_files import SUFFIXES, list_images, stems
 
     classifier = _load(model, settings, quiet)
     paths = list_images(images, SUFFIXES if settings["preprocess"] != "none" else (".npy",))
-    prepare_folder(settings["out"])
     wanted, failed = _target(classifier, target), 0
-    for path, stem in zip(paths, stems(paths), strict=True):
-        try:
-            _explain_one(
-                classifier, method, path, stem=stem, target=wanted, as_json=as_json, quiet=quiet, settings=settings
-            )
-        except (ImageError, ScoreError) as error:
-            failed += 1
-            terminal.say_error(error)
+    with results_folder(settings["out"]):
+        for path, stem in zip(paths, stems(paths), strict=True):
+            try:
+                _explain_one(
+                    classifier, method, path, stem=stem, target=wanted, as_json=as_json, quiet=quiet, settings=settings
+                )
+            except (ImageError, ScoreError) as error:
+                failed += 1
+                terminal.say_error(error)
     if failed:
         if len(paths) > 1:
             terminal.say(f"{failed} of {len(paths)} images failed")

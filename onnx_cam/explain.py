@@ -181,7 +181,7 @@ def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.floa
         if count > classifier.classes:
             raise TargetError(f"target {target!r}; {classifier.name} has {classifier.classes} classes")
         return [int(i) for i in np.argsort(-probabilities, kind="stable")[:count]], False
-    if isinstance(target, str | int | np.integer):
+    if isinstance(target, str) or not isinstance(target, Sequence | np.ndarray):
         return [_index(classifier, target)], True
     indices = [_index(classifier, one) for one in target]
     if not indices:

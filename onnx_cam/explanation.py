@@ -10,7 +10,8 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import OutputError
 from onnx_cam.render import draw_overlay, encode_png
 
-__all__ = ["Explanation", "Target", "prepare_folder", "read_saved"]
+__all__ = ["Explanation", "Target", "prepare_folder", "read_saved", "results_folder", "write_files"]
 
 _MAX_STEM = 100  # characters: a file name has at most 255 bytes
 
@@ -238,6 +239,26 @@ def read_saved(record: str | Path) -> tuple[dict[str, Any], NDArray[np.float32]]
         raise OutputError(
             f"'{path}' is no record with its map beside it ({error}); run onnx-cam explain again"
         ) from error
+
+
+@contextmanager
+def results_folder(folder: str | Path) -> Iterator[None]:
+    """Make a folder for results; where none came, what was made is removed again.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made, or written to.
+    """
+    path = Path(folder)
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    prepare_folder(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not empty
+            for place in missing:
+                place.rmdir()
 
 
 def prepare_folder(folder: str | Path) -> None:

@@ -109,6 +109,10 @@ def decode(file: ImageFile) -> NDArray[np.uint8]:
             raise ImageError(
                 f"'{file.name}' is not an image that can be read; expected JPEG, PNG, WebP, TIFF, BMP or GIF"
             ) from None
+        except Image.DecompressionBombError:
+            raise ImageError(
+                f"'{file.name}' has far too many pixels; expected at most {MAX_PIXELS:,} in all: make it smaller"
+            ) from None
         except ImageError:
             raise
         except Exception as error:  # a damaged file makes Pillow's codecs raise anything

@@ -37,7 +37,8 @@ class Network:
         return np.asarray(self.session.run([self.layer], {self.input: x[None].astype(np.float32)})[0][0], np.float64)
 
     def logit(self, x: Array) -> Array:
-        return np.asarray(self.session.run([self.logits], {self.input: x[None].astype(np.float32)})[0], np.float64)[0]
+        raw = self.session.run([self.logits], {self.input: x[None].astype(np.float32)})[0][0]
+        return np.asarray(raw, np.float64)
 
     def probability(self, x: Array) -> Array:
         return softmax(self.logit(x).ravel())
@@ -66,7 +67,9 @@ class Case:
         return self.x.shape[1], self.x.shape[2]
 
     def f(self, x: Array) -> float:
-        return float((self.network.logit(x) if self.score == "logit" else self.network.probability(x)).ravel()[self.target])
+        return float(
+            (self.network.logit(x) if self.score == "logit" else self.network.probability(x)).ravel()[self.target]
+        )
 
     def f_logit(self, x: Array) -> float:
         return float(self.network.logit(x).ravel()[self.target])
@@ -80,7 +83,7 @@ class Case:
 
 
 def softmax(values: Array) -> Array:
-    exponential = np.exp(values - values.max())
+    exponential: Array = np.exp(values - values.max())
     return np.asarray(exponential / exponential.sum())
 
 
@@ -98,7 +101,7 @@ def upsample(a: Array, size: tuple[int, int], align_corners: bool = False) -> Ar
 
 def s(z: Array, epsilon: float = 0.0) -> Array:
     """Min-max normalisation."""
-    return (z - z.min()) / (z.max() - z.min() + epsilon)
+    return np.asarray((z - z.min()) / (z.max() - z.min() + epsilon))
 
 
 def dead(a: Array) -> bool:
@@ -107,7 +110,7 @@ def dead(a: Array) -> bool:
 
 def combine(alpha: Array, maps: Array) -> Array:
     """L."""
-    return np.maximum(sum(weight * a for weight, a in zip(alpha, maps, strict=True)), 0)
+    return np.asarray(np.maximum(sum(weight * a for weight, a in zip(alpha, maps, strict=True)), 0))
 
 
 def each_live(case: Case, alpha_k: Callable[[Array], float]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ def test_every_variant_has_a_reference() -> None:
     assert set(REFERENCES) == {(name, variant) for name, method in METHODS.items() for variant in method.variants}
 
 
-def settings(method: str) -> dict[str, int]:
+def settings(method: str) -> dict[str, Any]:
     return {} if method == "scorecam" else {"samples": SAMPLES}
 
 
@@ -41,7 +42,7 @@ def case_for(network: Network, x: np.ndarray, method: str, variant: str, target:
     return Case(network, x.astype(np.float64), target, samples=samples, sigma=sigma, **extra)  # type: ignore[arg-type]
 
 
-# A σ as large as the equation's drowns the tiny image, so that its maps are empty: a smaller one tests the same formula.
+# The equation's σ drowns the tiny image, so that its maps are empty: a smaller one tests the same formula.
 SMALL_SIGMA = {("sscam1", "paper"): 0.3, ("sscam2", "paper"): 0.3}
 
 
@@ -55,20 +56,26 @@ def test_agrees_with_the_reference_on_a_tiny_graph(
     network = Network(proto, "relu2", "logits")
     x = tiny.image(zlib.crc32(f"{method} {variant}".encode()) % 1000)
     target = int(np.argmax(network.logit(x.astype(np.float64))))
-    case = case_for(network, x, method, variant, target, seed=7, head=np.float64(tiny.weights()["w3"]))
+    case = case_for(network, x, method, variant, target, seed=7, head=tiny.weights()["w3"].astype(np.float64))
     sigma = SMALL_SIGMA.get((method, variant))
     case.sigma = sigma if sigma is not None else case.sigma
     result = onnx_cam.explain(
-        classifier, x, method=method, variant=variant, target=target, seed=7, batch_size=4, sigma=sigma, **settings(method)
+        classifier,
+        x,
+        method=method,
+        variant=variant,
+        target=target,
+        seed=7,
+        batch_size=4,
+        sigma=sigma,
+        **settings(method),
     )
     assert result.layer == "relu2"
     assert difference(result.cam, REFERENCES[method, variant](case)) < TOLERANCE
 
 
 @pytest.mark.parametrize(("method", "variant"), PAIRS)
-def test_agrees_with_the_reference_on_a_real_model(
-    method: str, variant: str, lite0: Classifier, photo: str
-) -> None:
+def test_agrees_with_the_reference_on_a_real_model(method: str, variant: str, lite0: Classifier, photo: str) -> None:
     layer = "_blocks.3._bn2" if method != "sscam-max" else "_blocks.0._bn2"  # (40, 28, 28), (16, 112, 112)
     x = open_picture(photo, lite0.preprocessing, 3, lite0.size).network_input
     result = onnx_cam.explain(lite0, photo, method=method, variant=variant, layer=layer, **settings(method))

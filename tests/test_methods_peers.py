@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +88,18 @@ def test_the_rebuilt_graph_is_the_torch_network(lite0: Classifier, lite0_torch: 
 
 
 @pytest.fixture(scope="module")
-def grad_cam() -> Iterator[Any]:
+def grad_cam() -> Any:
     """grad-cam's Score-CAM, where it is installed: it imports torchvision, whose operators a CPU torch lacks."""
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-    yield pytest.importorskip("pytorch_grad_cam", exc_type=ImportError).ScoreCAM
+        schema = f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor"
+        library.define(schema)  # type: ignore[no-untyped-call]
+    return pytest.importorskip("pytorch_grad_cam", exc_type=ImportError).ScoreCAM
 
 
 @pytest.mark.parametrize("target", range(tiny.CLASSES))
 def test_pytorch_grad_cam_on_a_tiny_network(target: int, grad_cam: Any, tmp_path: Path) -> None:
-    """Without a map that is constant above 0: grad-cam divides its rounding errors by 1e-8, and makes a mask of them."""
+    """Without a map that is constant above 0: grad-cam divides its rounding errors by 1e-8 to make a mask of them."""
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     x = tiny.image(target)

@@ -32,7 +32,7 @@ def weights(seed: int = 0, constant: float = 0.7) -> dict[str, Floats]:
     bias = normal(CHANNELS) / 4
     for channel, value in zip(DEAD, (-1.0, constant), strict=True):
         second[channel], bias[channel] = 0, value
-    return {
+    made: dict[str, NDArray[Any]] = {
         "w1": normal(CHANNELS, 3, 3, 3) / 3,
         "b1": normal(CHANNELS) / 4,
         "w2": second,
@@ -40,6 +40,7 @@ def weights(seed: int = 0, constant: float = 0.7) -> dict[str, Floats]:
         "w3": normal(CLASSES, CHANNELS) * 3,
         "b3": normal(CLASSES),
     }
+    return {name: np.asarray(value, np.float32) for name, value in made.items()}
 
 
 def body() -> list[onnx.NodeProto]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from onnx_cam.classifier import Classifier, load
 from onnx_cam.errors import MissingExtraError, ModelError
 from onnx_cam.explain import explain
-from onnx_cam.explanation import Explanation, prepare_folder, write_files
+from onnx_cam.explanation import Explanation, prepare_folder, results_folder, write_files
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["demo_image", "demo_model", "demo_weights", "run_demo"]
@@ -40,12 +40,12 @@ def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Expl
     OutputError
         The folder cannot be written to.
     """
-    prepare_folder(folder)
-    model = _load(demo_model())
-    result = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
-    if result.target.index not in _CATS:
-        raise ModelError(f"EfficientNet-Lite0 sees {result.target} in the photo of a cat; its weights are damaged")
-    return result, result.save(folder), model.file.path
+    with results_folder(folder):
+        model = _load(demo_model())
+        result = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
+        if result.target.index not in _CATS:
+            raise ModelError(f"EfficientNet-Lite0 sees {result.target} in the photo of a cat; its weights are damaged")
+        return result, result.save(folder), model.file.path
 
 
 def demo_image() -> Path:
@@ -88,7 +88,10 @@ def _load(path: Path) -> Classifier:
 
 def _installed(package: str, file: str) -> Path:
     """Return a file of an installed package without importing the package."""
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except ImportError:
+        spec = None
     path = Path(spec.origin).parent / file if spec is not None and spec.origin else None
     if path is None or not path.is_file():
         raise MissingExtraError(f"the demo needs {file} of the package {package}: pip install 'onnx-cam[demo]'")

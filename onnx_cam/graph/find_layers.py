@@ -62,7 +62,7 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
     convolved: set[str] = set()
     found = []
     for node in graph.nodes:  # an ONNX file is sorted
-        behind = node.op in _CONVOLUTIONS or any(tensor.name in convolved for tensor in node.inputs)
+        behind = node.op in _CONVOLUTIONS or not convolved.isdisjoint(_read_by(node))
         if not behind or node.op in _NOT_A_MAP:
             continue
         convolved.update(tensor.name for tensor in node.outputs if tensor.name)
@@ -82,8 +82,18 @@ def _ancestors(graph: gs.Graph, tensor: str) -> set[str]:
             continue
         seen.add(name)
         if name in producers:
-            waiting.extend(source.name for source in producers[name].inputs)
+            waiting.extend(_read_by(producers[name]))
     return seen
+
+
+def _read_by(node: gs.Node) -> set[str]:
+    """Return the tensors that a node reads; an If's branches read them too."""
+    names = {tensor.name for tensor in node.inputs}
+    for attribute in node.attrs.values():
+        if isinstance(attribute, gs.Graph):
+            names.update(tensor.name for tensor in attribute.outputs)
+            names.update(*(_read_by(inner) for inner in attribute.nodes))
+    return names
 
 
 def rank_layers(candidates: Sequence[Candidate], shapes: dict[str, tuple[int, ...]]) -> list[Layer]:
