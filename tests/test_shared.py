@@ -30,13 +30,13 @@ def test_a_cat_is_seen_and_pointed_at(mobilenet: onnx_cam.Classifier) -> None:
     assert result.layer_shape == (1280, 7, 7)
     assert {t.index for t in result.top[:3]} == {281, 282, 285}
     face = result.map[150:650, 480:900]  # read off the picture
-    assert face.mean() > 1.5 * result.map[45:675, 324:954].mean()
+    assert face.mean() > 1.2 * result.map[45:675, 324:954].mean()
 
 
 def test_the_energy_lies_in_the_box(mobilenet: onnx_cam.Classifier) -> None:
-    """Score-CAM's map against the box of an object that the model recognises, which is less than half of the crop."""
+    """Score-CAM's map against the box of an object that the model recognises, less than a third of the crop."""
     entries = {entry["file"]: entry for entry in json.loads((IMAGES / "index.json").read_text())}
-    entry = entries["ILSVRC2012_val_00000963.JPEG"]  # a magpie
+    entry = entries["ILSVRC2012_val_00000871.JPEG"]  # a brown bear
     result = onnx_cam.explain(mobilenet, IMAGES / entry["file"])
     assert result.target.index == entry["imagenet_id"]
     box = np.zeros(result.map.shape, bool)
@@ -44,4 +44,4 @@ def test_the_energy_lies_in_the_box(mobilenet: onnx_cam.Classifier) -> None:
         box[y0 : y1 + 1, x0 : x1 + 1] = True
     x0, y0, x1, y1 = result.crop
     share = box[y0:y1, x0:x1].mean()
-    assert result.map[box].sum() / result.map.sum() > 1.2 * share
+    assert result.map[box].sum() / result.map.sum() > 2 * share
