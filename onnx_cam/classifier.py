@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,8 +13,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
+from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnx_cam.errors import LayerError, ModelError, PreprocessingError, ScoreError, SettingError
+from onnx_cam.errors import LayerError, ModelError, ScoreError, SettingError
 from onnx_cam.find_preprocessing import choose_preprocessing
 from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, rank_layers
 from onnx_cam.graph.head import Head, find_head
@@ -21,6 +23,7 @@ from onnx_cam.graph.image_input import ImageInput, find_image_input
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile, read_model
 from onnx_cam.graph.tap import tap
+from onnx_cam.image_files import MAX_PIXELS
 from onnx_cam.labels import find_labels
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
@@ -32,15 +35,17 @@ Floats = NDArray[np.float32]
 
 _DEFAULT_SIZE = (224, 224)
 _PROBE_SEED = 0
+_KEPT_TAPS = 2  # sessions: each holds the weights once more
+_MAX_BATCH = 4096
 
 
 def load(
     path: str | Path,
     *,
     device: str = "auto",
-    labels: str | Sequence[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     label_offset: int | None = None,
-    preprocess: str = "auto",
+    preprocess: str | os.PathLike[str] = "auto",
     size: tuple[int, int] | None = None,
     input: str | None = None,
     output: str | None = None,
@@ -54,7 +59,7 @@ def load(
         An ``.onnx`` file.
     device : str
         ``auto`` (CUDA where it loads, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``openvino``.
-    labels : str or sequence of str, optional
+    labels : str, path or sequence of str, optional
         A text or JSON file, ``imagenet``, or the names; by default what the model's metadata says.
     label_offset : int, optional
         The position in the output of the first name.
@@ -100,6 +105,7 @@ def load(
 
 
 def _import_graph(file: ModelFile) -> gs.Graph:
+    G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to standard output
     try:
         return gs.import_onnx(file.proto)
     except Exception as error:  # graphsurgeon raises whatever a damaged graph makes it
@@ -152,7 +158,7 @@ class Classifier:
         head: Head,
         preprocessing: Preprocessing | None,
         *,
-        labels: str | Sequence[str] | None,
+        labels: str | os.PathLike[str] | Sequence[str] | None,
         label_offset: int | None,
         size: tuple[int, int] | None,
         device: str,
@@ -185,8 +191,8 @@ class Classifier:
         return self._session.provider
 
     @property
-    def cpu_fallback_nodes(self) -> int:
-        """Nodes that the provider left to the CPU."""
+    def cpu_fallback_nodes(self) -> int | None:
+        """Nodes that the provider left to the CPU; None where ONNX Runtime does not tell."""
         return self._session.cpu_fallback_nodes
 
     @property
@@ -236,6 +242,8 @@ class Classifier:
             The runtime failed, or an activation or a score is NaN or infinite.
         """
         if layer.name not in self._tapped:
+            if len(self._tapped) == _KEPT_TAPS:
+                del self._tapped[next(iter(self._tapped))]
             self._tapped[layer.name] = self.open_session(tap(self.file.proto, [layer.name]))
         maps, raw = self._tapped[layer.name].run(image[None], [layer.name, self.head.output])
         scores = probabilities(raw, self.head)[0]
@@ -264,7 +272,7 @@ class Classifier:
 
     def linear_head(self, layer: Layer) -> NDArray[np.float32] | None:
         """Return ``w_k^c`` (classes, K) where one linear layer follows the layer's global average, else None."""
-        return find_linear_head(self.graph, layer.name, self.head.logits)
+        return find_linear_head(self.file, self.graph, layer, self.head.logits)
 
     @cached_property
     def _layers(self) -> list[Layer]:
@@ -304,7 +312,12 @@ class Classifier:
         known = self.input.height, self.input.width
         wanted = size or (self.preprocessing.size if self.preprocessing else None) or _DEFAULT_SIZE
         chosen = known[0] or wanted[0], known[1] or wanted[1]
-        if size is None and None in known and self.preprocessing and self.preprocessing.size is None:
+        if chosen[0] * chosen[1] > MAX_PIXELS or (self.input.batch or 1) > _MAX_BATCH:
+            raise ModelError(
+                f"{self.name} takes {self.input.batch or 1} images of {chosen[0]}×{chosen[1]}; expected at most "
+                f"{MAX_PIXELS:,} pixels and a batch of {_MAX_BATCH}"
+            )
+        if size is None and None in known and (self.preprocessing is None or self.preprocessing.size is None):
             self.notes.append(f"the model leaves its input size free: taking {chosen[0]}×{chosen[1]} (--size HxW)")
         return chosen
 
@@ -317,12 +330,12 @@ class Classifier:
         """Learn from a run: the number of classes, whether batches work, and whether logits are logits."""
         images = self.random_images(3)
         single = np.concatenate([self._run_scores(image[None]) for image in images])
-        self.classes = probabilities(single, self.head).shape[1]
-        if self.classes < 2 or single[0].size > max(single.shape[1:]):
+        if single.dtype.kind != "f" or single.ndim < 2 or single[0].size > max(single.shape[1:]):
             raise ModelError(
-                f"output {self.head.output!r} of {self.name} has shape {single.shape[1:]} an image; expected class "
-                "scores (N, classes): name another with --output"
+                f"output {self.head.output!r} of {self.name} has shape {single.shape[1:]} an image, {single.dtype}; "
+                "expected class scores (N, classes): name another with --output"
             )
+        self.classes = probabilities(single, self.head).shape[1]
         if self._fixed_batch is None and not self._batches_agree(images, single):
             self._fixed_batch = 1
             self._session = self.open_session(self._with_logits())
@@ -351,9 +364,13 @@ class Classifier:
             reason = "the graph ends in Softmax, but a run's scores do not sum to 1 over the classes"
             raise ModelError(f"{self.name}: {reason}; name the class scores with --output")
         if self.head.kind == "logits" and looks_normalised:
-            self.head = Head(self.head.output, "softmax", "", "a run's scores are not negative and sum to 1")
+            self.head = replace(
+                self.head, kind="softmax", logits="", reason="a run's scores are not negative and sum to 1"
+            )
 
     def _note_guesses(self) -> None:
+        if self.head.choice:
+            self.notes.append(self.head.choice)
         if self.preprocessing and self.preprocessing.source.startswith("a guess"):
             self.notes.append(
                 "preprocessing: ImageNet's, a guess: nothing in the model or beside it says so (--preprocess)"
@@ -371,13 +388,3 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
-
-    def check_image_files(self) -> None:
-        """Refuse image files where the network's input must be handed over.
-
-        Raises
-        ------
-        PreprocessingError
-        """
-        if self.preprocessing is None:
-            raise PreprocessingError("--preprocess none takes the network's input itself: a .npy file, or an array")

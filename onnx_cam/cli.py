@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except OnnxCamError as error:
             terminal.say_error(error)
+            ctx.exit(1)
+        except MemoryError as error:
+            terminal.say_error(MemoryError(f"out of memory: {error}; try a smaller --batch-size, --samples or --size"))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort):
             terminal.say("interrupted")
@@ -168,22 +171,37 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     from onnx_cam.explanation import results_folder
     from onnx_cam.image_files import SUFFIXES, list_images, stems
 
-    classifier = _load(model, settings, quiet)
-    paths = list_images(images, SUFFIXES if settings["preprocess"] != "none" else (".npy",))
-    wanted, failed = _target(classifier, target), 0
+    classifier = _load(model, settings)
+    suffixes = SUFFIXES if settings["preprocess"] != "none" else (".npy",)
+    paths, failed = _each(lambda name: list_images([name], suffixes), images)
+    unique = list(dict.fromkeys(path for found in paths for path in found))
+    wanted, notes = _target(classifier, target), [] if quiet else classifier.notes
     with results_folder(settings["out"]):
-        for path, stem in zip(paths, stems(paths), strict=True):
-            try:
-                _explain_one(
-                    classifier, method, path, stem=stem, target=wanted, as_json=as_json, quiet=quiet, settings=settings
-                )
-            except (ImageError, ScoreError) as error:
-                failed += 1
-                terminal.say_error(error)
-    if failed:
-        if len(paths) > 1:
-            terminal.say(f"{failed} of {len(paths)} images failed")
+        stem = dict(zip(unique, stems(unique), strict=True))
+        chosen: dict[str, Any] = {
+            "target": wanted,
+            "as_json": as_json,
+            "quiet": quiet,
+            "notes": notes,
+            "settings": settings,
+        }
+        _, lost = _each(lambda path: _explain_one(classifier, method, path, stem=stem[path], **chosen), unique)
+    if failed + lost:
+        if len(unique) + failed > 1:
+            terminal.say(f"{failed + lost} of {len(unique) + failed} images failed")
         click.get_current_context().exit(1)
+
+
+def _each(work: Callable[[str], Any], names: Iterable[str]) -> tuple[list[Any], int]:
+    """Work on each image; report the bad ones, go on, and return what came of the rest and how many failed."""
+    done, failed = [], 0
+    for name in names:
+        try:
+            done.append(work(name))
+        except (ImageError, ScoreError) as error:
+            failed += 1
+            terminal.say_error(error)
+    return done, failed
 
 
 def _explain_one(
@@ -195,6 +213,7 @@ def _explain_one(
     target: str | list[str],
     as_json: bool,
     quiet: bool,
+    notes: list[str],
     settings: dict[str, Any],
 ) -> None:
     import onnx_cam
@@ -202,6 +221,8 @@ def _explain_one(
     chosen = {key: settings[key] for key in ("layer", "seed", "score", "baseline", "batch_size")}
     with terminal.progress(stem, quiet) as progress:
         found = onnx_cam.explain(classifier, path, method=method, target=target, progress=progress, **chosen)
+    while notes:  # once, and not beside the error of a bad image
+        terminal.say(f"{classifier.name}: {notes.pop(0)}")
     for result in found if isinstance(found, list) else [found]:
         files = result.save(settings["out"], stem=stem, alpha=settings["alpha"], colormap=settings["colormap"])
         if not quiet:
@@ -218,10 +239,12 @@ def _method(settings: dict[str, Any]) -> Method:
     """Judge the method's settings by the command's words alone: what is wrong there is wrong usage."""
     from onnx_cam.explain import check_settings
     from onnx_cam.methods import make_method
+    from onnx_cam.render import check_drawing
 
     try:
         method = make_method(settings["method"], **{key: settings[key] for key in ("variant", "samples", "sigma")})
         check_settings(method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size")})
+        check_drawing(settings["alpha"], settings["colormap"])
     except SettingError as error:
         raise click.UsageError(str(error)) from error
     return method
@@ -235,16 +258,12 @@ def _target(classifier: Classifier, text: str) -> str | list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _load(model: str, settings: dict[str, Any], quiet: bool = True) -> Classifier:
+def _load(model: str, settings: dict[str, Any]) -> Classifier:
     import onnx_cam
 
     names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
     chosen = {name: settings[name] for name in names}
-    classifier = onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
-    if not quiet:
-        for note in classifier.notes:
-            terminal.say(f"{classifier.name}: {note}")
-    return classifier
+    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
 
 
 @main.command()
@@ -257,7 +276,9 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
     Example:
       onnx-cam layers model.onnx
     """
-    found = _load(model, settings).layers()
+    classifier = _load(model, settings)
+    classifier.layer()  # an error where there is none
+    found = classifier.layers()
     if as_json:
         for layer in found:
             click.echo(json.dumps(asdict(layer), ensure_ascii=False))
@@ -301,7 +322,7 @@ def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
 
     tapped = onnx_cam.export(_load(model, settings), path, layer=layer)
     shape = "×".join(map(str, tapped.shape))
-    click.echo(f"wrote {path}: {tapped.name} ({shape}) is its last output; a run gives the other outputs unchanged")
+    click.echo(f"wrote {path}: its output {tapped.name} ({shape}) is the layer; the others are as before, by a run")
 
 
 @main.command()

@@ -38,6 +38,7 @@ __all__ = [
     "TargetError",
     "did_you_mean",
     "one_line",
+    "one_line_text",
 ]
 
 
@@ -97,5 +98,10 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 def one_line(error: BaseException, limit: int = 300) -> str:
     """Return an error's text on one line, without control characters, cut to `limit` characters."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split()) or type(error).__name__
+    text = one_line_text(str(error)) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def one_line_text(text: str) -> str:
+    """Return a text on one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -98,43 +98,32 @@ def explain(
     chosen = make_method(method, variant=variant, samples=samples, sigma=sigma)
     kind = check_settings(chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size)
     classifier = model if isinstance(model, Classifier) else load(model)
+    if kind == "logit":
+        classifier.check_logits()
     preprocessing = _preprocessing(classifier, preprocess)
     picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
     started = time.perf_counter()
-    if kind == "logit":
-        classifier.check_logits()
     tapped = classifier.layer(layer)
     maps, probabilities = classifier.activations(tapped, picture.network_input)
     targets, single = _targets(classifier, target, probabilities)
+    x_b = make_baseline(baseline or "zero", picture.network_input, preprocessing)
+    batch = classifier.fixed_batch or batch_size or _default_batch(picture.network_input)
     scorer = Scorer(
-        classifier.score,
-        picture.network_input,
-        targets,
-        make_baseline(baseline or "zero", picture.network_input, preprocessing),
-        seed=seed,
-        batch_size=classifier.fixed_batch or batch_size or _default_batch(picture.network_input),
-        progress=progress,
+        classifier.score, picture.network_input, targets, x_b, seed=seed, batch_size=batch, progress=progress
     )
-    weights = chosen.weights(Subject(maps, scorer, kind, lambda: _linear_weights(classifier, tapped, targets)))
-    parameters = {**chosen.parameters, "score": kind, "baseline": chosen.baseline_name(baseline)}
+    subject = Subject(maps, scorer, kind, lambda: _linear_weights(classifier, tapped, targets))
+    weights = chosen.weights(subject)
     facts = {
-        **_facts_of_run(classifier, picture, preprocessing, scorer),
-        **{"method": chosen.name, "variant": chosen.variant, "parameters": parameters, "seed": seed},
-        **{"layer": tapped.name, "layer_shape": maps.shape, "seconds": time.perf_counter() - started},
-        "top": tuple(
-            _target(classifier, int(i), probabilities) for i in np.argsort(-probabilities, kind="stable")[:_TOP]
-        ),
+        **_facts_of_model(classifier, tapped, preprocessing),
+        **_facts_of_picture(picture),
+        **_facts_of_run(chosen, scorer, kind, baseline),
+        "top": _top(classifier, probabilities),
+        "seed": seed,
+        "seconds": time.perf_counter() - started,
         "warnings": _batch_warnings(classifier, batch_size),
     }
     results = [
-        _explanation(
-            chosen,
-            maps,
-            alpha,
-            target=_target(classifier, index, probabilities),
-            picture=picture,
-            facts=facts,
-        )
+        _explanation(chosen, maps, alpha, target=_target(classifier, index, probabilities), facts=facts)
         for index, alpha in zip(targets, weights, strict=True)
     ]
     return results[0] if single else results
@@ -218,27 +207,43 @@ def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...
     return (f"the model runs at a batch of {fixed} alone: the batch size {asked} was not used",)
 
 
-def _facts_of_run(
-    classifier: Classifier, picture: Picture, preprocessing: Preprocessing | None, scorer: Scorer
-) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": "none", "source": "as asked"}
-    if preprocessing is not None:
-        described = preprocessing.describe()
+def _top(classifier: Classifier, probabilities: NDArray[np.float64]) -> tuple[Target, ...]:
+    order = np.argsort(-probabilities, kind="stable")[:_TOP]
+    return tuple(_target(classifier, int(index), probabilities) for index in order)
+
+
+def _facts_of_model(classifier: Classifier, layer: Layer, preprocessing: Preprocessing | None) -> dict[str, Any]:
+    described = preprocessing.describe() if preprocessing else {"name": "none", "source": "as asked"}
     return {
         "model": str(classifier.file.path),
         "model_sha256": classifier.file.sha256,
+        "layer": layer.name,
+        "layer_shape": layer.shape,
+        "preprocessing": {**described, "size": list(classifier.size)},
+        "provider": classifier.provider,
+        "cpu_fallback_nodes": classifier.cpu_fallback_nodes,
+        "versions": package_versions(),
+    }
+
+
+def _facts_of_picture(picture: Picture) -> dict[str, Any]:
+    return {
         "image": picture.name,
         "image_sha256": picture.sha256,
         "stem": picture.stem,
         "pixels": picture.pixels,
-        "crop": picture.geometry.crop,
-        "preprocessing": {**described, "size": list(classifier.size)},
+        "geometry": picture.geometry,
+    }
+
+
+def _facts_of_run(method: Method, scorer: Scorer, kind: ScoreKind, baseline: str | None) -> dict[str, Any]:
+    return {
+        "method": method.name,
+        "variant": method.variant,
+        "parameters": {**method.parameters, "score": kind, "baseline": method.baseline_name(baseline)},
         "passes": scorer.passes + 1,  # the tapped one
         "passes_skipped": scorer.passes_skipped,
         "batch_size": scorer.batch_size,
-        "provider": classifier.provider,
-        "cpu_fallback_nodes": classifier.cpu_fallback_nodes,
-        "versions": package_versions(),
     }
 
 
@@ -248,7 +253,6 @@ def _explanation(
     alpha: NDArray[np.float64],
     *,
     target: Target,
-    picture: Picture,
     facts: dict[str, Any],
 ) -> Explanation:
     live = ~is_dead(maps)
@@ -257,7 +261,6 @@ def _explanation(
     warnings = (*facts["warnings"], *_map_warnings(method, cam, alpha, live))
     return Explanation(
         **{**facts, "warnings": warnings},
-        map=picture.geometry.place(cam),
         cam=cam,
         weights=alpha.astype(np.float32),
         target=target,
@@ -297,6 +300,7 @@ def package_versions() -> dict[str, str]:
     """Return the versions that a map depends on."""
     import cv2
     import onnx
+    import PIL
 
     from onnx_cam import __version__
 
@@ -306,5 +310,6 @@ def package_versions() -> dict[str, str]:
         "onnx": onnx.__version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
         "python": platform.python_version(),
     }

@@ -8,11 +8,13 @@ import io
 import json
 import os
 import re
+import secrets
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError
+from onnx_cam.image_files import stem_of
+from onnx_cam.preprocess import Geometry
 from onnx_cam.render import draw_overlay, encode_png
 
 __all__ = ["Explanation", "Target", "prepare_folder", "read_saved", "results_folder", "write_files"]
-
-_MAX_STEM = 100  # characters: a file name has at most 255 bytes
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,6 @@ class Explanation:
 
     Attributes
     ----------
-    map : ndarray of shape (H, W), float32, in [0, 1]
-        In the geometry of the image as given; 0 outside the network's crop.
     cam : ndarray of shape (h, w), float32
         L, at the layer's resolution, not normalised.
     weights : ndarray of shape (K,), float32
@@ -75,16 +75,15 @@ class Explanation:
         Whether `cam` is zero everywhere.
     specificity : float or None
         ``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal: 0 means that the class
-        plays no part. None for an empty map.
+        plays no part. None where either map is zero everywhere.
     error : None
         Reserved for the error of a map from fewer passes.
-    crop : tuple of int
-        ``(x0, y0, x1, y1)``, the part of the image that the network saw.
+    geometry : Geometry
+        Where the network's input lies in the image.
     warnings : tuple of str
         What the reader of the map should know.
     """
 
-    map: NDArray[np.float32]
     cam: NDArray[np.float32]
     weights: NDArray[np.float32]
     target: Target
@@ -99,11 +98,11 @@ class Explanation:
     passes_skipped: int
     seconds: float
     provider: str
-    cpu_fallback_nodes: int
+    cpu_fallback_nodes: int | None
     batch_size: int
     empty: bool
     specificity: float | None
-    crop: tuple[int, int, int, int]
+    geometry: Geometry
     preprocessing: Mapping[str, Any]
     model: str
     model_sha256: str
@@ -116,8 +115,24 @@ class Explanation:
     error: NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:
-        state = "empty" if self.empty else f"specificity {self.specificity:.3f}"
-        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {state}>"
+        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {self.state}>"
+
+    @cached_property
+    def map(self) -> NDArray[np.float32]:
+        """The map in the image as given, ``(H, W)`` float32 in [0, 1]: ``s(U(L))``, 0 outside the network's crop."""
+        return self.geometry.place(self.cam)
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        """``(x0, y0, x1, y1)``, the part of the image that the network saw."""
+        return self.geometry.crop
+
+    @property
+    def state(self) -> str:
+        """What the map is worth, in words."""
+        if self.empty:
+            return "empty map"
+        return "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
 
     def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
         """Return the map drawn over the image, ``(H, W, 3)`` uint8 RGB; grey and dark where the network saw nothing."""
@@ -132,9 +147,9 @@ class Explanation:
             Paths of the ``overlay``, the ``map`` and the ``record`` itself, where they were written.
         """
         return {
-            "model": self.model,
+            "model": _readable_path(self.model),
             "model_sha256": self.model_sha256,
-            "image": self.image,
+            "image": None if self.image is None else _readable_path(self.image),
             "image_sha256": self.image_sha256,
             "method": self.method,
             "variant": self.variant,
@@ -155,7 +170,7 @@ class Explanation:
             "batch_size": self.batch_size,
             "preprocessing": dict(self.preprocessing),
             "warnings": list(self.warnings),
-            "files": dict(files or {}),
+            "files": {key: _readable_path(path) for key, path in (files or {}).items()},
             "versions": dict(self.versions),
         }
 
@@ -203,7 +218,7 @@ class Explanation:
 
     def _file_name(self, stem: str) -> str:
         label = f"-{_slug(self.target.label)}" if self.target.label else ""
-        return f"{_safe(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
+        return f"{stem_of(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
 
     def _repr_html_(self) -> str:
         picture = base64.b64encode(encode_png(self.overlay())).decode()
@@ -235,7 +250,7 @@ def read_saved(record: str | Path) -> tuple[dict[str, Any], NDArray[np.float32]]
         content = json.loads(path.read_text(encoding="utf-8"))
         beside = path.parent / Path(content["files"]["map"]).name
         return content, np.load(beside, allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"'{path}' is no record with its map beside it ({error}); run onnx-cam explain again"
         ) from error
@@ -251,7 +266,7 @@ def results_folder(folder: str | Path) -> Iterator[None]:
         The folder cannot be made, or written to.
     """
     path = Path(folder)
-    missing = [place for place in (path, *path.parents) if not place.exists()]
+    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]
     prepare_folder(path)
     try:
         yield
@@ -284,14 +299,11 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     ------
     OutputError
     """
-    waiting: dict[Path, str] = {}
+    waiting = {path: path.with_name(f".onnx-cam-{secrets.token_hex(8)}") for path in contents}
     try:
         for path, content in contents.items():
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".onnx-cam-")
-            waiting[path] = temporary
-            with os.fdopen(handle, "wb") as file:
+            with open(waiting[path], "xb") as file:
                 file.write(content)
-            os.chmod(temporary, 0o666 & ~_umask())
         for path, temporary in waiting.items():
             os.replace(temporary, path)
     except OSError as error:
@@ -300,24 +312,18 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         ) from error
     finally:
         for temporary in waiting.values():
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _readable_path(path: str) -> str:
+    """Return a path as text that JSON and a terminal take: bytes that are no UTF-8 are written out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _npy(array: NDArray[np.float32]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _safe(stem: str) -> str:
-    """Return a stem that every file system takes."""
-    return re.sub(r"[\x00-\x1f/\\:*?\"<>|]", "_", stem)[:_MAX_STEM] or "image"
 
 
 def _slug(label: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from onnx_cam.classifier import Classifier
 from onnx_cam.errors import ModelError, OutputError
-from onnx_cam.explanation import prepare_folder, write_files
+from onnx_cam.explanation import results_folder, write_files
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.tap import tap
 
@@ -41,11 +43,11 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
     """
     path = Path(path)
     found = model.layer(layer)
-    _check_place(model, path)
-    tapped = tap(model.file.proto, [_value_info(model, found)])
-    _prove(model, tapped, found)
-    prepare_folder(path.parent)
-    write_files({path: tapped.SerializeToString()})
+    with results_folder(path.parent):
+        _check_place(model, path)
+        tapped = tap(model.file.proto, [_value_info(model, found)])
+        _prove(model, tapped, found)
+        write_files({path: tapped.SerializeToString()})
     return found
 
 
@@ -62,8 +64,13 @@ def _check_place(model: Classifier, path: Path) -> None:
 
 
 def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
-    shape = [model.input.batch, *layer.shape]
-    return onnx.helper.make_tensor_value_info(layer.name, onnx.TensorProto.FLOAT, shape)
+    """Return the layer's type and shape, open where the runtime's inference leaves it open."""
+    shape, _ = model.open_session(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    return onnx.helper.make_tensor_value_info(layer.name, onnx.TensorProto.FLOAT, shape or None)
+
+
+def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
+    return old.dtype.kind == "f" and np.allclose(old, new, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
@@ -72,5 +79,5 @@ def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     before = model.open_session(model.file.proto).run_once(images, names)
     after = model.open_session(tapped).run_once(images, names)
     for name, old, new in zip(names, before, after, strict=True):
-        if not np.allclose(old, new, rtol=1e-3, atol=1e-4, equal_nan=True):
+        if not (np.array_equal(old, new) or _close(old, new)):
             raise ModelError(f"with {layer.name!r} tapped, output {name!r} of {model.name} changes; not written")

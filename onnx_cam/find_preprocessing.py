@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ METADATA_KEY = "onnx_cam.preprocessing"
 
 _CONFIG_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
 _MAX_JSON_BYTES = 1 << 24
+_CONVNEXT_WARPS_FROM = 384  # pixels: below, Hugging Face's ConvNeXt crops; from there on it stretches
+_CONVNEXT_CROP = 224 / 256
 _PIL_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area", 5: "linear"}
 _NAMED_RESAMPLING = {
     "bilinear": "linear",
@@ -34,7 +37,7 @@ _NAMED_RESAMPLING = {
 _PIXEL_RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "tf"}
 
 
-def choose_preprocessing(name: str, model: ModelFile) -> Preprocessing:
+def choose_preprocessing(name: str | os.PathLike[str], model: ModelFile) -> Preprocessing:
     """Return the preprocessing of that name.
 
     Parameters
@@ -49,6 +52,7 @@ def choose_preprocessing(name: str, model: ModelFile) -> Preprocessing:
     PreprocessingError
         The name is unknown, or a file says nothing usable.
     """
+    name = os.fspath(name)
     if name in PRESETS:
         return PRESETS[name]
     if name != "auto":
@@ -136,7 +140,7 @@ def from_config(config: Any, source: str) -> Preprocessing:
     """
     if not isinstance(config, dict):
         raise PreprocessingError(f"{source} holds no JSON object; expected the fields of a preprocessing")
-    timm = config.get("pretrained_cfg")
+    timm = config if {"mean", "input_size"} <= config.keys() else config.get("pretrained_cfg")
     try:
         if isinstance(timm, dict):
             found = _from_timm(timm)
@@ -168,26 +172,34 @@ def _from_timm(config: dict[str, Any]) -> Preprocessing:
 
 
 def _from_hugging_face(config: dict[str, Any]) -> Preprocessing:
-    resized = _side_lengths(config.get("size")) if config.get("do_resize", True) else None
-    crop = _side_lengths(config.get("crop_size")) if config.get("do_center_crop", False) else None
-    pct = config.get("crop_pct")
-    shortest = resized[0] if resized and resized[1] is None else None
-    if shortest is not None and crop is not None:
-        pct = crop[0] / shortest
-    elif shortest is not None:  # ConvNeXt: resized to size / crop_pct, then cropped to size; not at 384 and above
-        crop, pct = (shortest, shortest), (pct or 1.0) if shortest < 384 else 1.0
-    size = crop or resized
+    resize, size, crop_pct = _hugging_face_geometry(config)
     normalises = config.get("do_normalize", "image_mean" in config)
     return Preprocessing(
         "custom",
-        resize="cover" if shortest is not None or crop is not None else "stretch",
-        crop_pct=float(pct or (crop[0] / resized[0] if crop and resized else 1.0)),
+        resize=resize,
+        crop_pct=crop_pct,
         interpolation=_interpolation(config.get("resample", 2)),
         scale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
         mean=_constants(config["image_mean"]) if normalises else (0.0,) * 3,
         std=_constants(config["image_std"]) if normalises else (1.0,) * 3,
-        size=(int(size[0]), int(size[1] or size[0])) if size else None,
+        size=size,
     )
+
+
+def _hugging_face_geometry(config: dict[str, Any]) -> tuple[Any, tuple[int, int] | None, float]:
+    """Return resize, size and crop_pct."""
+    resized = _side_lengths(config.get("size")) if config.get("do_resize", True) else None
+    crop = _side_lengths(config.get("crop_size")) if config.get("do_center_crop", False) else None
+    if crop is not None:
+        size = crop[0], crop[1] or crop[0]
+        return "cover", size, size[0] / resized[0] if resized else 1.0
+    if resized is None:
+        return "cover", None, 1.0
+    size = resized[0], resized[1] or resized[0]
+    by_shortest_edge = resized[1] is None and ("crop_pct" in config or isinstance(config["size"], Mapping))
+    if not by_shortest_edge or ("crop_pct" in config and size[0] >= _CONVNEXT_WARPS_FROM):
+        return "stretch", size, 1.0
+    return "cover", size, float(config.get("crop_pct", 1.0) or _CONVNEXT_CROP)
 
 
 def _from_own(config: dict[str, Any]) -> Preprocessing:
@@ -234,10 +246,11 @@ def _checked(found: Preprocessing) -> Preprocessing:
         "mean and std of three numbers": len(found.mean) == len(found.std) == 3,
         "finite numbers": all(isinstance(n, int | float) and math.isfinite(n) for n in numbers),
         "a std other than 0": all(found.std),
-        "crop_pct in (0, 1]": 0.05 <= found.crop_pct <= 1,
+        "crop_pct from 0.05 to 1": 0.05 <= found.crop_pct <= 1,
         "channels RGB or BGR": found.channels in ("RGB", "BGR"),
         "resize cover or stretch": found.resize in ("cover", "stretch"),
-        "a size of two positive numbers": found.size is None or (len(found.size) == 2 and min(found.size) > 0),
+        "a size of two positive whole numbers": found.size is None
+        or (len(found.size) == 2 and all(type(n) is int and n > 0 for n in found.size)),
     }
     wrong = [expected for expected, right in problems.items() if not right]
     if wrong:

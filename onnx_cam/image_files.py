@@ -6,8 +6,10 @@ import glob
 import hashlib
 import io
 import os
+import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,17 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ImageError, one_line
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "SUFFIXES", "ImageFile", "from_pil", "list_images", "read_image", "stems"]
+__all__ = [
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "SUFFIXES",
+    "ImageFile",
+    "from_pil",
+    "list_images",
+    "read_image",
+    "stem_of",
+    "stems",
+]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """What counts as an image in a folder."""
@@ -29,7 +41,9 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 2
 """Pixels; a smaller image has nothing to point at."""
 
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow would start Ghostscript for others
 _MAX_FILE_BYTES = 1 << 30
+_MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class come behind
 _REFUSED_MODES = {"F": "floating-point pixels", "I": "32-bit pixels", "LAB": "Lab colour", "HSV": "HSV colour"}
 
 
@@ -53,8 +67,8 @@ class ImageFile:
 
     @property
     def stem(self) -> str:
-        """The file's name without its suffix."""
-        return "stdin" if self.name == "-" else Path(self.name).stem
+        """What result files are named after."""
+        return stem_of(self.name)
 
 
 def read_image(name: str | os.PathLike[str]) -> ImageFile:
@@ -103,7 +117,7 @@ def decode(file: ImageFile) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warning: ours is an error
         try:
-            with Image.open(io.BytesIO(file.content)) as image:
+            with Image.open(io.BytesIO(file.content), formats=_FORMATS) as image:
                 return from_pil(image, file.name)
         except UnidentifiedImageError:
             raise ImageError(
@@ -158,11 +172,8 @@ def list_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> lis
     Raises
     ------
     ImageError
-        A folder or a glob without an image, or standard input named twice.
+        A folder that cannot be read, or a folder or a glob without an image.
     """
-    names = list(names)
-    if names.count("-") > 1:
-        raise ImageError("'-' was given more than once; standard input holds one image")
     wanted = tuple(suffixes)
     found = [path for name in names for path in _expand(name, wanted)]
     return list(dict.fromkeys(found))
@@ -172,8 +183,7 @@ def _expand(name: str, suffixes: tuple[str, ...]) -> list[str]:
     if name == "-" or os.path.isfile(name):
         return [name]
     if os.path.isdir(name):
-        inside = sorted(entry.path for entry in os.scandir(name) if entry.is_file())
-        paths = [path for path in inside if path.lower().endswith(suffixes)]
+        paths = [path for path in _files_in(name) if path.lower().endswith(suffixes)]
     elif glob.has_magic(name):
         paths = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
     else:
@@ -183,12 +193,31 @@ def _expand(name: str, suffixes: tuple[str, ...]) -> list[str]:
     return paths
 
 
+def _files_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_file())
+    except OSError as error:
+        raise ImageError(f"cannot read the folder '{folder}': {error.strerror or error}") from error
+
+
+def stem_of(name: str) -> str:
+    """Return an image's name without folder and suffix, such as every file system takes it."""
+    stem = "stdin" if name == "-" else Path(name).stem
+    plain = re.sub(r"[\x00-\x1f/\\:*?\"<>|\ud800-\udfff]", "_", stem)
+    return plain.encode()[:_MAX_STEM_BYTES].decode(errors="ignore") or "image"
+
+
 def stems(names: Iterable[str]) -> list[str]:
     """Return a name for the results of each image: its stem, with a short hash of its path where two share one."""
     names = list(names)
-    plain = ["stdin" if name == "-" else Path(name).stem for name in names]
-    folded = [stem.casefold() for stem in plain]
+    plain = [stem_of(name) for name in names]
+    times = Counter(stem.casefold() for stem in plain)
     return [
-        f"{stem}-{hashlib.sha256(os.path.abspath(name).encode()).hexdigest()[:8]}" if folded.count(fold) > 1 else stem
-        for name, stem, fold in zip(names, plain, folded, strict=True)
+        f"{stem}-{_short_hash(name)}" if times[stem.casefold()] > 1 else stem
+        for name, stem in zip(names, plain, strict=True)
     ]
+
+
+def _short_hash(name: str) -> str:
+    return hashlib.sha256(os.fsencode(os.path.abspath(name))).hexdigest()[:8]

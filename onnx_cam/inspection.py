@@ -68,7 +68,9 @@ def _output(model: Classifier) -> list[Finding]:
     if names is not None and model.labels.offset:
         labels += f", the first at position {model.labels.offset}"
     return [
-        Finding("output", f"{model.head.output} ({model.classes} classes)", "the graph, and a run"),
+        Finding(
+            "output", f"{model.head.output} ({model.classes} classes)", model.head.choice or "the graph, and a run"
+        ),
         Finding("head", model.head.kind, model.head.reason),
         Finding("labels", labels, model.labels.source),
     ]

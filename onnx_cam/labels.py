@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from onnx_cam.errors import LabelsError, TargetError, did_you_mean, one_line
+from onnx_cam.errors import LabelsError, TargetError, did_you_mean, one_line, one_line_text
 from onnx_cam.find_preprocessing import json_beside
 from onnx_cam.graph.read import ModelFile
 
@@ -88,16 +89,18 @@ def _synonyms(label: str) -> list[str]:
 
 def imagenet_labels() -> tuple[str, ...]:
     """Return ImageNet's 1,000 class names, in the order of the index."""
-    text = resources.files("onnx_cam").joinpath("data/imagenet_classes.txt").read_text(encoding="utf-8")
+    text = resources.files("onnx_cam").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
 
-def find_labels(said: str | Sequence[str] | None, offset: int | None, model: ModelFile, classes: int) -> Labels:
+def find_labels(
+    said: str | os.PathLike[str] | Sequence[str] | None, offset: int | None, model: ModelFile, classes: int
+) -> Labels:
     """Return a model's class names.
 
     Parameters
     ----------
-    said : str or sequence of str, optional
+    said : str, path or sequence of str, optional
         A text file (a name a line) or JSON file (a list, or index to name), ``imagenet``, or the names themselves.
         Without it: the model's metadata, then ``id2label`` or ``label_names`` in a ``config.json`` beside it.
     offset : int, optional
@@ -115,6 +118,8 @@ def find_labels(said: str | Sequence[str] | None, offset: int | None, model: Mod
         raise LabelsError(f"label offset {offset}; expected 0 or more")
     if said is None:
         return _found_labels(model, classes, offset)
+    if isinstance(said, os.PathLike):
+        said = os.fspath(said)
     if not isinstance(said, str):
         return _fitted(tuple(said), offset, classes, "as given")
     if said == "imagenet":
@@ -199,4 +204,4 @@ def _fitted(names: tuple[str, ...], offset: int | None, classes: int, source: st
             f"the labels ({source}) are {len(names)} names at offset {offset}, the model has {classes} classes; "
             "give the right file with --labels, or --label-offset"
         )
-    return Labels(names, offset, classes, source)
+    return Labels(tuple(one_line_text(name) for name in names), offset, classes, source)

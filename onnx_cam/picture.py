@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import ImageError, PreprocessingError, one_line
+from onnx_cam.errors import ImageError, one_line
 from onnx_cam.image_files import MIN_SIDE, ImageFile, decode, from_pil, read_image
 from onnx_cam.preprocess import Geometry, Preprocessing
 
@@ -94,7 +94,7 @@ def _pixels(image: Any) -> Pixels:
         raise ImageError(
             f"an image of {array.shape[1]}×{array.shape[0]} pixels; expected {MIN_SIDE}×{MIN_SIDE} or more"
         )
-    return array
+    return array.copy()  # the caller's own may change
 
 
 def _load_npy(file: ImageFile) -> NDArray[Any]:
@@ -113,9 +113,9 @@ def _open_tensor(array: NDArray[Any], file: ImageFile | None, channels: int, siz
     if array.ndim == 4 and len(array) == 1:
         array = array[0]
     if array.shape != (channels, *size) or array.dtype.kind not in "fiu":
-        raise PreprocessingError(
-            f"a network input of shape {given}, {array.dtype}; the model takes {(channels, *size)} numbers: "
-            "give that, or a preprocessing and an image"
+        raise ImageError(
+            f"{file.name if file else 'an array'!r} has shape {given}, {array.dtype}; the model takes the numbers of "
+            f"{(channels, *size)}: give that (or its --size, where it is free), or an image and its --preprocess"
         )
     tensor = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(tensor).all():

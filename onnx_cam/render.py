@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import SettingError, did_you_mean
 
-__all__ = ["COLORMAPS", "draw_overlay", "encode_png"]
+__all__ = ["COLORMAPS", "check_drawing", "draw_overlay", "encode_png"]
 
 Pixels = NDArray[np.uint8]
 
@@ -55,7 +55,7 @@ def draw_overlay(
     """
     import cv2
 
-    _check(alpha, colormap)
+    check_drawing(alpha, colormap)
     grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     drawn = (grey * _OUTSIDE).astype(np.uint8)
     x0, y0, x1, y1 = crop
@@ -68,7 +68,13 @@ def draw_overlay(
     return _write_empty(drawn) if empty else drawn
 
 
-def _check(alpha: float, colormap: str) -> None:
+def check_drawing(alpha: float, colormap: str) -> None:
+    """Check the settings of a drawing.
+
+    Raises
+    ------
+    SettingError
+    """
     if not 0 <= alpha <= 1:
         raise SettingError(f"alpha={alpha}; expected a number from 0 to 1")
     if colormap not in COLORMAPS:

@@ -20,12 +20,17 @@ _PIPE_WIDTH = 100_000  # columns: a table that is piped is neither wrapped nor c
 
 def say(message: str) -> None:
     """Print a line on standard error."""
-    click.echo(f"onnx-cam: {message}", err=True)
+    click.echo(f"onnx-cam: {_printable(message)}", err=True)
 
 
 def say_error(error: Exception) -> None:
     """Print an error as one line on standard error."""
     say(f"error: {' '.join(str(error).split())}")
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal cannot print: a file's name may be no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
@@ -59,14 +64,13 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
     """Print an explanation: the likeliest classes, how the map was made, and where it is."""
-    click.echo(f"{image}: {result.target}, score {result.target.score:.3f}")
+    click.echo(_printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
     for target in result.top:
         click.echo(f"  {target.score:.3f}  {target}")
     shape = "×".join(map(str, result.layer_shape))
-    state = "empty map" if result.empty else f"specificity {result.specificity:.3f}"
     click.echo(
         f"  {result.method} {result.variant} at {result.layer} ({shape}): {result.passes} passes "
-        f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {state}"
+        f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {result.state}"
     )
     for what, path in files.items():
-        click.echo(f"  {what:8} {path}")
+        click.echo(_printable(f"  {what:8} {path}"))

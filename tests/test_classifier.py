@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import onnx_cam
-from onnx_cam.errors import DeviceError, ModelError, PreprocessingError, SettingError
+from onnx_cam.errors import DeviceError, ImageError, ModelError, SettingError
 from tests import tiny
 
 X = tiny.image(1)[None]
@@ -82,7 +82,7 @@ def test_the_output_that_ends_in_softmax_is_taken_among_several(tmp_path: Path) 
     )
     model = load(proto, tmp_path)
     assert (model.head.output, model.head.kind) == ("p", "softmax")
-    assert "--output chooses another: 'logits'" in model.head.reason
+    assert model.notes == ["output 'p' taken among several: --output chooses another of 'logits'"]
     assert load(proto, tmp_path, output="logits").head.kind == "logits"
     with pytest.raises(ModelError, match=r"no output 'logit'.*did you mean 'logits'"):
         load(proto, tmp_path, output="logit")
@@ -141,7 +141,7 @@ def refused(proto: onnx.ModelProto, folder: Path, match: str, **settings: object
 def test_models_that_are_no_image_classifiers_are_refused(tmp_path: Path) -> None:
     two = tiny.model()
     two.graph.input.append(tiny.value_info("other", [1, 3, 8, 8]))
-    refused(two, tmp_path, r"2 image inputs; choose one with --input: 'image' \(\?, 3, 20, 20; float\)")
+    refused(two, tmp_path, r"2 image inputs; expected one.*'image' \(\?, 3, 20, 20; float\)")
     refused(two, tmp_path, "needs 'other' beside the image", input="image")
     refused(two, tmp_path, "no input 'imgae'.*did you mean 'image'", input="imgae")
 
@@ -264,5 +264,5 @@ def test_what_is_known_is_told_with_its_source(lite0_path: Path) -> None:
 
 
 def test_a_network_input_of_the_wrong_shape_is_refused(tiny_classifier: onnx_cam.Classifier) -> None:
-    with pytest.raises(PreprocessingError, match=r"shape \(3, 8, 8\), float32; the model takes \(3, 20, 20\)"):
+    with pytest.raises(ImageError, match=r"shape \(3, 8, 8\), float32; the model takes .*\(3, 20, 20\)"):
         onnx_cam.explain(tiny_classifier, np.zeros((3, 8, 8), np.float32))

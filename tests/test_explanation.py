@@ -96,7 +96,7 @@ def test_an_existing_file_is_replaced_whole_or_not_at_all(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fdopen", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError, match="No space left on device"):
         result.save(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -15,7 +15,7 @@ from onnx_cam.graph.read import read_model
 from onnx_cam.preprocess import PRESETS, Preprocessing
 from tests import tiny
 
-HUGGING_FACE = {  # google/vit-base-patch16-224 and facebook/convnext-tiny-224 look like this
+HUGGING_FACE: dict[str, dict[str, Any]] = {  # google/vit-base-patch16-224 and facebook/convnext-tiny-224 look like this
     "stretch": {
         "do_resize": True,
         "size": {"height": 224, "width": 224},
@@ -44,7 +44,7 @@ HUGGING_FACE = {  # google/vit-base-patch16-224 and facebook/convnext-tiny-224 l
         "image_std": [0.229, 0.224, 0.225],
     },
 }
-TIMM = {
+TIMM: dict[str, Any] = {
     "architecture": "resnet50",
     "num_classes": 1000,
     "pretrained_cfg": {
@@ -72,8 +72,20 @@ def test_hugging_face_configurations() -> None:
     assert (pct.resize, pct.size, pct.crop_pct) == ("cover", (224, 224), 0.875)
 
 
-def test_timm_configurations() -> None:
-    found = from_config(TIMM, "x")
+def test_hugging_faces_convnext_stretches_from_384_pixels() -> None:
+    large = HUGGING_FACE["crop_pct"] | {"size": {"shortest_edge": 384}}
+    assert (from_config(large, "x").resize, from_config(large, "x").size) == ("stretch", (384, 384))
+    assert from_config(HUGGING_FACE["crop_pct"] | {"crop_pct": None}, "x").crop_pct == 224 / 256
+
+
+def test_hugging_faces_older_files_give_a_square() -> None:
+    found = from_config({"do_resize": True, "size": 224, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, "x")
+    assert (found.resize, found.size) == ("stretch", (224, 224))
+
+
+@pytest.mark.parametrize("config", [TIMM, TIMM["pretrained_cfg"]])
+def test_timm_configurations(config: dict[str, Any]) -> None:
+    found = from_config(config, "x")
     assert (found.resize, found.size, found.crop_pct, found.interpolation) == ("cover", (288, 288), 0.95, "cubic")
     assert found.scale == pytest.approx(1 / 255)
 
@@ -131,6 +143,7 @@ def test_metadata_that_others_write(metadata: dict[str, str], name: str, channel
         {"scale": float("inf")},
         {"mean": [0, 0, 0], "channels": "GBR"},
         {"mean": [0, 0, 0], "crop_pct": 2},
+        {"mean": [0, 0, 0], "size": [24.0, 24.0]},
         {"pretrained_cfg": {"input_size": [3, 224, 224]}},
         {"do_normalize": True},
         {"do_resize": True, "do_rescale": True, "size": {"longest_edge": 3}},

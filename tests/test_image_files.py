@@ -154,8 +154,7 @@ def test_folders_and_globs_are_sets_of_images(tmp_path: Path) -> None:
         list_images([str(tmp_path / "empty")])
     with pytest.raises(ImageError, match="no image in"):
         list_images([str(tmp_path / "*.tiff")])
-    with pytest.raises(ImageError, match="more than once"):
-        list_images(["-", "-"])
+    assert list_images(["-", "-"]) == ["-"]
 
 
 def test_stems_differ_where_two_inputs_share_one() -> None:
@@ -163,3 +162,27 @@ def test_stems_differ_where_two_inputs_share_one() -> None:
     assert found[3:] == ["dog", "stdin"]
     assert len(set(found)) == 5
     assert all(name.lower().startswith("cat-") and len(name) == len("cat-") + 8 for name in found[:3])
+
+
+def test_stems_that_become_the_same_name_still_differ() -> None:
+    long = "a" * 150
+    names = ["cat:1.png", "cat?1.png", f"{long}b.png", f"{long}c.png", "猫" * 80 + ".png", "\udcff.png"]
+    found = stems(names)
+    assert len(set(found)) == len(names)
+    assert all(len(name.encode()) <= 110 for name in found)
+
+
+def test_only_the_formats_that_are_promised_are_opened(tmp_path: Path) -> None:
+    """Pillow hands an EPS file to Ghostscript, whatever its name says."""
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        pixels(tmp_path / "a.jpg")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", denied)
+    with pytest.raises(ImageError, match=r"cannot read the folder .*: Permission denied"):
+        list_images([str(tmp_path)])

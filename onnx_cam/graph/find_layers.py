@@ -12,7 +12,11 @@ from onnx_cam.errors import LayerError, did_you_mean
 __all__ = ["Candidate", "Layer", "find_candidates", "name_layer", "rank_layers"]
 
 _CONVOLUTIONS = {"Conv", "ConvTranspose"}
-_NOT_A_MAP = {"Shape", "Size", "Constant", "ConstantOfShape"}
+_MAP_ENDS = {
+    *("Shape", "Size", "ConstantOfShape", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+    *("MatMul", "Gemm", "Einsum", "Gather", "GatherND", "GatherElements"),
+}
+"""Behind these a tensor of four dimensions need not be channels of a map any more."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
     found = []
     for node in graph.nodes:  # an ONNX file is sorted
         behind = node.op in _CONVOLUTIONS or not convolved.isdisjoint(_read_by(node))
-        if not behind or node.op in _NOT_A_MAP:
+        if not behind or node.op in _MAP_ENDS:
             continue
         convolved.update(tensor.name for tensor in node.outputs if tensor.name)
         first = node.outputs[0].name if node.outputs else ""

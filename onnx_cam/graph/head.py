@@ -9,12 +9,13 @@ import onnx_graphsurgeon as gs
 
 from onnx_cam.errors import ModelError, did_you_mean
 
-__all__ = ["Head", "HeadKind", "find_head"]
+__all__ = ["RESHAPING", "Head", "HeadKind", "find_head"]
 
 HeadKind = Literal["logits", "softmax", "sigmoid"]
 
 _ENDS: dict[str, HeadKind] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-_RESHAPING = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
+RESHAPING = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
+"""Operators that hand their values on."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,15 @@ class Head:
         The tensor before the final Softmax or Sigmoid; `output` itself where there is none.
     reason : str
         What this was concluded from.
+    choice : str
+        Which other outputs would do; empty where there are none, or where the user named this one.
     """
 
     output: str
     kind: HeadKind
     logits: str
     reason: str
+    choice: str = ""
 
 
 def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
@@ -56,12 +60,11 @@ def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
     ModelError
         No output has the shape of class scores, or there is none of that name.
     """
-    tensor, chosen_because = _choose(graph, model, name)
+    tensor, choice = _choose(graph, model, name)
     end = _final_operator(tensor)
     if end is None:
-        return Head(tensor.name, "logits", tensor.name, f"{chosen_because}no Softmax or Sigmoid before the output")
-    reason = f"{chosen_because}the graph ends in {end.op}"
-    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason)
+        return Head(tensor.name, "logits", tensor.name, "no Softmax or Sigmoid before the output", choice)
+    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, f"the graph ends in {end.op}", choice)
 
 
 def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
@@ -69,6 +72,10 @@ def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, s
     if name is not None:
         if name not in outputs:
             raise ModelError(f"no output {name!r} in {model}{did_you_mean(name, outputs)} It has {_listed(graph)}")
+        if not _may_hold_scores(outputs[name]):
+            raise ModelError(
+                f"output {name!r} of {model} holds no class scores; expected (N, classes), float: {_listed(graph)}"
+            )
         return outputs[name], ""
     fitting = [output for output in graph.outputs if _may_hold_scores(output)]
     if not fitting:
@@ -77,12 +84,12 @@ def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, s
         return fitting[0], ""
     chosen = next((output for output in fitting if _final_operator(output) is not None), fitting[0])
     others = ", ".join(repr(output.name) for output in fitting if output is not chosen)
-    return chosen, f"taken among several outputs (--output chooses another: {others}); "
+    return chosen, f"output {chosen.name!r} taken among several: --output chooses another of {others}"
 
 
 def _may_hold_scores(output: gs.Tensor) -> bool:
-    if output.dtype is not None and output.dtype.kind != "f":
-        return False
+    if output.dtype is not None and getattr(output.dtype, "kind", None) != "f":
+        return False  # a sequence or a map has no kind
     shape = output.shape
     if shape is None:
         return True
@@ -94,7 +101,7 @@ def _final_operator(tensor: gs.Tensor) -> gs.Node | None:
         node = tensor.inputs[0]
         if node.op in _ENDS:
             return node
-        if node.op not in _RESHAPING or not node.inputs:
+        if node.op not in RESHAPING or not node.inputs:
             return None
         tensor = node.inputs[0]
     return None

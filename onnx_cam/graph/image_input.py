@@ -81,7 +81,9 @@ def _choose(inputs: dict[str, onnx.ValueInfoProto], model: str, name: str | None
         return images[0]
     if not images:
         raise ModelError(f"{model} has no image input; expected one of four dimensions, got {_listed(inputs)}")
-    raise ModelError(f"{model} has {len(images)} image inputs; choose one with --input: {_listed(inputs)}")
+    raise ModelError(
+        f"{model} has {len(images)} image inputs; expected one, the others made constants: {_listed(inputs)}"
+    )
 
 
 def _describe(info: onnx.ValueInfoProto, model: str) -> ImageInput:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.head import RESHAPING
+from onnx_cam.graph.read import ModelFile
 
 __all__ = ["find_linear_head"]
 
-_RESHAPING = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
 
-
-def find_linear_head(graph: gs.Graph, layer: str, logits: str) -> NDArray[np.float32] | None:
+def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> NDArray[np.float32] | None:
     """Return the weights ``w_k^c`` between a layer's global average and the logits.
 
     Parameters
     ----------
+    file : ModelFile
+        The model, for its weights: they may lie beside it.
     graph : onnx_graphsurgeon.Graph
-    layer : str
-        The layer's output tensor, ``(N, K, h, w)``.
+        Its graph.
+    layer : Layer
+        The layer, ``(N, K, h, w)``.
     logits : str
         The tensor of the logits.
 
@@ -33,15 +40,35 @@ def find_linear_head(graph: gs.Graph, layer: str, logits: str) -> NDArray[np.flo
     ----------
     Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016: CAM's weights.
     """
-    tensor = graph.tensors().get(layer)
-    pool = _only(tensor, _pools_globally) if tensor is not None else None
+    constants = _Constants(file)
+    tensor = graph.tensors().get(layer.name)
+    pool = _only(tensor, lambda node: _pools_globally(node, layer, constants)) if tensor is not None else None
     if pool is None:
         return None
     linear = _only(_behind_reshapes(pool.outputs[0]), lambda node: node.op in ("Gemm", "MatMul", "Conv"))
-    if linear is None:
+    if linear is None or not _leads_to(linear.outputs[0], logits, constants):
         return None
-    weights = _weights(linear)
-    return weights if weights is not None and _leads_to(linear.outputs[0], logits) else None
+    return _weights(linear, constants)
+
+
+class _Constants:
+    """The values of a model's constants, wherever they lie."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self._weights = {weight.name: weight for weight in file.proto.graph.initializer}
+        self._folder = str(file.path.resolve().parent)
+
+    def value(self, tensor: gs.Tensor) -> NDArray[Any] | None:
+        """Return a tensor's value; None where it is computed."""
+        if tensor.name in self._weights:
+            return numpy_helper.to_array(self._weights[tensor.name], base_dir=self._folder)
+        producer = tensor.inputs[0] if len(tensor.inputs) == 1 else None
+        if producer is None:
+            return None
+        if producer.op == "Identity":
+            return self.value(producer.inputs[0])
+        value = producer.attrs.get("value") if producer.op == "Constant" else None
+        return None if value is None else np.asarray(value.values)
 
 
 def _only(tensor: gs.Tensor, accept: Callable[[gs.Node], bool]) -> gs.Node | None:
@@ -50,25 +77,27 @@ def _only(tensor: gs.Tensor, accept: Callable[[gs.Node], bool]) -> gs.Node | Non
     return consumers[0] if len(consumers) == 1 and accept(consumers[0]) else None
 
 
-def _pools_globally(node: gs.Node) -> bool:
+def _pools_globally(node: gs.Node, layer: Layer, constants: _Constants) -> bool:
     if node.op == "GlobalAveragePool":
         return True
+    if node.op == "AveragePool":
+        return tuple(node.attrs.get("kernel_shape", ())) == layer.shape[1:] and not any(node.attrs.get("pads", ()))
     if node.op != "ReduceMean":
         return False
     axes = node.attrs.get("axes")
     if axes is None and len(node.inputs) > 1:
-        axes = _constant(node.inputs[1])
+        axes = constants.value(node.inputs[1])
     return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == [2, 3]
 
 
 def _behind_reshapes(tensor: gs.Tensor) -> gs.Tensor:
-    while (node := _only(tensor, lambda node: node.op in _RESHAPING)) is not None:
+    while (node := _only(tensor, lambda node: node.op in RESHAPING)) is not None:
         tensor = node.outputs[0]
     return tensor
 
 
-def _weights(node: gs.Node) -> NDArray[np.float32] | None:
-    matrix = _constant(node.inputs[1]) if len(node.inputs) > 1 else None
+def _weights(node: gs.Node, constants: _Constants) -> NDArray[np.float32] | None:
+    matrix = constants.value(node.inputs[1]) if len(node.inputs) > 1 else None
     if matrix is None:
         return None
     if node.op == "Conv":
@@ -82,29 +111,15 @@ def _weights(node: gs.Node) -> NDArray[np.float32] | None:
     return oriented.astype(np.float32) * np.float32(scale)
 
 
-def _constant(tensor: gs.Tensor) -> NDArray[np.generic] | None:
-    if isinstance(tensor, gs.Constant):
-        return np.asarray(tensor.values)
-    producer = tensor.inputs[0] if len(tensor.inputs) == 1 else None
-    if producer is None:
-        return None
-    if producer.op == "Identity":
-        return _constant(producer.inputs[0])
-    if producer.op != "Constant":
-        return None
-    value = producer.attrs.get("value")
-    return np.asarray(getattr(value, "values", value))
-
-
-def _leads_to(tensor: gs.Tensor, logits: str) -> bool:
+def _leads_to(tensor: gs.Tensor, logits: str, constants: _Constants) -> bool:
     """Whether only reshapes and the addition of a bias lie between a tensor and the logits."""
     while tensor.name != logits:
-        node = _only(tensor, lambda node: node.op in _RESHAPING or _adds_bias(node))
+        node = _only(tensor, lambda node: node.op in RESHAPING or _adds_bias(node, constants))
         if node is None:
             return False
         tensor = node.outputs[0]
     return True
 
 
-def _adds_bias(node: gs.Node) -> bool:
-    return node.op == "Add" and any(_constant(tensor) is not None for tensor in node.inputs)
+def _adds_bias(node: gs.Node, constants: _Constants) -> bool:
+    return node.op == "Add" and any(constants.value(tensor) is not None for tensor in node.inputs)

@@ -47,11 +47,6 @@ class ModelFile:
         return self.path.name
 
     @property
-    def opset(self) -> int:
-        """The version of the default operator set."""
-        return next((o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx")), 0)
-
-    @property
     def metadata(self) -> dict[str, str]:
         """The model's ``metadata_props``."""
         return {p.key: p.value for p in self.proto.metadata_props}

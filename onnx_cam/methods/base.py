@@ -19,6 +19,8 @@ __all__ = ["Method", "Subject", "Variant", "authors_deviation"]
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
 
+_MAX_SAMPLES = 10_000  # N noise fields are held at once
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -35,8 +37,8 @@ class Variant:
         ``X ⊙ H_k``.
     score : {"probability", "logit"} or None
         The score that the variant is defined on; None leaves it to the user.
-    baseline : {"subtracted", "cancels", "none"}
-        Whether ``f^c(X_b)`` is subtracted; "cancels" where a softmax over the channels removes it.
+    baseline : bool
+        Whether ``f^c(X_b)`` is subtracted; what a softmax over the channels would cancel is not.
     softmax : bool
         Whether α is the softmax of the mean scores over all channels, dead ones included.
     samples : int
@@ -49,7 +51,7 @@ class Variant:
     noise: NoiseSpace = "none"
     spread: Literal["absolute", "map", "upsampled", "masked"] = "absolute"
     score: ScoreKind | None = None
-    baseline: Literal["subtracted", "cancels", "none"] = "subtracted"
+    baseline: bool = True
     softmax: bool = False
     samples: int = 1
     sigma: float = 0.0
@@ -146,12 +148,12 @@ class Method:
         ------
         SettingError
         """
-        if asked is not None and self.wiring.baseline == "none":
+        if asked is not None and not self.wiring.baseline:
             raise SettingError(f"{self.name} {self.variant} subtracts no such baseline; leave out baseline={asked}")
 
     def baseline_name(self, asked: str | None) -> str | None:
         """Return the baseline for the record; None where the variant has none."""
-        return None if self.wiring.baseline == "none" else asked or "zero"
+        return asked or "zero" if self.wiring.baseline else None
 
     def path(self) -> NDArray[np.float64]:
         """Return c_i, shape (N,)."""
@@ -185,7 +187,7 @@ class Method:
         means = subject.scorer.score(self.schedule(subject), subject.score).mean(axis=1).T  # (T, K)
         if self.wiring.softmax:
             return softmax(means)
-        if self.wiring.baseline == "subtracted":
+        if self.wiring.baseline:
             means = means - subject.scorer.baseline(subject.score)[:, None]
         return np.where(is_dead(subject.maps), 0.0, means)
 
@@ -197,8 +199,8 @@ def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.f
 
 def _check_samples(method: Method) -> None:
     samples = getattr(method, "samples", 1)
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
-        raise SettingError(f"samples={samples!r} of {method.name}; expected a whole number of at least 1")
+    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or not 1 <= samples <= _MAX_SAMPLES:
+        raise SettingError(f"samples={samples!r} of {method.name}; expected a whole number from 1 to {_MAX_SAMPLES:,}")
 
 
 def _check_sigma(method: Method) -> None:

@@ -37,7 +37,7 @@ class ISCAM(Method):
     name: ClassVar[str] = "iscam"
     variants: ClassVar = {
         "paper": Variant(samples=10),
-        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline="none", softmax=True, samples=10),
+        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline=False, softmax=True, samples=10),
         "linear": Variant(samples=10),
     }
 

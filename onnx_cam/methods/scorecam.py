@@ -34,8 +34,8 @@ class ScoreCAM(Method):
     name: ClassVar[str] = "scorecam"
     variants: ClassVar = {
         "paper": Variant(),
-        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline="none", softmax=True),
+        "torchcam": Variant(masking=TORCHCAM_MASKING, score="logit", baseline=False, softmax=True),
         "pytorch-grad-cam": Variant(
-            masking=Masking(epsilon=PEER_EPSILON, align_corners=True), score="logit", baseline="none", softmax=True
+            masking=Masking(epsilon=PEER_EPSILON, align_corners=True), score="logit", baseline=False, softmax=True
         ),
     }

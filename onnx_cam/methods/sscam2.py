@@ -34,7 +34,7 @@ class SSCAM2(Method):
 
     name: ClassVar[str] = "sscam2"
     variants: ClassVar = {
-        "authors": Variant(noise="input", spread="masked", baseline="none", samples=10, sigma=2.0),
+        "authors": Variant(noise="input", spread="masked", baseline=False, samples=10, sigma=2.0),
         "paper": Variant(noise="input", samples=10, sigma=2.0),
     }
     empty_because: ClassVar[str] = (

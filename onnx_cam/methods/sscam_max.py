@@ -46,10 +46,8 @@ class SSCAMMax(Method):
 
     name: ClassVar[str] = "sscam-max"
     variants: ClassVar = {
-        "paper": Variant(noise="input", baseline="cancels", softmax=True, samples=10, sigma=4.0),
-        "authors-scale": Variant(
-            noise="input", spread="masked", baseline="cancels", softmax=True, samples=10, sigma=4.0
-        ),
+        "paper": Variant(noise="input", baseline=False, softmax=True, samples=10, sigma=4.0),
+        "authors-scale": Variant(noise="input", spread="masked", baseline=False, softmax=True, samples=10, sigma=4.0),
     }
 
     samples: int | None = None

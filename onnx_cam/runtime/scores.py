@@ -53,9 +53,10 @@ def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
 
 def softmax(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the softmax over the last axis, in float64."""
-    shifted = np.asarray(values, np.float64)
-    exponential = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-    total: NDArray[np.float64] = exponential / exponential.sum(axis=-1, keepdims=True)
+    values = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite scores are found by whoever asked for them
+        exponential = np.exp(values - values.max(axis=-1, keepdims=True))
+        total: NDArray[np.float64] = exponential / exponential.sum(axis=-1, keepdims=True)
     return total
 
 

@@ -45,8 +45,8 @@ class Session:
     ----------
     provider : str
         The execution provider that really runs the model.
-    cpu_fallback_nodes : int
-        Nodes that another provider left to the CPU; 0 on the CPU itself.
+    cpu_fallback_nodes : int or None
+        Nodes that another provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Session:
                 f"device {device!r} was asked for, but {providers[0][0]} did not load and {self.provider} would run; "
                 "see what loads with onnx-cam check, or use --device cpu"
             )
-        self.cpu_fallback_nodes = _count_cpu_nodes(self._session) if self.provider != CPU else 0
+        self.cpu_fallback_nodes = 0 if self.provider == CPU else _count_cpu_nodes(self._session)
 
     @property
     def outputs(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
@@ -125,6 +125,9 @@ class Session:
                 f"{self.name} failed on an input of shape {batch.shape}: {_readable(error)}; "
                 "check the model with onnx-cam inspect, or give its input size with --size"
             ) from error
+        for output, array in zip(outputs, arrays, strict=True):
+            if not isinstance(array, np.ndarray):
+                raise ScoreError(f"output {output!r} of {self.name} is a {type(array).__name__}; expected a tensor")
         return arrays
 
     def _run_part(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:
@@ -156,7 +159,7 @@ def _session_options(threads: int | None, folder: Path | None, optimise: bool) -
 def _load(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:
     ort = import_onnxruntime()
     try:
-        return ort.InferenceSession(proto.SerializeToString(), options, providers=list(providers))
+        return ort.InferenceSession(proto.SerializeToString(), options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
         opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
         raise ModelError(
@@ -169,8 +172,8 @@ def _readable(error: Exception) -> str:
     return one_line(Exception(_NOISE.sub("", str(error)))).rstrip(" .")
 
 
-def _count_cpu_nodes(session: Any) -> int:
-    groups = (
-        session.get_provider_graph_assignment_info() if hasattr(session, "get_provider_graph_assignment_info") else []
-    )
+def _count_cpu_nodes(session: Any) -> int | None:
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    groups = session.get_provider_graph_assignment_info()
     return sum(len(group.get_nodes()) for group in groups if group.ep_name == CPU)
