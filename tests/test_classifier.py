@@ -242,6 +242,79 @@ def test_weights_beside_the_model_are_used(tmp_path: Path) -> None:
         onnx_cam.load(tmp_path / "data.onnx", device="cpu")
 
 
+def test_the_linear_layers_weights_may_lie_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another folder, where a file of the same name lies."""
+    reference = onnx_cam.explain(load(tiny.model(), tmp_path), X, method="sscam-max", samples=2)
+    onnx.save_model(tiny.model(), tmp_path / "d.onnx", save_as_external_data=True, location="d.bin", size_threshold=0)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "d.bin").write_bytes(bytes(len((tmp_path / "d.bin").read_bytes())))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    model = onnx_cam.load(tmp_path / "d.onnx", device="cpu", preprocess="none")
+    assert model.linear_head(model.layer()) is not None
+    np.testing.assert_allclose(
+        onnx_cam.explain(model, X, method="sscam-max", samples=2).weights, reference.weights, atol=1e-6
+    )
+
+
+def test_global_pooling_may_be_an_average_over_the_whole_map(tmp_path: Path) -> None:
+    body = [
+        helper.make_node("AveragePool", ["relu2"], ["pooled"], kernel_shape=[5, 5])
+        if node.op_type == "GlobalAveragePool"
+        else node
+        for node in tiny.body()
+    ]
+    proto = tiny.build(
+        body, tiny.weights(), image=["n", 3, 20, 20], outputs=[tiny.value_info("logits", ["n", tiny.CLASSES])]
+    )
+    model = load(proto, tmp_path)
+    head = model.linear_head(model.layer())
+    assert head is not None
+    np.testing.assert_array_equal(head, tiny.weights()["w3"])
+
+
+def test_outputs_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    tail = [
+        helper.make_node("ReduceSum", ["logits", "axis"], ["sums"], keepdims=0),
+        helper.make_node("ArgMax", ["logits"], ["best"], axis=1),
+    ]
+    proto = tiny.build(
+        [*tiny.body(), *tail],
+        {**tiny.weights(), "axis": np.array([1])},
+        image=["n", 3, 20, 20],
+        outputs=[
+            tiny.value_info("logits", ["n", 4]),
+            tiny.value_info("sums", None),
+            tiny.value_info("best", ["n", 1], TensorProto.INT64),
+        ],
+    )
+    refused(proto, tmp_path, "expected class scores", output="sums")
+    refused(proto, tmp_path, "holds no class scores", output="best")
+    assert load(proto, tmp_path).head.output == "logits"
+
+
+def test_sizes_that_no_machine_holds_are_refused(tmp_path: Path) -> None:
+    refused(tiny.model(size=2_000_000), tmp_path, "expected at most 100,000,000 pixels")
+    refused(tiny.model(batch=1_000_000_000), tmp_path, "a batch of 4096")
+    refused(tiny.model(size="side"), tmp_path, "expected at most 100,000,000 pixels", size=(2_000_000, 2_000_000))
+
+
+def test_behind_a_reshape_four_dimensions_are_no_map(tmp_path: Path) -> None:
+    """As in a vision transformer: (N, heads, tokens, dim) is not (N, K, h, w)."""
+    tail = [
+        helper.make_node("Reshape", ["relu2", "shape"], ["tokens"]),
+        helper.make_node("Softmax", ["tokens"], ["attended"], axis=3),
+        helper.make_node("Flatten", ["attended"], ["row"]),
+        helper.make_node("Gemm", ["row", "w4"], ["scores"]),
+    ]
+    proto = tiny.build(
+        [*tiny.body()[:4], *tail],
+        {**tiny.weights(), "shape": np.array([0, 2, 25, 3]), "w4": np.ones((150, 4), np.float32)},
+        image=["n", 3, 20, 20],
+        outputs=[tiny.value_info("scores", ["n", 4])],
+    )
+    assert load(proto, tmp_path).layer().name == "relu2"
+
+
 def test_a_device_that_is_not_there_is_an_error(tiny_path: Path) -> None:
     import onnxruntime
 

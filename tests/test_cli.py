@@ -95,6 +95,41 @@ def test_one_bad_image_among_many(run: Run, model: Path, images: Path) -> None:
     assert "1 of 3 images failed" in result.stderr
 
 
+def test_one_bad_name_among_many(run: Run, model: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("explain", model, "empty", "none*.png", images / "0.png", "missing.png", images / "2.png", "--json")
+    assert result.exit_code == 1
+    assert [Path(json.loads(line)["image"]).name for line in result.stdout.splitlines()] == ["0.png", "2.png"]
+    assert result.stderr.count("error:") == 3
+    assert "3 of 5 images failed" in result.stderr
+
+
+def test_one_bad_network_input_among_many(run: Run, model: Path, tmp_path: Path) -> None:
+    for name, size in (("a", tiny.SIZE), ("b", 10), ("c", tiny.SIZE)):
+        np.save(tmp_path / f"{name}.npy", tiny.image(size=size))
+    result = run("explain", model, "a.npy", "b.npy", "c.npy", "--preprocess", "none", "--json", "--quiet")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert "'b.npy' has shape (3, 10, 10)" in result.stderr
+
+
+def test_a_name_that_is_no_utf8(run: Run, model: Path, images: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (images / "0.png").rename(images / name)
+    result = run("explain", model, images / name, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["image"].endswith("caf\\xe9.png")
+
+
+def test_layers_of_a_model_without_any(run: Run, tmp_path: Path) -> None:
+    from onnx import helper
+
+    nodes = [helper.make_node("Flatten", ["image"], ["a"]), helper.make_node("Gemm", ["a", "w"], ["y"])]
+    weights = {"w": np.ones((1200, 4), np.float32)}
+    proto = tiny.build(nodes, weights, image=["n", 3, 20, 20], outputs=[tiny.value_info("y", ["n", 4])])
+    one_line_error(run("layers", tiny.save(proto, tmp_path, "mlp.onnx")), "mlp.onnx has no layer to explain")
+
+
 def test_two_inputs_of_one_name_do_not_overwrite_each_other(run: Run, model: Path, images: Path) -> None:
     other = images.parent / "other"
     other.mkdir()
@@ -250,6 +285,9 @@ def test_bad_images(content: bytes | str | None, run: Run, model: Path, images: 
         ["--seed", "-1"],
         ["--threads", "0"],
         ["--alpha", "2"],
+        ["--alpha", "nan"],
+        ["--samples", "100000000000", "--method", "sscam2"],
+        ["--baseline", "blur", "--method", "sscam-max"],
         ["--colormap", "rainbows"],
         ["--device", "gpu"],
         ["--preprocess", "imagnet"],

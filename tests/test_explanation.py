@@ -166,6 +166,16 @@ def test_one_or_a_list(model: onnx_cam.Classifier, pixels: np.ndarray) -> None:
             onnx_cam.explain(model, pixels, target=wrong)
 
 
+def test_a_map_without_a_specificity_is_shown(tiny_path: Path) -> None:
+    """Before the activation function a layer's sum may be negative everywhere: there is nothing to compare with."""
+    import dataclasses
+
+    model = onnx_cam.load(tiny_path, device="cpu", preprocess="none")
+    result = dataclasses.replace(onnx_cam.explain(model, tiny.image(1)), specificity=None)
+    assert "specificity unknown" in repr(result)
+    assert result.record()["specificity"] is None
+
+
 def test_it_shows_itself_in_a_notebook(model: onnx_cam.Classifier, pixels: np.ndarray) -> None:
     shown = onnx_cam.explain(model, pixels)._repr_html_()
     assert "data:image/png;base64," in shown

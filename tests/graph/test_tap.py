@@ -87,6 +87,13 @@ def test_export_writes_a_checked_model(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["tapped.onnx"]
 
 
+def test_export_leaves_open_what_the_model_leaves_open(tmp_path: Path) -> None:
+    model = onnx_cam.load(tiny.save(tiny.model(size="side"), tmp_path), device="cpu", preprocess="none", size=(20, 20))
+    onnx_cam.export(model, tmp_path / "tapped.onnx")
+    shape = onnx.load(tmp_path / "tapped.onnx").graph.output[-1].type.tensor_type.shape
+    assert [d.dim_value for d in shape.dim] == [0, tiny.CHANNELS, 0, 0]
+
+
 def test_export_refuses_to_replace_the_model_itself(tiny_classifier: Classifier) -> None:
     before = tiny_classifier.file.path.read_bytes()
     with pytest.raises(OutputError, match="the model itself"):
