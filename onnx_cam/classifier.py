@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,34 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import LayerError, ModelError, ScoreError, SettingError
-from onnx_cam.find_preprocessing import choose_preprocessing
+from onnx_cam.find_preprocessing import both_normalise, choose_preprocessing
+from onnx_cam.graph.built_in import find_built_in
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, rank_layers
+from onnx_cam.graph.free_batch import free_batch
 from onnx_cam.graph.head import Head, find_head
-from onnx_cam.graph.image_input import ImageInput, find_image_input
+from onnx_cam.graph.image_input import ImageInput, find_image_input, with_size
 from onnx_cam.graph.linear_head import find_linear_head
-from onnx_cam.graph.read import ModelFile, read_model
-from onnx_cam.graph.tap import tap
+from onnx_cam.graph.read import ModelFile, import_graph, read_model
+from onnx_cam.graph.tap import Dequantized, tap
+from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.image_files import MAX_PIXELS
 from onnx_cam.labels import find_labels
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
+from onnx_cam.trial import TRIAL_IMAGES, check_head, check_scores, read_quantization, run_together, trial_images
 
 __all__ = ["Classifier", "load"]
 
 Floats = NDArray[np.float32]
 
 _DEFAULT_SIZE = (224, 224)
-_PROBE_SEED = 0
 _KEPT_TAPS = 2  # sessions: each holds the weights once more
 _MAX_BATCH = 4096
+_FLOATS = ("tensor(float)", "tensor(float16)")
 
 
 def load(
@@ -86,43 +89,21 @@ def load(
     if threads is not None and threads < 1:
         raise SettingError(f"threads={threads}; expected at least 1")
     file = read_model(path)
-    graph = _import_graph(file)
-    image_input = _sized(find_image_input(file.proto.graph, file.name, input), size, file.name)
+    graph = import_graph(file)
+    image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
     head = find_head(graph, file.name, output)
-    preprocessing = None if preprocess == "none" else choose_preprocessing(preprocess, file)
     return Classifier(
         file,
         graph,
         image_input,
         head,
-        preprocessing,
+        preprocess=preprocess,
         labels=labels,
         label_offset=label_offset,
         size=size,
         device=device,
         threads=threads,
     )
-
-
-def _import_graph(file: ModelFile) -> gs.Graph:
-    G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to standard output
-    try:
-        return gs.import_onnx(file.proto)
-    except Exception as error:  # graphsurgeon raises whatever a damaged graph makes it
-        raise ModelError(f"the graph of {file.name} cannot be read: {error}; export the model again") from error
-
-
-def _sized(image_input: ImageInput, size: tuple[int, int] | None, model: str) -> ImageInput:
-    if size is None:
-        return image_input
-    if min(size) < 1:
-        raise SettingError(f"size {size[0]}×{size[1]}; expected two positive numbers, height and width")
-    fixed = (image_input.height or size[0], image_input.width or size[1])
-    if fixed != tuple(size):
-        raise ModelError(
-            f"{model} takes images of {fixed[0]}×{fixed[1]} (height × width), not {size[0]}×{size[1]}; leave out --size"
-        )
-    return replace(image_input, height=size[0], width=size[1])
 
 
 class Classifier:
@@ -156,8 +137,8 @@ class Classifier:
         graph: gs.Graph,
         image_input: ImageInput,
         head: Head,
-        preprocessing: Preprocessing | None,
         *,
+        preprocess: str | os.PathLike[str],
         labels: str | os.PathLike[str] | Sequence[str] | None,
         label_offset: int | None,
         size: tuple[int, int] | None,
@@ -165,18 +146,21 @@ class Classifier:
         threads: int | None,
     ) -> None:
         self.file = file
+        self.proto = file.proto
         self.graph = graph
         self.input = image_input
         self.head = head
-        self.preprocessing = preprocessing
-        self.device = device
         self.notes: list[str] = []
+        self.built_in = find_built_in(graph, Constants(file), image_input.name)
+        self.preprocessing = self.choose_preprocessing(preprocess)
+        self.device = device
         self.size = self._choose_size(size)
         self._threads = threads
         self._fixed_batch = image_input.batch
+        self.batch_source = "the graph"
         self._tapped: dict[str, Session] = {}
         self._session = self.open_session(self._with_logits())
-        self._probe()
+        self._try()
         self.labels = find_labels(labels, label_offset, file, self.classes)
         self._note_guesses()
 
@@ -200,6 +184,18 @@ class Classifier:
         """The batch that the model is run at, where it takes no other."""
         return self._fixed_batch
 
+    def choose_preprocessing(self, name: str | os.PathLike[str]) -> Preprocessing | None:
+        """Return the preprocessing of that name for this model; None for ``none``.
+
+        Raises
+        ------
+        PreprocessingError
+            The name is unknown, or a file says nothing usable.
+        """
+        if name == "none":
+            return None
+        return choose_preprocessing(name, self.file, dtype=self.input.dtype, built_in=self.built_in)
+
     def layers(self) -> list[Layer]:
         """Return the layers that can be explained, the one nearest to the scores first: it is the default."""
         return list(self._layers)
@@ -216,8 +212,8 @@ class Classifier:
             return name_layer(self._layers, self.graph, name, self.name)
         if not self._layers:
             raise LayerError(
-                f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1; "
-                "class activation maps need one"
+                f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1, and "
+                "there are no tokens on a grid; every method here weighs the maps of such a layer, so none can work"
             )
         return self._layers[0]
 
@@ -244,15 +240,16 @@ class Classifier:
         if layer.name not in self._tapped:
             if len(self._tapped) == _KEPT_TAPS:
                 del self._tapped[next(iter(self._tapped))]
-            self._tapped[layer.name] = self.open_session(tap(self.file.proto, [layer.name]))
-        maps, raw = self._tapped[layer.name].run(image[None], [layer.name, self.head.output])
+            self._tapped[layer.name] = self.open_session(tap(self.proto, [layer.tapped]))
+        tapped, raw = self._tapped[layer.name].run(image[None], [layer.output, self.head.output])
+        maps = layer.maps(tapped)
         scores = probabilities(raw, self.head)[0]
         if not np.isfinite(maps).all() or not np.isfinite(scores).all():
             raise ScoreError(
                 f"{self.name} gives NaN or infinite values for this image; "
                 "check its preprocessing with onnx-cam inspect, and the model itself"
             )
-        return np.asarray(maps[0], np.float32), scores
+        return maps[0], scores
 
     def score(self, images: Floats, kind: ScoreKind = "probability") -> NDArray[np.float64]:
         """Return f^c for every class.
@@ -276,19 +273,30 @@ class Classifier:
 
     @cached_property
     def _layers(self) -> list[Layer]:
-        candidates = find_candidates(self.graph, self.head.output)
-        if not candidates:
+        maps = find_candidates(self.graph, self.head.output)
+        tokens = find_token_candidates(self.graph, self.head.output)
+        patches = find_patch_embedding(self.graph, tokens)
+        wanted: dict[str, str | Dequantized] = {c.output: c.tapped for c in maps} | {c.name: c.name for c in tokens}
+        wanted |= {patches: patches} if patches else {}
+        if not wanted:
             return []
-        session = self.open_session(tap(self.file.proto, [c.name for c in candidates]), optimise=False)
-        shapes = self._spatial_shapes(session, [c.name for c in candidates])
-        return rank_layers(candidates, shapes)
+        session = self.open_session(tap(self.proto, wanted.values()), optimise=False)
+        shapes = self._shapes(session, list(wanted), {c.name for c in tokens})
+        tokens = [c for c in tokens if shapes.get(c.name, (0,))[0] == (self._fixed_batch or 1)]
+        grid = shapes.get(patches, ())[2:] if patches else ()
+        order = [output.name for node in self.graph.nodes for output in node.outputs]
+        patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
+        return rank_layers(order, maps, tokens, shapes, patch_grid=patch_grid, patches=patches)
 
-    def _spatial_shapes(self, session: Session, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open."""
-        inferred = {name: shape for name, (shape, kind) in session.outputs.items() if kind == "tensor(float)"}
+    def _shapes(self, session: Session, names: Sequence[str], tokens: set[str]) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open.
+
+        Of tokens the first dimension counts, too: it may be windows and not the batch.
+        """
+        inferred = {name: shape for name, (shape, kind) in session.outputs.items() if kind in _FLOATS}
         shapes = {name: inferred[name] for name in names if name in inferred}
-        unknown = [name for name, shape in shapes.items() if not shape or None in shape[1:]]
-        ran = session.run_once(self.random_images(1), unknown) if unknown else []
+        unknown = [n for n, shape in shapes.items() if not shape or None in (shape if n in tokens else shape[1:])]
+        ran = session.run_once(self.trial_images(1), unknown) if unknown else []
         measured = {name: array.shape for name, array in zip(unknown, ran, strict=True)}
         return {name: measured.get(name, tuple(size or 1 for size in shape)) for name, shape in shapes.items()}
 
@@ -297,7 +305,7 @@ class Classifier:
         return Session(
             proto,
             name=self.name,
-            input_name=self.input.name,
+            image_input=self.input,
             device=self.device if optimise else "cpu",
             threads=self._threads,
             folder=self.file.path.resolve().parent if self.file.external else None,
@@ -306,7 +314,7 @@ class Classifier:
         )
 
     def _with_logits(self) -> onnx.ModelProto:
-        return tap(self.file.proto, [self.head.logits] if self.head.logits else [])
+        return tap(self.proto, [self.head.logits] if self.head.logits else [])
 
     def _choose_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
         known = self.input.height, self.input.width
@@ -321,52 +329,46 @@ class Classifier:
             self.notes.append(f"the model leaves its input size free: taking {chosen[0]}×{chosen[1]} (--size HxW)")
         return chosen
 
-    def random_images(self, count: int) -> Floats:
-        """Return the same noise each time, (count, C, H, W) float32, standard normal: for trial runs."""
-        generator = np.random.default_rng(_PROBE_SEED)
-        return generator.standard_normal((count, self.input.channels, *self.size), np.float32)
+    def trial_images(self, count: int) -> Floats:
+        """Return the same images each time, (count, C, H, W) float32: for trial runs."""
+        return trial_images(self.input, self.size, count)
 
-    def _probe(self) -> None:
+    def _try(self) -> None:
         """Learn from a run: the number of classes, whether batches work, and whether logits are logits."""
-        images = self.random_images(3)
-        single = np.concatenate([self._run_scores(image[None]) for image in images])
-        if single.dtype.kind != "f" or single.ndim < 2 or single[0].size > max(single.shape[1:]):
-            raise ModelError(
-                f"output {self.head.output!r} of {self.name} has shape {single.shape[1:]} an image, {single.dtype}; "
-                "expected class scores (N, classes): name another with --output"
-            )
-        self.classes = probabilities(single, self.head).shape[1]
-        if self._fixed_batch is None and not self._batches_agree(images, single):
-            self._fixed_batch = 1
-            self._session = self.open_session(self._with_logits())
-            self.notes.append("batches of several images fail or change the scores: running one at a time")
-        self._check_head(single)
-
-    def _run_scores(self, images: Floats) -> NDArray[Any]:
+        images = self.trial_images(TRIAL_IMAGES)
+        tensors = [self.head.output, self.head.logits]
         try:
-            return self._session.run(images, [self.head.output])[0]
+            runs = [self._session.run(image[None], tensors) for image in images]
         except ScoreError as error:
             raise ModelError(str(error)) from error
+        scores, alone = (np.concatenate(arrays) for arrays in zip(*runs, strict=True))
+        check_scores(scores, self.head, self.name)
+        self.head = read_quantization(self.head, Constants(self.file), self.name)
+        self.classes = probabilities(scores, self.head).shape[1]
+        if self._fixed_batch is not None:
+            self._free_batch(images, alone)
+        elif not run_together(self._session, self.head, images, alone):
+            self._fixed_batch = 1
+            self.batch_source = "a run: several images together fail or change the scores"
+            self._session = self.open_session(self._with_logits())
+            self.notes.append("batches of several images fail or change the scores: running one at a time")
+        self.head = check_head(scores, self.head, self.name)
 
-    def _batches_agree(self, images: Floats, single: NDArray[Any]) -> bool:
+    def _free_batch(self, images: Floats, alone: NDArray[Any]) -> None:
+        """Free the batch that the file fixes; keep the result if several images together score as they do alone."""
+        fixed, self._fixed_batch = self._fixed_batch, None
+        freed = free_batch(self.file.proto, self.input.name)
         try:
-            together = self._session.run(images, [self.head.output])[0]
-        except ScoreError:
-            return False
-        return together.shape == single.shape and bool(np.allclose(together, single, rtol=1e-3, atol=1e-4))
-
-    def _check_head(self, raw: NDArray[Any]) -> None:
-        values = raw.reshape(len(raw), -1)
-        looks_normalised = (
-            values.shape[1] > 1 and bool((values >= 0).all()) and np.allclose(values.sum(axis=1), 1, atol=1e-3)
-        )
-        if self.head.kind == "softmax" and not looks_normalised:
-            reason = "the graph ends in Softmax, but a run's scores do not sum to 1 over the classes"
-            raise ModelError(f"{self.name}: {reason}; name the class scores with --output")
-        if self.head.kind == "logits" and looks_normalised:
-            self.head = replace(
-                self.head, kind="softmax", logits="", reason="a run's scores are not negative and sum to 1"
-            )
+            session = self.open_session(tap(freed, [self.head.logits]))
+            proved = run_together(session, self.head, images, alone)
+        except ModelError:
+            proved = False
+        if proved:
+            self.proto, self._session = freed, session
+            self.batch_source = f"the file fixes it to {fixed}; freed, and proved by a run of several images"
+        else:
+            self._fixed_batch = fixed
+            self.batch_source = "the graph: freed, it fails or changes the scores"
 
     def _note_guesses(self) -> None:
         if self.head.choice:
@@ -374,6 +376,12 @@ class Classifier:
         if self.preprocessing and self.preprocessing.source.startswith("a guess"):
             self.notes.append(
                 "preprocessing: ImageNet's, a guess: nothing in the model or beside it says so (--preprocess)"
+            )
+        if self.preprocessing and self.built_in and both_normalise(self.preprocessing, self.built_in):
+            plain = "raw" if self.built_in.takes_pixels else "unit"
+            self.notes.append(
+                f"preprocessing {self.preprocessing.name!r} normalises, and so does the graph itself: {self.built_in}; "
+                f"--preprocess {plain} leaves it to the graph"
             )
 
     def check_logits(self) -> None:

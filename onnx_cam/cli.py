@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -281,10 +280,12 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
     found = classifier.layers()
     if as_json:
         for layer in found:
-            click.echo(json.dumps(asdict(layer), ensure_ascii=False))
+            click.echo(json.dumps(layer.describe(), ensure_ascii=False))
     else:
-        rows = [(f.name, f.op_type, "×".join(map(str, f.shape)), f.node, "default" * f.is_default) for f in found]
-        terminal.show_table(("layer (output tensor)", "operator", "K×h×w", "node", ""), rows)
+        rows = [
+            (f.name, f.op_type, "×".join(map(str, f.shape)), f.layout, f.node, "default" * f.is_default) for f in found
+        ]
+        terminal.show_table(("layer (output tensor)", "operator", "K×h×w", "layout", "node", ""), rows)
 
 
 @main.command()

@@ -17,7 +17,6 @@ from onnx_cam.baselines import BASELINES, make_baseline
 from onnx_cam.classifier import Classifier, load
 from onnx_cam.errors import SettingError, TargetError
 from onnx_cam.explanation import Explanation, Target
-from onnx_cam.find_preprocessing import choose_preprocessing
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.methods import Method, Subject, make_method
 from onnx_cam.picture import Picture, open_picture
@@ -158,7 +157,7 @@ def check_settings(
 def _preprocessing(classifier: Classifier, name: str | None) -> Preprocessing | None:
     if name is None:
         return classifier.preprocessing
-    return None if name == "none" else choose_preprocessing(name, classifier.file)
+    return classifier.choose_preprocessing(name)
 
 
 def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.float64]) -> tuple[list[int], bool]:

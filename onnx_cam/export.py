@@ -17,6 +17,13 @@ from onnx_cam.graph.tap import tap
 
 __all__ = ["export"]
 
+_ELEMENTS = {
+    "tensor(float)": onnx.TensorProto.FLOAT,
+    "tensor(float16)": onnx.TensorProto.FLOAT16,
+    "tensor(uint8)": onnx.TensorProto.UINT8,
+    "tensor(int8)": onnx.TensorProto.INT8,
+}
+
 
 def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> Layer:
     """Write the model with a layer as an extra output, behind its own; nothing else in it changes.
@@ -65,8 +72,8 @@ def _check_place(model: Classifier, path: Path) -> None:
 
 def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
     """Return the layer's type and shape, open where the runtime's inference leaves it open."""
-    shape, _ = model.open_session(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
-    return onnx.helper.make_tensor_value_info(layer.name, onnx.TensorProto.FLOAT, shape or None)
+    shape, kind = model.open_session(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    return onnx.helper.make_tensor_value_info(layer.name, _ELEMENTS[kind], shape or None)
 
 
 def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
@@ -74,7 +81,7 @@ def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
 
 
 def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
-    images = model.random_images(model.input.batch or 1)
+    images = model.trial_images(model.input.batch or 1)
     names = [output.name for output in model.file.proto.graph.output]
     before = model.open_session(model.file.proto).run_once(images, names)
     after = model.open_session(tapped).run_once(images, names)

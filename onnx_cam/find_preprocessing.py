@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from onnx_cam.errors import PreprocessingError, did_you_mean, one_line
+from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.preprocess import PRESETS, Preprocessing
 
-__all__ = ["METADATA_KEY", "choose_preprocessing", "from_config", "json_beside"]
+__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "from_config", "json_beside"]
 
 METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
@@ -37,7 +38,9 @@ _NAMED_RESAMPLING = {
 _PIXEL_RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "tf"}
 
 
-def choose_preprocessing(name: str | os.PathLike[str], model: ModelFile) -> Preprocessing:
+def choose_preprocessing(
+    name: str | os.PathLike[str], model: ModelFile, *, dtype: str = "float32", built_in: BuiltIn | None = None
+) -> Preprocessing:
     """Return the preprocessing of that name.
 
     Parameters
@@ -45,7 +48,11 @@ def choose_preprocessing(name: str | os.PathLike[str], model: ModelFile) -> Prep
     name : str
         A preset, ``auto``, or the path of a JSON file (ours, Hugging Face's or timm's).
     model : ModelFile
-        What ``auto`` looks at: its metadata, then the files beside it; ImageNet's preset is what remains.
+        What ``auto`` looks at: its metadata, then the files beside it.
+    dtype : str
+        What the input takes: to 8-bit integers ``auto`` gives the pixels as they are.
+    built_in : BuiltIn, optional
+        What the graph does to its input itself: ``auto`` does not do it again. ImageNet's preset is what remains.
 
     Raises
     ------
@@ -61,7 +68,24 @@ def choose_preprocessing(name: str | os.PathLike[str], model: ModelFile) -> Prep
             hint = did_you_mean(name, PRESETS)
             raise PreprocessingError(f"unknown preprocessing {name!r}{hint} Expected {expected} or a .json file")
         return from_config(_read_json(Path(name)), name)
-    return _from_metadata(model.metadata) or _from_files(model.path) or _fallback()
+    return _from_metadata(model.metadata) or _from_files(model.path) or _from_graph(dtype, built_in) or _fallback()
+
+
+def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
+    if dtype in ("uint8", "int8"):
+        return replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
+    if built_in is None:
+        return None
+    preset = PRESETS["raw" if built_in.takes_pixels else "unit"]
+    return replace(preset, source=f"the graph normalises its input itself: {built_in}")
+
+
+def both_normalise(chosen: Preprocessing, built_in: BuiltIn | None) -> bool:
+    """Whether a preprocessing does once more what the graph does itself."""
+    if built_in is None:
+        return False
+    expected = PRESETS["raw" if built_in.takes_pixels else "unit"]
+    return (chosen.scale, chosen.mean, chosen.std) != (expected.scale, expected.mean, expected.std)
 
 
 def _fallback() -> Preprocessing:

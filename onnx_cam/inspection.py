@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from onnx_cam.catalogue import recognise
 from onnx_cam.classifier import Classifier
 
 __all__ = ["Finding", "inspect"]
@@ -37,8 +38,11 @@ def _file(model: Classifier) -> list[Finding]:
     proto = model.file.proto
     opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
     producer = " ".join(filter(None, (proto.producer_name, proto.producer_version))) or "not named"
+    known = recognise(model.file.sha256)
+    recognised = [Finding("known as", known["name"], f"the catalogue: {known['source']}")] if known else []
     return [
         Finding("model", str(model.file.path), f"sha256 {model.file.sha256}"),
+        *recognised,
         Finding("opset", opsets, f"IR version {proto.ir_version}"),
         Finding("producer", producer, "the file"),
     ]
@@ -48,18 +52,18 @@ def _input(model: Classifier) -> list[Finding]:
     height, width = model.size
     free = model.input.height is None or model.input.width is None
     return [
-        Finding("input", f"{model.input.name} ({model.input.shape}, float32)", "the graph"),
-        Finding("layout", "NCHW", f"{model.input.channels} channels in the second dimension"),
+        Finding("input", f"{model.input.name} ({model.input.shape}, {model.input.dtype})", "the graph"),
+        Finding("layout", model.input.layout, "the graph, and a run"),
         Finding("size", f"{height}×{width}", "the input leaves it free" if free else "the graph"),
         _batch(model),
     ]
 
 
 def _batch(model: Classifier) -> Finding:
-    if model.fixed_batch is None:
-        return Finding("batch", "free", "a run: three images together score as they do alone")
-    source = "the graph" if model.input.batch else "a run: several images together fail or change the scores"
-    return Finding("batch", f"fixed to {model.fixed_batch}", source)
+    if model.fixed_batch is not None:
+        return Finding("batch", f"fixed to {model.fixed_batch}", model.batch_source)
+    freed = model.batch_source if model.input.batch else "a run: several images together score as they do alone"
+    return Finding("batch", "free", freed)
 
 
 def _output(model: Classifier) -> list[Finding]:

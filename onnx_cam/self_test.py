@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_cam.errors import OnnxCamError
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.runtime.devices import DEVICES, import_onnxruntime
 from onnx_cam.runtime.session import Session
 
@@ -62,7 +63,9 @@ def _check_device(device: str, provider: str) -> DeviceCheck:
     image = generator.standard_normal((1, 3, 8, 8), np.float32)
     kernel = generator.standard_normal((4, 3, 3, 3), np.float32)
     try:
-        session = Session(_convolution(kernel), name="the self-test", input_name="x", device=device)
+        session = Session(
+            _convolution(kernel), name="the self-test", image_input=ImageInput("x", None, 3, 8, 8), device=device
+        )
         found = session.run(image, ["y"])[0]
     except OnnxCamError as error:
         return DeviceCheck(device, provider, False, str(error))

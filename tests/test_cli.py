@@ -169,9 +169,10 @@ def test_an_empty_map_is_warned_of(run: Run, model: Path, images: Path) -> None:
 def test_layers(run: Run, model: Path) -> None:
     result = run("layers", model)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].split() == ["relu2", "Relu", "6×5×5", "Relu_2", "default"]
+    assert result.stdout.splitlines()[1].split() == ["relu2", "Relu", "6×5×5", "NCHW", "Relu_2", "default"]
     first = json.loads(run("layers", model, "--json").stdout.splitlines()[0])
-    assert first == {"name": "relu2", "op_type": "Relu", "shape": [6, 5, 5], "is_default": True, "node": "Relu_2"}
+    expected = {"name": "relu2", "op_type": "Relu", "shape": [6, 5, 5], "is_default": True}
+    assert first == {**expected, "node": "Relu_2", "layout": "NCHW"}
 
 
 def test_inspect(run: Run, model: Path) -> None:

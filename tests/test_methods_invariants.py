@@ -136,10 +136,19 @@ def test_specificity_is_zero_where_all_live_weights_are_equal() -> None:
 
 
 def test_a_fixed_batch_gives_the_same_map(tiny_classifier: Classifier, tmp_path: Path) -> None:
+    """Where it cannot be freed: its logits are multiplied by a matrix of one row an image, added to 0."""
+    from onnx import helper
+
     x = tiny.image(1)
     reference = onnx_cam.explain(tiny_classifier, x, method="sscam2", samples=2)
     for batch in (1, 3):
-        fixed = onnx_cam.load(tiny.save(tiny.model(batch=batch), tmp_path), device="cpu", preprocess="none")
+        proto = tiny.build(
+            [*tiny.body(), helper.make_node("MatMul", ["eye", "logits"], ["scores"])],
+            {**tiny.weights(), "eye": np.eye(batch, dtype=np.float32)},
+            image=[batch, 3, tiny.SIZE, tiny.SIZE],
+            outputs=[tiny.value_info("scores", [batch, tiny.CLASSES])],
+        )
+        fixed = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
         result = onnx_cam.explain(fixed, x, method="sscam2", samples=2, batch_size=8)
         assert result.batch_size == batch
         assert any(f"batch of {batch} alone" in warning for warning in result.warnings)

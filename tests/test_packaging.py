@@ -22,6 +22,7 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"onnx_cam", f"onnx_cam-{onnx_cam.__version__}.dist-info"}
     assert "onnx_cam/py.typed" in names
     assert "onnx_cam/imagenet_classes.txt" in names
+    assert "onnx_cam/catalogue.toml" in names
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 

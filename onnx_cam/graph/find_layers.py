@@ -1,22 +1,40 @@
-"""Find the tensors that can be explained: convolutions, and what follows them up to the next one."""
+"""Find the tensors that can be explained: convolutions and what follows them up to the next one, and tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
 from onnx_cam.errors import LayerError, did_you_mean
+from onnx_cam.graph.tap import Dequantized
+from onnx_cam.graph.tokens import TokenCandidate, TokenGrid, choose_default, token_grid, tokens_to_maps
 
-__all__ = ["Candidate", "Layer", "find_candidates", "name_layer", "rank_layers"]
+__all__ = ["Candidate", "Layer", "Layout", "find_candidates", "name_layer", "rank_layers"]
 
-_CONVOLUTIONS = {"Conv", "ConvTranspose"}
+Layout = Literal["NCHW", "NHWC", "tokens"]
+
+_CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv"}
 _MAP_ENDS = {
-    *("Shape", "Size", "ConstantOfShape", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+    *("Shape", "Size", "ConstantOfShape", "Flatten", "Reshape", "Squeeze", "Unsqueeze"),
     *("MatMul", "Gemm", "Einsum", "Gather", "GatherND", "GatherElements"),
 }
 """Behind these a tensor of four dimensions need not be channels of a map any more."""
+
+_TRANSPOSES: dict[tuple[str, tuple[int, ...]], Layout] = {
+    ("NCHW", (0, 2, 3, 1)): "NHWC",
+    ("NHWC", (0, 3, 1, 2)): "NCHW",
+}
+_QUANTIZATION = {  # operator: where its inputs hold the scale and the zero point of its output
+    **dict.fromkeys(("QLinearConv", "QLinearAdd", "QLinearMul", "QLinearMatMul"), (6, 7)),
+    **dict.fromkeys(("QLinearAveragePool", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearGlobalAveragePool"), (3, 4)),
+    "QLinearConcat": (0, 1),
+}
+_HAND_QUANTIZATION_ON = {"MaxPool", "Transpose", "Identity"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,12 @@ class Layer:
         Whether it is taken when no layer is named.
     node : str
         The operator's own name; empty where the file gives it none.
+    layout : {"NCHW", "NHWC", "tokens"}
+        How the tensor holds its maps.
+    prefix : int
+        Tokens in front that are on no grid: class token, registers.
+    quantization : Dequantized or None
+        What the integers of a quantized tensor stand for.
     """
 
     name: str
@@ -42,6 +66,32 @@ class Layer:
     shape: tuple[int, int, int]
     is_default: bool
     node: str = ""
+    layout: Layout = "NCHW"
+    prefix: int = 0
+    quantization: Dequantized | None = field(default=None, repr=False)
+
+    @property
+    def tapped(self) -> str | Dequantized:
+        """What to tap."""
+        return self.quantization or self.name
+
+    @property
+    def output(self) -> str:
+        """The tap's name."""
+        return self.quantization.name if self.quantization else self.name
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a user wants to know of it, as plain JSON values."""
+        shown = {"name": self.name, "op_type": self.op_type, "shape": list(self.shape), "is_default": self.is_default}
+        return {**shown, "node": self.node, "layout": self.layout}
+
+    def maps(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the tapped tensor as maps, (N, K, h, w) float32."""
+        if self.layout == "tokens":
+            tensor = tokens_to_maps(tensor, TokenGrid(self.shape[1], self.shape[2], self.prefix))
+        elif self.layout == "NHWC":
+            tensor = np.moveaxis(tensor, -1, 1)
+        return np.ascontiguousarray(tensor, np.float32)
 
 
 @dataclass(frozen=True)
@@ -51,6 +101,18 @@ class Candidate:
     name: str
     op_type: str
     node: str
+    layout: Layout
+    quantization: Dequantized | None = None
+
+    @property
+    def tapped(self) -> str | Dequantized:
+        """What to tap."""
+        return self.quantization or self.name
+
+    @property
+    def output(self) -> str:
+        """The tap's name."""
+        return self.quantization.name if self.quantization else self.name
 
 
 def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
@@ -63,17 +125,43 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
         The output that holds the scores.
     """
     needed = _ancestors(graph, score)
-    convolved: set[str] = set()
+    layouts: dict[str, Layout] = {}
+    quantizations: dict[str, tuple[str, str]] = {}
     found = []
     for node in graph.nodes:  # an ONNX file is sorted
-        behind = node.op in _CONVOLUTIONS or not convolved.isdisjoint(_read_by(node))
-        if not behind or node.op in _MAP_ENDS:
+        layout = _layout(node, layouts)
+        if layout is None:
             continue
-        convolved.update(tensor.name for tensor in node.outputs if tensor.name)
+        quantization = _quantization(node, quantizations)
+        for output in node.outputs:
+            layouts[output.name] = layout
+            if quantization:
+                quantizations[output.name] = quantization
         first = node.outputs[0].name if node.outputs else ""
-        if first in needed:
-            found.append(Candidate(first, node.op, node.name))
+        if first in needed and node.op != "QuantizeLinear":  # its DequantizeLinear is one
+            integers = Dequantized(first, *quantization) if quantization else None
+            found.append(Candidate(first, node.op, node.name, layout, integers))
     return found
+
+
+def _layout(node: gs.Node, layouts: dict[str, Layout]) -> Layout | None:
+    """Return the layout of a node's output; None where it is no map."""
+    if node.op in _CONVOLUTIONS:
+        return "NHWC" if node.attrs.get("channels_last", 0) else "NCHW"
+    layout = next((layouts[name] for name in sorted(_read_by(node)) if name in layouts), None)
+    if layout is None or node.op in _MAP_ENDS:
+        return None
+    if node.op == "Transpose":
+        return _TRANSPOSES.get((layout, tuple(node.attrs.get("perm", ()))))
+    return layout
+
+
+def _quantization(node: gs.Node, known: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the tensors that hold the scale and the zero point of a node's integer output."""
+    if node.op in _QUANTIZATION:
+        scale, zero_point = _QUANTIZATION[node.op]
+        return node.inputs[scale].name, node.inputs[zero_point].name if len(node.inputs) > zero_point else ""
+    return known.get(node.inputs[0].name) if node.op in _HAND_QUANTIZATION_ON and node.inputs else None
 
 
 def _ancestors(graph: gs.Graph, tensor: str) -> set[str]:
@@ -100,27 +188,69 @@ def _read_by(node: gs.Node) -> set[str]:
     return names
 
 
-def rank_layers(candidates: Sequence[Candidate], shapes: dict[str, tuple[int, ...]]) -> list[Layer]:
-    """Return the spatial candidates, the one nearest to the scores first: it is the default.
+def rank_layers(
+    order: Sequence[str],
+    candidates: Sequence[Candidate],
+    tokens: Sequence[TokenCandidate],
+    shapes: dict[str, tuple[int, ...]],
+    *,
+    patch_grid: tuple[int, int] | None,
+    patches: str | None,
+) -> list[Layer]:
+    """Return the candidates that are spatial: the default first, then from the scores backwards.
+
+    The default is the last map, or the last normalised tokens that attention reads, whichever comes later. Tokens that
+    no attention reads are it only where the patch embedding is the last convolution.
 
     Parameters
     ----------
-    candidates : sequence of Candidate
-        In the graph's own order.
+    order : sequence of str
+        All tensors, in the graph's own order.
+    candidates, tokens : sequences
+        In that order.
     shapes : dict of str to tuple of int
-        Each tensor's shape ``(N, K, h, w)``; a tensor that is left out or has another rank is no layer.
+        Each tapped tensor's shape; one that is left out is no layer.
+    patch_grid : tuple of int, optional
+        ``(h, w)`` of the patch embedding.
+    patches : str, optional
+        The patch embedding's output.
     """
-    spatial = [c for c in candidates if is_spatial(shapes.get(c.name, ()))]
-    last = spatial[-1].name if spatial else None
-    return [
-        Layer(c.name, c.op_type, (shapes[c.name][1], shapes[c.name][2], shapes[c.name][3]), c.name == last, c.node)
-        for c in reversed(spatial)
-    ]
+    place = {name: i for i, name in enumerate(order)}
+    maps = [layer for c in candidates if (layer := _map_layer(c, shapes.get(c.output, ())))]
+    known = {layer.name for layer in maps}
+    fitting = {c.name: c for c in tokens if c.name not in known and token_grid(shapes.get(c.name, ()), patch_grid)}
+    last = [maps[-1].name] if maps else []
+    best = choose_default(list(fitting.values()))
+    eligible = [best.name] if best and (best.read_by_attention or last in ([], [patches])) else []
+    default = max([*last, *eligible], key=place.__getitem__, default=None)
+    layers = maps + [_token_layer(c, shapes[c.name], patch_grid) for c in fitting.values()]
+    layers.sort(key=lambda layer: (layer.name != default, -place[layer.name]))
+    return [replace(layer, is_default=layer.name == default) for layer in layers]
 
 
-def is_spatial(shape: Sequence[int]) -> bool:
-    """Whether a shape ``(N, K, h, w)`` has a map worth showing: h and w above 1."""
-    return len(shape) == 4 and min(shape[2:]) > 1
+def _map_layer(candidate: Candidate, shape: Sequence[int]) -> Layer | None:
+    if len(shape) != 4:
+        return None
+    channels, height, width = shape[1:] if candidate.layout == "NCHW" else (shape[3], shape[1], shape[2])
+    if min(height, width) < 2:
+        return None
+    size = (channels, height, width)
+    return Layer(
+        candidate.name,
+        candidate.op_type,
+        size,
+        False,
+        candidate.node,
+        layout=candidate.layout,
+        quantization=candidate.quantization,
+    )
+
+
+def _token_layer(candidate: TokenCandidate, shape: Sequence[int], patch_grid: tuple[int, int] | None) -> Layer:
+    grid = token_grid(shape, patch_grid)
+    assert grid is not None  # those that have none were left out
+    size = (shape[-1], grid.height, grid.width)
+    return Layer(candidate.name, candidate.op_type, size, False, candidate.node, layout="tokens", prefix=grid.prefix)
 
 
 def name_layer(layers: Iterable[Layer], graph: gs.Graph, name: str, model: str) -> Layer:

@@ -11,10 +11,13 @@ from onnx_cam.errors import ModelError, did_you_mean
 
 __all__ = ["RESHAPING", "Head", "HeadKind", "find_head"]
 
-HeadKind = Literal["logits", "softmax", "sigmoid"]
+HeadKind = Literal["logits", "softmax", "log-softmax", "sigmoid"]
 
-_ENDS: dict[str, HeadKind] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-RESHAPING = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast"}
+_ENDS: dict[str, HeadKind] = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
+RESHAPING = {
+    *("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast", "Transpose"),
+    *("QuantizeLinear", "DequantizeLinear"),
+}
 """Operators that hand their values on."""
 
 
@@ -26,14 +29,18 @@ class Head:
     ----------
     output : str
         The output that holds the scores.
-    kind : {"logits", "softmax", "sigmoid"}
+    kind : {"logits", "softmax", "log-softmax", "sigmoid"}
         What its numbers are.
     logits : str
-        The tensor before the final Softmax or Sigmoid; `output` itself where there is none.
+        The tensor before the final Softmax, LogSoftmax or Sigmoid; `output` itself where there is none.
     reason : str
         What this was concluded from.
     choice : str
         Which other outputs would do; empty where there are none, or where the user named this one.
+    quantizer : onnx_graphsurgeon.Node or None
+        The QuantizeLinear whose scale and zero point an integer output has.
+    scale, zero_point : float
+        What the integers stand for: ``(q − zero_point) · scale``; 1 and 0 for floats.
     """
 
     output: str
@@ -41,6 +48,9 @@ class Head:
     logits: str
     reason: str
     choice: str = ""
+    quantizer: gs.Node | None = None
+    scale: float = 1.0
+    zero_point: float = 0.0
 
 
 def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
@@ -61,10 +71,12 @@ def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
         No output has the shape of class scores, or there is none of that name.
     """
     tensor, choice = _choose(graph, model, name)
-    end = _final_operator(tensor)
+    end, quantizer = _final_operator(tensor), _quantizer(tensor)
     if end is None:
-        return Head(tensor.name, "logits", tensor.name, "no Softmax or Sigmoid before the output", choice)
-    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, f"the graph ends in {end.op}", choice)
+        logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
+        return Head(tensor.name, "logits", logits, "no Softmax or Sigmoid before the output", choice, quantizer)
+    reason = f"the graph ends in {end.op}" + (", quantized" if quantizer is not None else "")
+    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason, choice, quantizer)
 
 
 def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
@@ -88,12 +100,25 @@ def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, s
 
 
 def _may_hold_scores(output: gs.Tensor) -> bool:
-    if output.dtype is not None and getattr(output.dtype, "kind", None) != "f":
-        return False  # a sequence or a map has no kind
+    kind = "f" if output.dtype is None else getattr(output.dtype, "kind", None)  # a sequence or a map has none
+    if kind != "f" and (kind not in ("i", "u") or _quantizer(output) is None):
+        return False
     shape = output.shape
     if shape is None:
         return True
-    return len(shape) >= 2 and all(size == 1 for size in shape[2:])
+    return len(shape) >= 2 and (all(size == 1 for size in shape[2:]) or all(size == 1 for size in shape[1:-1]))
+
+
+def _quantizer(tensor: gs.Tensor) -> gs.Node | None:
+    """Return the QuantizeLinear behind which only reshapes lie before an integer tensor."""
+    while len(tensor.inputs) == 1:
+        node = tensor.inputs[0]
+        if node.op == "QuantizeLinear":
+            return node
+        if node.op not in RESHAPING or node.op in ("Cast", "DequantizeLinear") or not node.inputs:
+            return None
+        tensor = node.inputs[0]
+    return None
 
 
 def _final_operator(tensor: gs.Tensor) -> gs.Node | None:

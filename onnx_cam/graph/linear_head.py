@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.read import ModelFile
@@ -40,7 +39,7 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     ----------
     Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016: CAM's weights.
     """
-    constants = _Constants(file)
+    constants = Constants(file)
     tensor = graph.tensors().get(layer.name)
     pool = _only(tensor, lambda node: _pools_globally(node, layer, constants)) if tensor is not None else None
     if pool is None:
@@ -51,34 +50,14 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     return _weights(linear, constants)
 
 
-class _Constants:
-    """The values of a model's constants, wherever they lie."""
-
-    def __init__(self, file: ModelFile) -> None:
-        self._weights = {weight.name: weight for weight in file.proto.graph.initializer}
-        self._folder = str(file.path.resolve().parent)
-
-    def value(self, tensor: gs.Tensor) -> NDArray[Any] | None:
-        """Return a tensor's value; None where it is computed."""
-        if tensor.name in self._weights:
-            return numpy_helper.to_array(self._weights[tensor.name], base_dir=self._folder)
-        producer = tensor.inputs[0] if len(tensor.inputs) == 1 else None
-        if producer is None:
-            return None
-        if producer.op == "Identity":
-            return self.value(producer.inputs[0])
-        value = producer.attrs.get("value") if producer.op == "Constant" else None
-        return None if value is None else np.asarray(value.values)
-
-
 def _only(tensor: gs.Tensor, accept: Callable[[gs.Node], bool]) -> gs.Node | None:
     """Return the tensor's only consumer, if it is accepted; a Shape beside it does not count."""
     consumers = [node for node in tensor.outputs if node.op != "Shape"]
     return consumers[0] if len(consumers) == 1 and accept(consumers[0]) else None
 
 
-def _pools_globally(node: gs.Node, layer: Layer, constants: _Constants) -> bool:
-    if node.op == "GlobalAveragePool":
+def _pools_globally(node: gs.Node, layer: Layer, constants: Constants) -> bool:
+    if node.op in ("GlobalAveragePool", "QLinearGlobalAveragePool"):
         return True
     if node.op == "AveragePool":
         return tuple(node.attrs.get("kernel_shape", ())) == layer.shape[1:] and not any(node.attrs.get("pads", ()))
@@ -87,7 +66,8 @@ def _pools_globally(node: gs.Node, layer: Layer, constants: _Constants) -> bool:
     axes = node.attrs.get("axes")
     if axes is None and len(node.inputs) > 1:
         axes = constants.value(node.inputs[1])
-    return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == [2, 3]
+    positions = [1, 2] if layer.layout == "NHWC" else [2, 3]
+    return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == positions
 
 
 def _behind_reshapes(tensor: gs.Tensor) -> gs.Tensor:
@@ -96,7 +76,7 @@ def _behind_reshapes(tensor: gs.Tensor) -> gs.Tensor:
     return tensor
 
 
-def _weights(node: gs.Node, constants: _Constants) -> NDArray[np.float32] | None:
+def _weights(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
     matrix = constants.value(node.inputs[1]) if len(node.inputs) > 1 else None
     if matrix is None:
         return None
@@ -111,7 +91,7 @@ def _weights(node: gs.Node, constants: _Constants) -> NDArray[np.float32] | None
     return oriented.astype(np.float32) * np.float32(scale)
 
 
-def _leads_to(tensor: gs.Tensor, logits: str, constants: _Constants) -> bool:
+def _leads_to(tensor: gs.Tensor, logits: str, constants: Constants) -> bool:
     """Whether only reshapes and the addition of a bias lie between a tensor and the logits."""
     while tensor.name != logits:
         node = _only(tensor, lambda node: node.op in RESHAPING or _adds_bias(node, constants))
@@ -121,5 +101,5 @@ def _leads_to(tensor: gs.Tensor, logits: str, constants: _Constants) -> bool:
     return True
 
 
-def _adds_bias(node: gs.Node, constants: _Constants) -> bool:
+def _adds_bias(node: gs.Node, constants: Constants) -> bool:
     return node.op == "Add" and any(constants.value(tensor) is not None for tensor in node.inputs)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
+import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
+from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
 
-__all__ = ["MAX_BYTES", "ModelFile", "read_model"]
+__all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
 
 MAX_BYTES = 2**31 - 1
 """The largest protobuf there is; a larger model keeps its weights beside the graph."""
@@ -67,6 +69,23 @@ def read_model(path: str | Path) -> ModelFile:
     for location in locations:
         _check_location(path, location)
     return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, bool(locations))
+
+
+def import_graph(file: ModelFile) -> gs.Graph:
+    """Return a model's graph, to walk on.
+
+    Raises
+    ------
+    ModelError
+        It is damaged.
+    """
+    G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to standard output
+    try:
+        return gs.import_onnx(file.proto)
+    except Exception as error:  # graphsurgeon raises whatever a damaged graph makes it
+        raise ModelError(
+            f"the graph of {file.name} cannot be read: {one_line(error)}; export the model again"
+        ) from error
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import onnx
 
-__all__ = ["tap"]
+__all__ = ["Dequantized", "tap"]
 
 
-def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto]) -> onnx.ModelProto:
+@dataclass(frozen=True)
+class Dequantized:
+    """A tensor of integers, tapped as the numbers that they stand for.
+
+    Attributes
+    ----------
+    tensor : str
+        The integers.
+    scale, zero_point : str
+        The tensors that hold their quantization.
+    """
+
+    tensor: str
+    scale: str
+    zero_point: str
+
+    @property
+    def name(self) -> str:
+        """The output's name."""
+        return f"{self.tensor}_onnx_cam_dequantized"
+
+
+def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto | Dequantized]) -> onnx.ModelProto:
     """Return the model with tensors as extra outputs, behind its own.
 
     Nothing else changes: nodes, weights, IR version, opsets, functions and metadata stay as they are, to the byte.
@@ -19,8 +42,9 @@ def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto]) ->
     ----------
     proto : onnx.ModelProto
         The model; it is not changed.
-    tensors : iterable of str or onnx.ValueInfoProto
-        A bare name leaves type and shape to the runtime's inference, which ``onnx.checker`` does not accept.
+    tensors : iterable of str, onnx.ValueInfoProto or Dequantized
+        A bare name leaves type and shape to the runtime's inference, which ``onnx.checker`` does not accept. For
+        integers a DequantizeLinear is appended.
 
     Returns
     -------
@@ -31,8 +55,15 @@ def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto]) ->
     tapped.CopyFrom(proto)
     present = {output.name for output in tapped.graph.output}
     for tensor in tensors:
-        info = onnx.ValueInfoProto(name=tensor) if isinstance(tensor, str) else tensor
+        info = tensor if isinstance(tensor, onnx.ValueInfoProto) else onnx.ValueInfoProto(name=_name(tensor))
+        if isinstance(tensor, Dequantized) and info.name not in present:
+            inputs = [tensor.tensor, tensor.scale, *filter(None, [tensor.zero_point])]
+            tapped.graph.node.append(onnx.helper.make_node("DequantizeLinear", inputs, [tensor.name], name=tensor.name))
         if info.name not in present:
             tapped.graph.output.append(info)
             present.add(info.name)
     return tapped
+
+
+def _name(tensor: str | Dequantized) -> str:
+    return tensor if isinstance(tensor, str) else tensor.name

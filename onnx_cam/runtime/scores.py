@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.graph.head import Head
 
-__all__ = ["ScoreKind", "logits", "probabilities", "softmax"]
+__all__ = ["ScoreKind", "logits", "numbers", "probabilities", "softmax"]
 
 ScoreKind = Literal["probability", "logit"]
 
@@ -28,7 +28,9 @@ def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
     -------
     ndarray of shape (B, classes), float64, in [0, 1]
     """
-    values = _flat(raw)
+    values = numbers(raw, head)
+    if head.kind == "log-softmax":
+        return np.exp(values)
     if values.shape[1] == 1:
         p = values if head.kind == "sigmoid" else _sigmoid(values)
         return np.concatenate([1 - p, p], axis=1)
@@ -49,6 +51,12 @@ def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
     """
     values = _flat(raw)
     return np.concatenate([-values, values], axis=1) if values.shape[1] == 1 else values
+
+
+def numbers(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
+    """Return what an output's numbers stand for, (B, classes) float64: integers are dequantized."""
+    flat = _flat(raw)
+    return (flat - head.zero_point) * head.scale if raw.dtype.kind in "iu" else flat
 
 
 def softmax(values: NDArray[Any]) -> NDArray[np.float64]:

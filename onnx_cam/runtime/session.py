@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import DeviceError, ModelError, ScoreError, one_line
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.runtime.devices import CPU, import_onnxruntime, providers_for
 
 __all__ = ["Session"]
@@ -28,7 +29,7 @@ class Session:
         The model.
     name : str
         The file's name, for messages.
-    input_name : str
+    image_input : ImageInput
         The input that takes the image.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``openvino``.
@@ -61,7 +62,7 @@ class Session:
         proto: onnx.ModelProto,
         *,
         name: str,
-        input_name: str,
+        image_input: ImageInput,
         device: str = "auto",
         threads: int | None = None,
         folder: Path | None = None,
@@ -69,7 +70,7 @@ class Session:
         optimise: bool = True,
     ) -> None:
         self.name = name
-        self.input_name = input_name
+        self.input = image_input
         self.fixed_batch = fixed_batch
         providers = providers_for(device)
         options = _session_options(threads, folder, optimise)
@@ -119,7 +120,7 @@ class Session:
         missing = (self.fixed_batch or len(images)) - len(images)
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
         try:
-            arrays: list[NDArray[Any]] = self._session.run(list(outputs), {self.input_name: batch})
+            arrays: list[NDArray[Any]] = self._session.run(list(outputs), {self.input.name: self.input.feed(batch)})
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise ScoreError(
                 f"{self.name} failed on an input of shape {batch.shape}: {_readable(error)}; "
@@ -164,8 +165,18 @@ def _load(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[A
         opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
         raise ModelError(
             f"ONNX Runtime {ort.__version__} refuses {name} (IR {proto.ir_version}; opsets {opsets}): "
-            f"{_readable(error)}; export it for an older opset, or update ONNX Runtime"
+            f"{_readable(error)}{_blamed(proto, str(error))}; "
+            "export it for an older opset, or update ONNX Runtime"
         ) from error
+
+
+def _blamed(proto: onnx.ModelProto, message: str) -> str:
+    """Name the first node of an operator that an error speaks of: ONNX Runtime leaves out the node or the domain."""
+    for node in proto.graph.node:
+        if re.search(rf"\b{re.escape(node.op_type)}\b", message):
+            name = node.name or node.output[0]
+            return f" (operator {node.op_type} of domain {node.domain or 'ai.onnx'!r}, node {name!r})"
+    return ""
 
 
 def _readable(error: Exception) -> str:
