@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ Floats = NDArray[np.float32]
 _DEFAULT_SIZE = (224, 224)
 _KEPT_TAPS = 2  # sessions: each holds the weights once more
 _MAX_BATCH = 4096
+_MAX_THREADS = 512
 _FLOATS = ("tensor(float)", "tensor(float16)")
 
 
@@ -46,9 +47,9 @@ def load(
     path: str | Path,
     *,
     device: str = "auto",
-    labels: str | os.PathLike[str] | Sequence[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | Mapping[int, str] | None = None,
     label_offset: int | None = None,
-    preprocess: str | os.PathLike[str] = "auto",
+    preprocess: str | os.PathLike[str] | Preprocessing = "auto",
     size: tuple[int, int] | None = None,
     input: str | None = None,
     output: str | None = None,
@@ -62,12 +63,12 @@ def load(
         An ``.onnx`` file.
     device : str
         ``auto`` (CUDA where it loads, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``openvino``.
-    labels : str, path or sequence of str, optional
+    labels : str, path, sequence of str or mapping of index to str, optional
         A text or JSON file, ``imagenet``, or the names; by default what the model's metadata says.
     label_offset : int, optional
         The position in the output of the first name.
-    preprocess : str
-        ``auto``, ``imagenet``, ``tf``, ``caffe``, ``unit``, ``raw``, ``none``, or a JSON file.
+    preprocess : str, path or Preprocessing
+        ``auto``, ``imagenet``, ``tf``, ``caffe``, ``unit``, ``raw``, ``none``, a JSON file, or a Preprocessing.
     size : tuple of int, optional
         ``(H, W)`` of the network's input, where the model leaves it free.
     input, output : str, optional
@@ -86,8 +87,8 @@ def load(
     LabelsError, PreprocessingError, DeviceError, MissingExtraError, SettingError
         What was asked for cannot be had.
     """
-    if threads is not None and threads < 1:
-        raise SettingError(f"threads={threads}; expected at least 1")
+    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
+        raise SettingError(f"threads={threads!r}; expected a whole number from 1 to {_MAX_THREADS}")
     file = read_model(path)
     graph = import_graph(file)
     image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
@@ -138,8 +139,8 @@ class Classifier:
         image_input: ImageInput,
         head: Head,
         *,
-        preprocess: str | os.PathLike[str],
-        labels: str | os.PathLike[str] | Sequence[str] | None,
+        preprocess: str | os.PathLike[str] | Preprocessing,
+        labels: str | os.PathLike[str] | Sequence[str] | Mapping[int, str] | None,
         label_offset: int | None,
         size: tuple[int, int] | None,
         device: str,
@@ -184,7 +185,7 @@ class Classifier:
         """The batch that the model is run at, where it takes no other."""
         return self._fixed_batch
 
-    def choose_preprocessing(self, name: str | os.PathLike[str]) -> Preprocessing | None:
+    def choose_preprocessing(self, name: str | os.PathLike[str] | Preprocessing) -> Preprocessing | None:
         """Return the preprocessing of that name for this model; None for ``none``.
 
         Raises
@@ -192,6 +193,8 @@ class Classifier:
         PreprocessingError
             The name is unknown, or a file says nothing usable.
         """
+        if isinstance(name, Preprocessing):
+            return name
         if name == "none":
             return None
         return choose_preprocessing(name, self.file, dtype=self.input.dtype, built_in=self.built_in)
@@ -200,7 +203,7 @@ class Classifier:
         """Return the layers that can be explained, the one nearest to the scores first: it is the default."""
         return list(self._layers)
 
-    def layer(self, name: str | None = None) -> Layer:
+    def layer(self, name: str | Layer | None = None) -> Layer:
         """Return a layer by the name of its output tensor or node, the default without one.
 
         Raises
@@ -209,7 +212,7 @@ class Classifier:
             There is none of that name, or none at all.
         """
         if name is not None:
-            return name_layer(self._layers, self.graph, name, self.name)
+            return name_layer(self._layers, self.graph, name.name if isinstance(name, Layer) else name, self.name)
         if not self._layers:
             raise LayerError(
                 f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1, and "
@@ -374,9 +377,7 @@ class Classifier:
         if self.head.choice:
             self.notes.append(self.head.choice)
         if self.preprocessing and self.preprocessing.source.startswith("a guess"):
-            self.notes.append(
-                "preprocessing: ImageNet's, a guess: nothing in the model or beside it says so (--preprocess)"
-            )
+            self.notes.append(f"preprocessing: ImageNet's, {self.preprocessing.source} (--preprocess)")
         if self.preprocessing and self.built_in and both_normalise(self.preprocessing, self.built_in):
             plain = "raw" if self.built_in.takes_pixels else "unit"
             self.notes.append(

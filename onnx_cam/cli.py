@@ -29,6 +29,13 @@ _METHODS = ("scorecam", "sscam1", "sscam2", "sscam-max", "iscam")
 class _Commands(click.Group):
     """Turns the library's errors into one line and exit status 1, and Ctrl-C into 130."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        try:
+            return super().main(*args, **settings)
+        except OSError as error:  # standard output is full, or closed
+            terminal.say_error(OSError(f"cannot write the result: {error.strerror or error}; free the space"))
+            raise SystemExit(1) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -46,7 +53,7 @@ class _Commands(click.Group):
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None
-    match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", value)
+    match = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
     return int(match[1]), int(match[2])
@@ -55,7 +62,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     if value == "auto":
         return None
-    if not value.isdecimal() or int(value) < 1:
+    if not re.fullmatch(r"[1-9]\d{0,8}", value):
         raise click.BadParameter(f"{value!r} is no batch size; expected auto or a whole number of at least 1")
     return int(value)
 
@@ -107,7 +114,7 @@ _MODEL = _options(
     click.option(
         "--device", callback=_device, metavar="DEVICE", default="auto", show_default=True, help="Never left silently."
     ),
-    click.option("--threads", type=click.IntRange(min=1), help="Threads within an operator."),
+    click.option("--threads", type=click.IntRange(1, 512), help="Threads within an operator."),
 )
 
 

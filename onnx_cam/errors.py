@@ -91,9 +91,9 @@ class OutputError(OnnxCamError):
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'a' or 'b'?"``, or nothing where no known name is close."""
+    """Return ``"; did you mean 'a' or 'b'?"``, or a full stop where no known name is close."""
     close = get_close_matches(given, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

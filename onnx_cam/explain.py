@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import time
@@ -34,7 +35,7 @@ _BATCH_BYTES = 16 << 20  # of masked images: on a CPU a larger batch is no faste
 _MAX_BATCH = 16
 _MAX_SEED = 2**64 - 1
 _TOP = 5
-_TOP_N = re.compile(r"top([1-9]\d*)")
+_TOP_N = re.compile(r"top([1-9]\d{0,8})")
 
 
 def explain(
@@ -43,14 +44,14 @@ def explain(
     *,
     method: str | Method = "scorecam",
     target: int | str | Sequence[int | str] | None = None,
-    layer: str | None = None,
+    layer: str | Layer | None = None,
     variant: str | None = None,
     samples: int | None = None,
     sigma: float | None = None,
     seed: int = 0,
     score: ScoreKind | None = None,
     baseline: str | None = None,
-    preprocess: str | None = None,
+    preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
@@ -67,7 +68,7 @@ def explain(
         A name in :data:`onnx_cam.METHODS`, or a method object.
     target : int, str, or sequence of them, optional
         An index, a name, or ``topN``; the likeliest class by default.
-    layer : str, optional
+    layer : str or Layer, optional
         A layer's output tensor or node; the last spatial one by default.
     variant, samples, sigma : optional
         The method's settings; None means the method's and the variant's own default.
@@ -77,7 +78,7 @@ def explain(
         f^c; what the variant is defined on by default, else the probability.
     baseline : {"zero", "black", "mean", "blur"}, optional
         X_b; zero by default.
-    preprocess : str, optional
+    preprocess : str, path or Preprocessing, optional
         In place of the model's own, for this image.
     batch_size : int, optional
         Inputs a run; it never changes the map. A model with a fixed batch is run at that.
@@ -154,7 +155,7 @@ def check_settings(
     return method.score_kind(score)  # type: ignore[arg-type]
 
 
-def _preprocessing(classifier: Classifier, name: str | None) -> Preprocessing | None:
+def _preprocessing(classifier: Classifier, name: str | os.PathLike[str] | Preprocessing | None) -> Preprocessing | None:
     if name is None:
         return classifier.preprocessing
     return classifier.choose_preprocessing(name)

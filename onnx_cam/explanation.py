@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError
-from onnx_cam.image_files import stem_of
+from onnx_cam.image_files import safe_stem
 from onnx_cam.preprocess import Geometry
 from onnx_cam.render import draw_overlay, encode_png
 
@@ -218,7 +218,7 @@ class Explanation:
 
     def _file_name(self, stem: str) -> str:
         label = f"-{_slug(self.target.label)}" if self.target.label else ""
-        return f"{stem_of(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
+        return f"{safe_stem(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
 
     def _repr_html_(self) -> str:
         picture = base64.b64encode(encode_png(self.overlay())).decode()
@@ -302,6 +302,8 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     waiting = {path: path.with_name(f".onnx-cam-{secrets.token_hex(8)}") for path in contents}
     try:
         for path, content in contents.items():
+            if path.exists() and not path.is_file():
+                raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
             with open(waiting[path], "xb") as file:
                 file.write(content)
         for path, temporary in waiting.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
 
 
 def _check_place(model: Classifier, path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"'{path}' is a folder; expected the path of a file to write")
+    if os.path.exists(path) and not path.is_file():
+        raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
     if path.resolve() == model.file.path.resolve():
         raise OutputError(f"'{path}' is the model itself; give another path with -o")
     if model.file.external and path.resolve().parent != model.file.path.resolve().parent:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,14 @@ def choose_preprocessing(
             hint = did_you_mean(name, PRESETS)
             raise PreprocessingError(f"unknown preprocessing {name!r}{hint} Expected {expected} or a .json file")
         return from_config(_read_json(Path(name)), name)
-    return _from_metadata(model.metadata) or _from_files(model.path) or _from_graph(dtype, built_in) or _fallback()
+    passed_over: list[str] = []
+    for find in (lambda: _from_metadata(model.metadata), *_files(model.path)):
+        try:
+            if found := find():
+                return found
+        except PreprocessingError as error:  # nobody asked for this one
+            passed_over.append(str(error))
+    return _from_graph(dtype, built_in) or _fallback(passed_over)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
@@ -88,8 +96,9 @@ def both_normalise(chosen: Preprocessing, built_in: BuiltIn | None) -> bool:
     return (chosen.scale, chosen.mean, chosen.std) != (expected.scale, expected.mean, expected.std)
 
 
-def _fallback() -> Preprocessing:
-    return replace(PRESETS["imagenet"], source="a guess: nothing in the model or beside it says so")
+def _fallback(passed_over: Sequence[str]) -> Preprocessing:
+    reason = "; ".join(("a guess: nothing in the model or beside it says so", *passed_over))
+    return replace(PRESETS["imagenet"], source=reason)
 
 
 def _from_metadata(metadata: Mapping[str, str]) -> Preprocessing | None:
@@ -107,12 +116,13 @@ def _from_metadata(metadata: Mapping[str, str]) -> Preprocessing | None:
     return None
 
 
-def _from_files(model: Path) -> Preprocessing | None:
-    for path in json_beside(model):
-        config = _read_json(path)
-        if isinstance(config, dict) and _is_config(config):
-            return from_config(config, str(path))
-    return None
+def _files(model: Path) -> list[Callable[[], Preprocessing | None]]:
+    return [partial(_from_file, path) for path in json_beside(model)]
+
+
+def _from_file(path: Path) -> Preprocessing | None:
+    config = _read_json(path)
+    return from_config(config, str(path)) if isinstance(config, dict) and _is_config(config) else None
 
 
 def json_beside(model: Path) -> list[Path]:
@@ -173,7 +183,7 @@ def from_config(config: Any, source: str) -> Preprocessing:
         else:
             found = _from_own(config)
         return _checked(replace(found, source=source))
-    except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise PreprocessingError(
             f"{source} describes no preprocessing that can be used ({one_line(error, 120)}); "
             "name a preset: --preprocess imagenet"
@@ -267,6 +277,7 @@ def _constants(values: Any) -> tuple[float, ...]:
 def _checked(found: Preprocessing) -> Preprocessing:
     numbers = (found.scale, found.crop_pct, *found.mean, *found.std)
     problems = {
+        "a name that is text": isinstance(found.name, str),
         "mean and std of three numbers": len(found.mean) == len(found.std) == 3,
         "finite numbers": all(isinstance(n, int | float) and math.isfinite(n) for n in numbers),
         "a std other than 0": all(found.std),

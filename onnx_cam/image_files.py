@@ -28,6 +28,7 @@ __all__ = [
     "from_pil",
     "list_images",
     "read_image",
+    "safe_stem",
     "stem_of",
     "stems",
 ]
@@ -81,6 +82,8 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
     """
     name = os.fspath(name)
     try:
+        if name == "-" and sys.stdin is None:
+            raise ImageError("standard input is closed; expected an image on it")
         if name == "-":
             content = sys.stdin.buffer.read(_MAX_FILE_BYTES + 1)
         else:
@@ -203,9 +206,13 @@ def _files_in(folder: str) -> list[str]:
 
 def stem_of(name: str) -> str:
     """Return an image's name without folder and suffix, such as every file system takes it."""
-    stem = "stdin" if name == "-" else Path(name).stem
-    plain = re.sub(r"[\x00-\x1f/\\:*?\"<>|\ud800-\udfff]", "_", stem)
-    return plain.encode()[:_MAX_STEM_BYTES].decode(errors="ignore") or "image"
+    return safe_stem("stdin" if name == "-" else Path(name).stem, _MAX_STEM_BYTES)
+
+
+def safe_stem(text: str, limit: int = 2 * _MAX_STEM_BYTES) -> str:
+    """Return a text as the beginning of a file's name, of `limit` bytes at most."""
+    plain = re.sub(r"[\x00-\x1f/\\:*?\"<>|\ud800-\udfff]", "_", text)
+    return plain.encode()[:limit].decode(errors="ignore") or "image"
 
 
 def stems(names: Iterable[str]) -> list[str]:

@@ -22,6 +22,8 @@ METADATA_KEY = "onnx_cam.labels"
 
 _METADATA_KEYS = (METADATA_KEY, "labels", "names", "classes", "class_names", "id2label")
 _MAX_BYTES = 1 << 24
+_MAX_DIGITS = 20
+_BACKGROUND_FIRST = (1000, 1001)  # ImageNet's names for a model with a background class in front
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ class Labels:
         """
         if isinstance(target, str) and not target.strip().isdecimal():
             return self._named(target.strip())
-        index = int(target)
+        index = int(target) if len(str(target)) <= _MAX_DIGITS else self.classes
         if not 0 <= index < self.classes:
-            raise TargetError(f"no class {index}; the model has {self.classes}: expected 0 to {self.classes - 1}")
+            given = one_line_text(str(target))[:_MAX_DIGITS]
+            raise TargetError(f"no class {given}; the model has {self.classes}: expected 0 to {self.classes - 1}")
         return index
 
     def _named(self, name: str) -> int:
@@ -94,7 +97,10 @@ def imagenet_labels() -> tuple[str, ...]:
 
 
 def find_labels(
-    said: str | os.PathLike[str] | Sequence[str] | None, offset: int | None, model: ModelFile, classes: int
+    said: str | os.PathLike[str] | Sequence[str] | Mapping[int, str] | None,
+    offset: int | None,
+    model: ModelFile,
+    classes: int,
 ) -> Labels:
     """Return a model's class names.
 
@@ -104,7 +110,7 @@ def find_labels(
         A text file (a name a line) or JSON file (a list, or index to name), ``imagenet``, or the names themselves.
         Without it: the model's metadata, then ``id2label`` or ``label_names`` in a ``config.json`` beside it.
     offset : int, optional
-        The position in the output of the first name; without it 0, or 1 for one more class than names.
+        The position in the output of the first name; without it 0, or 1 for 1,000 names of 1,001 classes.
     model : ModelFile
     classes : int
         The length of the output.
@@ -121,16 +127,26 @@ def find_labels(
     if isinstance(said, os.PathLike):
         said = os.fspath(said)
     if not isinstance(said, str):
-        return _fitted(tuple(said), offset, classes, "as given")
+        return _fitted(_given_names(said), offset, classes, "as given")
     if said == "imagenet":
         return _fitted(imagenet_labels(), offset, classes, "ImageNet")
     return _fitted(_read_labels(Path(said)), offset, classes, f"'{said}'")
 
 
+def _given_names(names: Any) -> tuple[str, ...]:
+    try:
+        return _as_names(names if isinstance(names, Mapping) else list(names))
+    except (ValueError, TypeError) as error:
+        raise LabelsError(
+            f"the labels cannot be used ({error}); expected names, or a mapping of index to name"
+        ) from None
+
+
 def _found_labels(model: ModelFile, classes: int, offset: int | None) -> Labels:
     """Return names that nobody asked for: where their number does not fit they are passed over."""
     for names, source in _candidates(model):
-        if len(names) + (offset if offset is not None else min(1, max(0, classes - len(names)))) == classes:
+        assumed = int((len(names), classes) == _BACKGROUND_FIRST) if offset is None else offset
+        if len(names) + assumed == classes:
             return _fitted(names, offset, classes, source)
     return Labels(None, offset or 0, classes, "nothing names the classes; give them with --labels")
 
@@ -198,7 +214,7 @@ def _as_names(content: Any) -> tuple[str, ...]:
 
 def _fitted(names: tuple[str, ...], offset: int | None, classes: int, source: str) -> Labels:
     if offset is None:
-        offset = 1 if len(names) == classes - 1 else 0
+        offset = 1 if (len(names), classes) == _BACKGROUND_FIRST else 0
     if len(names) + offset != classes:
         raise LabelsError(
             f"the labels ({source}) are {len(names)} names at offset {offset}, the model has {classes} classes; "

@@ -167,7 +167,12 @@ class Preprocessing:
             pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[None]
         else:
             pixels = np.moveaxis(image if self.channels == "RGB" else image[..., ::-1], -1, 0)  # (C, H, W)
-        normalised: Floats = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
+        with np.errstate(over="ignore", invalid="ignore"):
+            normalised: Floats = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
+        if not np.isfinite(normalised).all():
+            raise PreprocessingError(
+                f"preprocessing {self.name!r} makes infinite numbers of pixels; mend its constants"
+            )
         return np.ascontiguousarray(normalised)
 
     def _constants(self, channels: int) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["progress", "say", "say_error", "show_result", "show_table"]
 
-_PIPE_WIDTH = 100_000  # columns: a table that is piped is neither wrapped nor cut
+_WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can be copied
 
 
 def say(message: str) -> None:
@@ -25,12 +25,12 @@ def say(message: str) -> None:
 
 def say_error(error: Exception) -> None:
     """Print an error as one line on standard error."""
-    say(f"error: {' '.join(str(error).split())}")
+    say(f"error: {error}")
 
 
 def _printable(text: str) -> str:
-    """Return a text without what a terminal cannot print: a file's name may be no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return a text without what a terminal cannot print: a file's name may hold a line's end, or be no UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False).print(table)
+    Console(width=_WIDTH, highlight=False).print(table)
 
 
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:

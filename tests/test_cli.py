@@ -233,6 +233,7 @@ def test_bad_models(content: bytes | None, match: str, run: Run, images: Path) -
         (["--target", "4"], "no class 4; the model has 4: expected 0 to 3"),
         (["--target", "horse"], "no class named 'horse'"),
         (["--target", "top9"], "has 4 classes"),
+        (["--target", "9" * 5000], "no class 9999"),
         (["--labels", "none.txt"], "cannot read the labels 'none.txt'"),
         (["--labels", "imagenet"], r"1000 names at offset 0, the model has 4 classes"),
         (["--preprocess", "none.json"], "cannot read the preprocessing"),
@@ -285,6 +286,9 @@ def test_bad_images(content: bytes | str | None, run: Run, model: Path, images: 
         ["--size", "0x10"],
         ["--seed", "-1"],
         ["--threads", "0"],
+        ["--threads", "99999999999"],
+        ["--batch-size", "9" * 5000],
+        ["--size", "9" * 5000 + "x3"],
         ["--alpha", "2"],
         ["--alpha", "nan"],
         ["--samples", "100000000000", "--method", "sscam2"],
@@ -308,6 +312,40 @@ def test_wrong_usage_of_the_program(run: Run) -> None:
     assert run("explane").exit_code == 2
     assert run("explain").exit_code == 2
     assert run("export", "model.onnx").exit_code == 2
+
+
+def test_long_names_that_differ_at_their_end_keep_their_results(run: Run, model: Path, images: Path) -> None:
+    for i in range(2):
+        (images / str(i)).mkdir()
+        (images / f"{i}.png").rename(images / str(i) / ("x" * 120 + ".png"))
+    result = run("explain", model, images / "0", images / "1", "--json", "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert len(list(Path("out").iterdir())) == 6
+
+
+def test_a_name_with_a_lines_end_stays_on_its_line(run: Run, model: Path) -> None:
+    one_line_error(run("explain", model, "no\nsuch.png", "--quiet"), r"no image 'no\\nsuch.png'")
+
+
+def test_standard_output_that_is_full_is_an_error(model: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    for words in (["layers", str(model)], ["--help"]):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "onnx_cam", *words]
+            result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert result.returncode == 1
+        assert result.stderr.count("\n") == 1
+        assert "No space left" in result.stderr
+
+
+def test_standard_input_that_is_closed_is_an_error(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx_cam.errors import ImageError
+    from onnx_cam.image_files import read_image
+
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ImageError, match="standard input is closed"):
+        read_image("-")
 
 
 def test_an_interrupt_ends_with_130(run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

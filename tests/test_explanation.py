@@ -194,6 +194,19 @@ def test_a_network_input_is_explained_as_it_is(tiny_path: Path, tmp_path: Path) 
         onnx_cam.explain(model, tmp_path / "objects.npy")
 
 
+def test_objects_do_as_well_as_names(tiny_path: Path, pixels: np.ndarray) -> None:
+    preset = onnx_cam.PRESETS["tf"]
+    model = onnx_cam.load(tiny_path, device="cpu", preprocess=preset, labels={0: "a", 1: "b", 2: "c", 3: "d"})
+    result = onnx_cam.explain(model, pixels, layer=model.layers()[-1], target="d")
+    assert (result.layer, result.target.index, result.preprocessing["name"]) == ("conv1", 3, "tf")
+    for size in (28, (28,), (28.5, 28), (0, 5), "28x28"):
+        with pytest.raises(SettingError, match="expected two positive whole numbers"):
+            onnx_cam.load(tiny_path, size=size)  # type: ignore[arg-type]
+    for threads in (1.5, 2**40, 0):
+        with pytest.raises(SettingError, match="threads="):
+            onnx_cam.load(tiny_path, threads=threads)  # type: ignore[arg-type]
+
+
 def test_a_second_use_of_the_model_can_preprocess_otherwise(model: onnx_cam.Classifier, pixels: np.ndarray) -> None:
     result = onnx_cam.explain(model, pixels, preprocess="tf")
     assert result.preprocessing["name"] == "tf"

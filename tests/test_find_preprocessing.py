@@ -118,6 +118,15 @@ def test_a_config_that_says_nothing_of_images_is_passed_over(tmp_path: Path) -> 
     assert chosen(tmp_path).source.startswith("a guess")
 
 
+@pytest.mark.parametrize("text", ["// no JSON", '{"mean": "the average"}', '{"pretrained_cfg": {"mean": [0, 0, 0]}}'])
+def test_a_file_that_nobody_asked_for_is_passed_over_and_said(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    model = onnx_cam.load(tiny.save(tiny.model(), tmp_path), device="cpu")
+    assert model.preprocessing is not None
+    assert model.preprocessing.source.startswith("a guess")
+    assert any("config.json" in note for note in model.notes)
+
+
 @pytest.mark.parametrize(
     ("metadata", "name", "channels"),
     [
@@ -144,6 +153,8 @@ def test_metadata_that_others_write(metadata: dict[str, str], name: str, channel
         {"mean": [0, 0, 0], "channels": "GBR"},
         {"mean": [0, 0, 0], "crop_pct": 2},
         {"mean": [0, 0, 0], "size": [24.0, 24.0]},
+        {"scale": 1, "name": float("nan")},
+        {"pretrained_cfg": {"mean": [0, 0, 0], "std": [1, 1, 1], "input_size": [3]}},
         {"pretrained_cfg": {"input_size": [3, 224, 224]}},
         {"do_normalize": True},
         {"do_resize": True, "do_rescale": True, "size": {"longest_edge": 3}},

@@ -59,21 +59,30 @@ def test_names_that_nobody_asked_for_and_do_not_fit_are_passed_over(tmp_path: Pa
     assert find_labels(None, None, model(tmp_path, {"names": "a,b"}), 4).names is None
 
 
-def test_a_background_class_is_found_from_the_number_of_names() -> None:
-    found = Labels(*_fitted(5), classes=5, source="x")
-    assert [found.name(i) for i in range(5)] == [None, *NAMES]
-    assert found.index("cat") == 1
+def test_imagenets_background_class_is_found_from_the_number_of_names(tmp_path: Path) -> None:
+    found = find_labels("imagenet", None, model(tmp_path), 1001)
+    assert (found.offset, found.name(0), found.name(1), found.name(1000)) == (1, None, "tench", "toilet tissue")
+    assert found.index("tench") == 1
     assert found.index("0") == 0
 
 
-def _fitted(classes: int) -> tuple[tuple[str, ...] | None, int]:
-    from onnx_cam.labels import _fitted as fitted
-
-    found = fitted(NAMES, None, classes, "x")
-    return found.names, found.offset
+def test_an_offset_is_taken_from_the_user(tmp_path: Path) -> None:
+    found = find_labels(NAMES, 1, model(tmp_path), 5)
+    assert [found.name(i) for i in range(5)] == [None, *NAMES]
 
 
-@pytest.mark.parametrize(("offset", "classes"), [(None, 3), (None, 6), (1, 4), (0, 5)])
+def test_a_file_that_is_one_line_short_does_not_shift_the_names(tmp_path: Path) -> None:
+    with pytest.raises(LabelsError, match="3 names at offset 0, the model has 4 classes"):
+        find_labels(NAMES[:3], None, model(tmp_path), 4)
+
+
+def test_names_by_index(tmp_path: Path) -> None:
+    assert find_labels(dict(enumerate(NAMES)), None, model(tmp_path), 4).names == NAMES
+    with pytest.raises(LabelsError, match="cannot be used"):
+        find_labels([1, 2, 3, 4], None, model(tmp_path), 4)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(("offset", "classes"), [(None, 3), (None, 5), (None, 6), (1, 4), (0, 5)])
 def test_a_number_that_does_not_fit_is_refused(offset: int | None, classes: int, tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match=rf"4 names at offset \d, the model has {classes} classes"):
         find_labels(NAMES, offset, model(tmp_path), classes)
@@ -106,7 +115,7 @@ def test_a_synonym_names_a_class() -> None:
     assert labels.index("tinca tinca") == 0
 
 
-@pytest.mark.parametrize("target", [-1, 4, "4", "999"])
+@pytest.mark.parametrize("target", [-1, 4, "4", "999", "9" * 5000])
 def test_an_index_out_of_range_is_refused(target: int | str) -> None:
     with pytest.raises(TargetError, match="expected 0 to 3"):
         Labels(NAMES, 0, 4, "x").index(target)

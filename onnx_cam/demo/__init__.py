@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from onnx_cam.classifier import Classifier, load
-from onnx_cam.errors import MissingExtraError, ModelError
+from onnx_cam.errors import MissingExtraError, ModelError, OutputError
 from onnx_cam.explain import explain
 from onnx_cam.explanation import Explanation, prepare_folder, results_folder, write_files
 from onnx_cam.runtime.scorer import Progress
@@ -72,8 +72,13 @@ def demo_model() -> Path:
     for module in (efficientnet_lite0, torch_pickle):
         digest.update(Path(str(module.__file__)).read_bytes())
     path = user_cache_path("onnx-cam") / f"efficientnet_lite0-{digest.hexdigest()[:12]}.onnx"
-    if not path.exists():
-        prepare_folder(path.parent)
+    if not path.is_file():
+        try:
+            prepare_folder(path.parent)
+        except OutputError as error:
+            raise OutputError(
+                f"the demo keeps its model in '{path.parent}': set XDG_CACHE_HOME to another folder"
+            ) from error
         write_files({path: efficientnet_lite0.build(torch_pickle.read_checkpoint(weights)).SerializeToString()})
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -117,10 +118,14 @@ def with_size(image_input: ImageInput, size: tuple[int, int] | None, model: str)
     """
     if size is None:
         return image_input
-    if min(size) < 1:
-        raise SettingError(f"size {size[0]}×{size[1]}; expected two positive numbers, height and width")
+    try:
+        size = tuple(map(operator.index, size))  # type: ignore[assignment]
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise SettingError(f"size={size!r}; expected two positive whole numbers, height and width") from None
     fixed = (image_input.height or size[0], image_input.width or size[1])
-    if fixed != tuple(size):
+    if fixed != size:
         raise ModelError(
             f"{model} takes images of {fixed[0]}×{fixed[1]} (height × width), not {size[0]}×{size[1]}; leave out --size"
         )

@@ -92,13 +92,13 @@ def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ModelError(f"'{path}' is a folder; expected an .onnx file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise ModelError(
-                f"'{path}' has {size:,} bytes; an ONNX file has at most {MAX_BYTES:,}: "
-                "keep its weights as external data"
+                f"'{path}' has more than {MAX_BYTES:,} bytes, as no ONNX file has; keep its weights as external data"
             )
-        return path.read_bytes()
+        return content
     except FileNotFoundError:
         raise ModelError(f"no model file '{path}'; expected the path of an .onnx file") from None
     except (OSError, ValueError) as error:

@@ -194,7 +194,8 @@ class Method:
 
 def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(σ / (max − min))²``, the noise scale of the SS-CAM authors' code; 0 where the range is 0."""
-    return np.divide(sigma, spread, out=np.zeros_like(spread), where=spread > 0) ** 2
+    with np.errstate(over="ignore"):  # an infinite score is found by the scorer
+        return np.divide(sigma, spread, out=np.zeros_like(spread), where=spread > 0) ** 2
 
 
 def _check_samples(method: Method) -> None:

@@ -160,7 +160,8 @@ class Scorer:
         planned = self.passes + len(rows)
         for start in range(0, len(rows), self.batch_size):
             part = slice(start, start + self.batch_size)
-            inputs = self._inputs(schedule, rows[part])
+            with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is found just below
+                inputs = self._inputs(schedule, rows[part])
             scores[part] = _finite(self._score(inputs, kind)[:, self._targets], rows[part])
             self.passes += len(inputs)
             if self._progress:

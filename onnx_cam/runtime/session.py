@@ -165,9 +165,14 @@ def _load(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[A
         opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
         raise ModelError(
             f"ONNX Runtime {ort.__version__} refuses {name} (IR {proto.ir_version}; opsets {opsets}): "
-            f"{_readable(error)}{_blamed(proto, str(error))}; "
-            "export it for an older opset, or update ONNX Runtime"
+            f"{_readable(error)}{_blamed(proto, str(error))}; {_advice(str(error))}"
         ) from error
+
+
+def _advice(message: str) -> str:
+    if re.search(r"opset|ir.version|not a registered|not implemented", message, re.IGNORECASE):
+        return "export it for an older opset, or update ONNX Runtime"
+    return "export it again"
 
 
 def _blamed(proto: onnx.ModelProto, message: str) -> str:

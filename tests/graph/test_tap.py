@@ -105,3 +105,16 @@ def test_export_of_a_layer_that_does_not_exist_writes_nothing(tiny_classifier: C
     with pytest.raises(LayerError):
         onnx_cam.export(tiny_classifier, tmp_path / "tapped.onnx", layer="relu9")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_export_writes_to_files_alone(tiny_classifier: Classifier, tmp_path: Path) -> None:
+    """A named pipe stands for a device here: it must not be replaced by a file."""
+    import os
+    import stat
+
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="a folder or a device"):
+        onnx_cam.export(tiny_classifier, tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    with pytest.raises(OutputError, match="cannot write"):
+        onnx_cam.export(tiny_classifier, tmp_path / ("x" * 300))
