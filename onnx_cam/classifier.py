@@ -317,7 +317,7 @@ class Classifier:
         )
 
     def _with_logits(self) -> onnx.ModelProto:
-        return tap(self.proto, [self.head.logits] if self.head.logits else [])
+        return tap(self.proto, [self.head.tapped_logits] if self.head.logits else [])
 
     def _choose_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
         known = self.input.height, self.input.width
@@ -362,7 +362,7 @@ class Classifier:
         fixed, self._fixed_batch = self._fixed_batch, None
         freed = free_batch(self.file.proto, self.input.name)
         try:
-            session = self.open_session(tap(freed, [self.head.logits]))
+            session = self.open_session(tap(freed, [self.head.tapped_logits]))
             proved = run_together(session, self.head, images, alone)
         except ModelError:
             proved = False

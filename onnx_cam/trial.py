@@ -78,7 +78,7 @@ def read_quantization(head: Head, constants: Constants, model: str) -> Head:
     """
     if head.quantizer is None:
         return head
-    values = [constants.value(tensor) for tensor in head.quantizer.inputs[1:3]]
+    values = [constants.value(tensor) for tensor in head.quantization]
     if values[0] is None or values[0].size != 1:
         raise ModelError(f"output {head.output!r} of {model} is quantized by a computed scale; expected a constant one")
     zero_point = 0.0 if len(values) < 2 or values[1] is None else float(values[1].reshape(()))

@@ -204,9 +204,56 @@ def test_a_quantized_graph_is_tapped_behind_its_dequantized_convolution(form: st
     assert np.abs(tapped - reference).max() < 0.05 * np.abs(reference).max()
     assert difference(explain(model), explain(plain)) < 0.15
     head = model.linear_head(model.layer())
-    if form == "QDQ":
-        assert head is not None
-        np.testing.assert_allclose(head, tiny.weights()["w3"], atol=0.05 * np.abs(tiny.weights()["w3"]).max())
+    assert head is not None
+    np.testing.assert_allclose(head, tiny.weights()["w3"], atol=0.05 * np.abs(tiny.weights()["w3"]).max())
+
+
+@pytest.mark.parametrize("output", ["q", "p"])
+def test_a_softmax_of_integers(output: str, tmp_path: Path) -> None:
+    """As ONNX Runtime's quantizer writes it with operators of its own: the logits are integers, too."""
+    constants = {
+        "step": np.float32(0.1),
+        "zero": np.array(0, np.int8),
+        "part": np.float32(1 / 256),
+        "low": np.array(-128, np.int8),
+    }
+    softmax = helper.make_node(
+        "QLinearSoftmax", ["z", "step", "zero", "part", "low"], ["q"], domain="com.microsoft", opset=13, axis=1
+    )
+    tail = [
+        helper.make_node("QuantizeLinear", ["logits", "step", "zero"], ["z"]),
+        softmax,
+        helper.make_node("DequantizeLinear", ["q", "part", "low"], ["p"]),
+    ]
+    kind = TensorProto.INT8 if output == "q" else TensorProto.FLOAT
+    proto = tiny.build(
+        [*tiny.body(), *tail],
+        {**tiny.weights(), **constants},
+        image=["n", 3, tiny.SIZE, tiny.SIZE],
+        outputs=[tiny.value_info(output, ["n", tiny.CLASSES], kind)],
+    )
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    model, plain = load(proto, tmp_path), load(tiny.model(), tmp_path)
+    assert model.head.kind == "softmax"
+    half_a_step = 0.05 + 1e-6
+    np.testing.assert_allclose(model.score(X[None], "logit"), plain.score(X[None], "logit"), atol=half_a_step)
+    np.testing.assert_allclose(model.score(X[None]), plain.score(X[None]), atol=half_a_step)
+    result = onnx_cam.explain(model, X, variant="torchcam", target=1)
+    assert result.parameters["score"] == "logit"
+
+
+def test_any_number_of_channels(tmp_path: Path) -> None:
+    from onnx_cam.errors import PreprocessingError
+
+    weights = tiny.weights() | {"w1": np.random.default_rng(0).standard_normal((6, 5, 3, 3), np.float32)}
+    proto = tiny.build(
+        tiny.body(), weights, image=["n", 5, tiny.SIZE, tiny.SIZE], outputs=[tiny.value_info("logits", ["n", 4])]
+    )
+    model = load(proto, tmp_path)
+    assert (model.input.layout, model.input.channels) == ("NCHW", 5)
+    assert explain(model, tiny.image(1, channels=5)).layer_shape == (tiny.CHANNELS, 5, 5)
+    with pytest.raises(PreprocessingError, match="takes 5 channels, an image file has 3"):
+        onnx_cam.explain(model, np.zeros((30, 30, 3), np.uint8), preprocess="imagenet")
 
 
 def test_a_float16_score_output_of_four_dimensions(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,23 @@ class Constants:
         return None if value is None else np.asarray(value.values)
 
     def _dequantized(self, node: gs.Node) -> NDArray[Any] | None:
-        values = [self.value(tensor) for tensor in node.inputs]
+        return self.dequantized(node.inputs, node.attrs.get("axis", 1))
+
+    def dequantized(self, tensors: Sequence[gs.Tensor], axis: int) -> NDArray[Any] | None:
+        """Return what integers stand for.
+
+        Parameters
+        ----------
+        tensors : sequence of onnx_graphsurgeon.Tensor
+            The integers, their scale, and their zero point if there is one.
+        axis : int
+            Along which the scale varies, if it does.
+        """
+        values = [self.value(tensor) for tensor in tensors]
         if any(value is None for value in values):
             return None
         integers, scale, *zero_point = (np.asarray(value, np.float32) for value in values)
-        axis = node.attrs.get("axis", 1) % integers.ndim if integers.ndim else 0
+        axis = axis % integers.ndim if integers.ndim else 0
         shape = [-1 if i == axis and scale.size > 1 else 1 for i in range(integers.ndim)]
         offset = zero_point[0].reshape(shape) if zero_point else np.zeros(shape, np.float32)
         return np.asarray((integers - offset) * scale.reshape(shape), np.float32)

@@ -37,8 +37,25 @@ _QUANTIZATION = {  # operator: where its inputs hold the scale and the zero poin
 _HAND_QUANTIZATION_ON = {"MaxPool", "Transpose", "Identity"}
 
 
+class _Tapped:
+    """A tensor with a name, and what to tap for it."""
+
+    name: str
+    quantization: Dequantized | None
+
+    @property
+    def tapped(self) -> str | Dequantized:
+        """What to tap."""
+        return self.quantization or self.name
+
+    @property
+    def output(self) -> str:
+        """The tap's name."""
+        return self.quantization.name if self.quantization else self.name
+
+
 @dataclass(frozen=True)
-class Layer:
+class Layer(_Tapped):
     """A layer that can be explained.
 
     Attributes
@@ -70,16 +87,6 @@ class Layer:
     prefix: int = 0
     quantization: Dequantized | None = field(default=None, repr=False)
 
-    @property
-    def tapped(self) -> str | Dequantized:
-        """What to tap."""
-        return self.quantization or self.name
-
-    @property
-    def output(self) -> str:
-        """The tap's name."""
-        return self.quantization.name if self.quantization else self.name
-
     def describe(self) -> dict[str, Any]:
         """Return what a user wants to know of it, as plain JSON values."""
         shown = {"name": self.name, "op_type": self.op_type, "shape": list(self.shape), "is_default": self.is_default}
@@ -95,7 +102,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(_Tapped):
     """A tensor that is a layer if its shape turns out to be spatial."""
 
     name: str
@@ -103,16 +110,6 @@ class Candidate:
     node: str
     layout: Layout
     quantization: Dequantized | None = None
-
-    @property
-    def tapped(self) -> str | Dequantized:
-        """What to tap."""
-        return self.quantization or self.name
-
-    @property
-    def output(self) -> str:
-        """The tap's name."""
-        return self.quantization.name if self.quantization else self.name
 
 
 def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:

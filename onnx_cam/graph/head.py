@@ -8,12 +8,22 @@ from typing import Literal
 import onnx_graphsurgeon as gs
 
 from onnx_cam.errors import ModelError, did_you_mean
+from onnx_cam.graph.tap import Dequantized
 
 __all__ = ["RESHAPING", "Head", "HeadKind", "find_head"]
 
 HeadKind = Literal["logits", "softmax", "log-softmax", "sigmoid"]
 
-_ENDS: dict[str, HeadKind] = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}
+_ENDS: dict[str, HeadKind] = {
+    "Softmax": "softmax",
+    "LogSoftmax": "log-softmax",
+    "Sigmoid": "sigmoid",
+    "QLinearSoftmax": "softmax",
+    "QLinearSigmoid": "sigmoid",
+}
+_QUANTIZERS = {"QuantizeLinear": slice(1, 3), "QLinearSoftmax": slice(3, 5), "QLinearSigmoid": slice(3, 5)}
+"""Where their inputs hold the scale and the zero point of their output."""
+
 RESHAPING = {
     *("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast", "Transpose"),
     *("QuantizeLinear", "DequantizeLinear"),
@@ -38,9 +48,11 @@ class Head:
     choice : str
         Which other outputs would do; empty where there are none, or where the user named this one.
     quantizer : onnx_graphsurgeon.Node or None
-        The QuantizeLinear whose scale and zero point an integer output has.
+        The operator whose scale and zero point an integer output has.
     scale, zero_point : float
         What the integers stand for: ``(q − zero_point) · scale``; 1 and 0 for floats.
+    integers : Dequantized or None
+        Where the logits themselves are integers.
     """
 
     output: str
@@ -51,6 +63,17 @@ class Head:
     quantizer: gs.Node | None = None
     scale: float = 1.0
     zero_point: float = 0.0
+    integers: Dequantized | None = None
+
+    @property
+    def tapped_logits(self) -> str | Dequantized:
+        """What to tap for the logits."""
+        return self.integers or self.logits
+
+    @property
+    def quantization(self) -> tuple[gs.Tensor, ...]:
+        """The tensors that hold the scale and the zero point of an integer output; none of a float one."""
+        return () if self.quantizer is None else tuple(self.quantizer.inputs[_QUANTIZERS[self.quantizer.op]])
 
 
 def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
@@ -76,7 +99,10 @@ def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
         logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
         return Head(tensor.name, "logits", logits, "no Softmax or Sigmoid before the output", choice, quantizer)
     reason = f"the graph ends in {end.op}" + (", quantized" if quantizer is not None else "")
-    return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason, choice, quantizer)
+    if not end.op.startswith("QLinear"):
+        return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason, choice, quantizer)
+    integers = Dequantized(*(source.name for source in end.inputs[:3]))
+    return Head(tensor.name, _ENDS[end.op], integers.name, reason, choice, quantizer, integers=integers)
 
 
 def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
@@ -110,10 +136,10 @@ def _may_hold_scores(output: gs.Tensor) -> bool:
 
 
 def _quantizer(tensor: gs.Tensor) -> gs.Node | None:
-    """Return the QuantizeLinear behind which only reshapes lie before an integer tensor."""
+    """Return the operator that makes an integer tensor's values, reshapes behind it aside."""
     while len(tensor.inputs) == 1:
         node = tensor.inputs[0]
-        if node.op == "QuantizeLinear":
+        if node.op in _QUANTIZERS:
             return node
         if node.op not in RESHAPING or node.op in ("Cast", "DequantizeLinear") or not node.inputs:
             return None

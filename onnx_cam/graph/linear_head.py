@@ -15,6 +15,8 @@ from onnx_cam.graph.read import ModelFile
 
 __all__ = ["find_linear_head"]
 
+_LINEAR = ("Gemm", "MatMul", "Conv", "QLinearMatMul", "QGemm")
+
 
 def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> NDArray[np.float32] | None:
     """Return the weights ``w_k^c`` between a layer's global average and the logits.
@@ -44,7 +46,7 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     pool = _only(tensor, lambda node: _pools_globally(node, layer, constants)) if tensor is not None else None
     if pool is None:
         return None
-    linear = _only(_behind_reshapes(pool.outputs[0]), lambda node: node.op in ("Gemm", "MatMul", "Conv"))
+    linear = _only(_behind_reshapes(pool.outputs[0]), lambda node: node.op in _LINEAR)
     if linear is None or not _leads_to(linear.outputs[0], logits, constants):
         return None
     return _weights(linear, constants)
@@ -76,8 +78,14 @@ def _behind_reshapes(tensor: gs.Tensor) -> gs.Tensor:
     return tensor
 
 
+def _matrix(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
+    if node.op in ("QLinearMatMul", "QGemm"):
+        return constants.dequantized(node.inputs[3:6], axis=0 if node.attrs.get("transB", 0) else 1)
+    return constants.value(node.inputs[1]) if len(node.inputs) > 1 else None
+
+
 def _weights(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
-    matrix = constants.value(node.inputs[1]) if len(node.inputs) > 1 else None
+    matrix = _matrix(node, constants)
     if matrix is None:
         return None
     if node.op == "Conv":
@@ -85,8 +93,8 @@ def _weights(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
         return matrix[:, :, 0, 0].astype(np.float32) if plain else None
     if matrix.ndim != 2:
         return None
-    transposed = node.op == "Gemm" and node.attrs.get("transB", 0)
-    scale = node.attrs.get("alpha", 1.0) if node.op == "Gemm" else 1.0
+    transposed = node.op in ("Gemm", "QGemm") and node.attrs.get("transB", 0)
+    scale = node.attrs.get("alpha", 1.0) if node.op in ("Gemm", "QGemm") else 1.0
     oriented = matrix if transposed else matrix.T  # (classes, K)
     return oriented.astype(np.float32) * np.float32(scale)
 
@@ -102,4 +110,4 @@ def _leads_to(tensor: gs.Tensor, logits: str, constants: Constants) -> bool:
 
 
 def _adds_bias(node: gs.Node, constants: Constants) -> bool:
-    return node.op == "Add" and any(constants.value(tensor) is not None for tensor in node.inputs)
+    return node.op in ("Add", "QLinearAdd") and any(constants.value(tensor) is not None for tensor in node.inputs)
