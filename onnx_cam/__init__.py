@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx_cam.classifier import Classifier, load
+    from onnx_cam.classifier import Classifier
     from onnx_cam.errors import OnnxCamError
     from onnx_cam.explain import explain
     from onnx_cam.explanation import Explanation, Target, read_saved
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnx_cam.graph.find_layers import Layer
     from onnx_cam.image_files import list_images
     from onnx_cam.inspection import Finding, inspect
+    from onnx_cam.loading import load
     from onnx_cam.methods import ISCAM, METHODS, SSCAM1, SSCAM2, Method, ScoreCAM, SSCAMMax
     from onnx_cam.preprocess import PRESETS, Preprocessing
     from onnx_cam.self_test import check
@@ -75,7 +76,7 @@ _HOMES = {
     "export": "export",
     "inspect": "inspection",
     "list_images": "image_files",
-    "load": "classifier",
+    "load": "loading",
     "read_saved": "explanation",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, rank_layers
 from onnx_cam.graph.free_batch import free_batch
-from onnx_cam.graph.head import Head, find_head
-from onnx_cam.graph.image_input import ImageInput, find_image_input, with_size
+from onnx_cam.graph.head import Head
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.linear_head import find_linear_head
-from onnx_cam.graph.read import ModelFile, import_graph, read_model
+from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import Dequantized, tap
 from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.image_files import MAX_PIXELS
@@ -32,83 +31,18 @@ from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
 from onnx_cam.trial import TRIAL_IMAGES, check_head, check_scores, read_quantization, run_together, trial_images
 
-__all__ = ["Classifier", "load"]
+__all__ = ["Classifier"]
 
 Floats = NDArray[np.float32]
 
 _DEFAULT_SIZE = (224, 224)
 _KEPT_TAPS = 2  # sessions: each holds the weights once more
 _MAX_BATCH = 4096
-_MAX_THREADS = 512
 _FLOATS = ("tensor(float)", "tensor(float16)")
 
 
-def load(
-    path: str | Path,
-    *,
-    device: str = "auto",
-    labels: str | os.PathLike[str] | Sequence[str] | Mapping[int, str] | None = None,
-    label_offset: int | None = None,
-    preprocess: str | os.PathLike[str] | Preprocessing = "auto",
-    size: tuple[int, int] | None = None,
-    input: str | None = None,
-    output: str | None = None,
-    threads: int | None = None,
-) -> Classifier:
-    """Load an image classifier.
-
-    Parameters
-    ----------
-    path : str or Path
-        An ``.onnx`` file.
-    device : str
-        ``auto`` (CUDA where it loads, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``openvino``.
-    labels : str, path, sequence of str or mapping of index to str, optional
-        A text or JSON file, ``imagenet``, or the names; by default what the model's metadata says.
-    label_offset : int, optional
-        The position in the output of the first name.
-    preprocess : str, path or Preprocessing
-        ``auto``, ``imagenet``, ``tf``, ``caffe``, ``unit``, ``raw``, ``none``, a JSON file, or a Preprocessing.
-    size : tuple of int, optional
-        ``(H, W)`` of the network's input, where the model leaves it free.
-    input, output : str, optional
-        The tensors that take the image and give the scores, where more than one would do.
-    threads : int, optional
-        Threads within an operator.
-
-    Returns
-    -------
-    Classifier
-
-    Raises
-    ------
-    ModelError
-        The file is missing, damaged, refused by the runtime, or no image classifier.
-    LabelsError, PreprocessingError, DeviceError, MissingExtraError, SettingError
-        What was asked for cannot be had.
-    """
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
-        raise SettingError(f"threads={threads!r}; expected a whole number from 1 to {_MAX_THREADS}")
-    file = read_model(path)
-    graph = import_graph(file)
-    image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
-    head = find_head(graph, file.name, output)
-    return Classifier(
-        file,
-        graph,
-        image_input,
-        head,
-        preprocess=preprocess,
-        labels=labels,
-        label_offset=label_offset,
-        size=size,
-        device=device,
-        threads=threads,
-    )
-
-
 class Classifier:
-    """A loaded model: made by :func:`load`, it keeps its sessions for all calls that follow.
+    """A loaded model: made by :func:`onnx_cam.load`, it keeps its sessions for all calls that follow.
 
     Attributes
     ----------
@@ -159,6 +93,7 @@ class Classifier:
         self._threads = threads
         self._fixed_batch = image_input.batch
         self.batch_source = "the graph"
+        self._one_at_a_time = False
         self._tapped: dict[str, Session] = {}
         self._session = self.open_session(self._with_logits())
         self._try()
@@ -313,6 +248,7 @@ class Classifier:
             threads=self._threads,
             folder=self.file.path.resolve().parent if self.file.external else None,
             fixed_batch=self._fixed_batch,
+            one_at_a_time=self._one_at_a_time,
             optimise=optimise,
         )
 
@@ -334,7 +270,7 @@ class Classifier:
 
     def trial_images(self, count: int) -> Floats:
         """Return the same images each time, (count, C, H, W) float32: for trial runs."""
-        return trial_images(self.input, self.size, count)
+        return trial_images(self.input, self.size, count, self.preprocessing)
 
     def _try(self) -> None:
         """Learn from a run: the number of classes, whether batches work, and whether logits are logits."""
@@ -350,12 +286,16 @@ class Classifier:
         self.classes = probabilities(scores, self.head).shape[1]
         if self._fixed_batch is not None:
             self._free_batch(images, alone)
-        elif not run_together(self._session, self.head, images, alone):
+        elif self._scales_by_batch() or not run_together(self._session, self.head, images, alone):
             self._fixed_batch = 1
             self.batch_source = "a run: several images together fail or change the scores"
             self._session = self.open_session(self._with_logits())
             self.notes.append("batches of several images fail or change the scores: running one at a time")
         self.head = check_head(scores, self.head, self.name)
+
+    def _scales_by_batch(self) -> bool:
+        """Whether the model is quantized by the range of whatever stands in the batch: the batch changes the scores."""
+        return any(node.op.startswith("DynamicQuantize") for node in self.graph.nodes)
 
     def _free_batch(self, images: Floats, alone: NDArray[Any]) -> None:
         """Free the batch that the file fixes; keep the result if several images together score as they do alone."""
@@ -363,7 +303,7 @@ class Classifier:
         freed = free_batch(self.file.proto, self.input.name)
         try:
             session = self.open_session(tap(freed, [self.head.tapped_logits]))
-            proved = run_together(session, self.head, images, alone)
+            proved = not self._scales_by_batch() and run_together(session, self.head, images, alone)
         except ModelError:
             proved = False
         if proved:
@@ -372,13 +312,26 @@ class Classifier:
         else:
             self._fixed_batch = fixed
             self.batch_source = "the graph: freed, it fails or changes the scores"
+            self._keep_apart(images, alone)
+
+    def _keep_apart(self, images: Floats, alone: NDArray[Any]) -> None:
+        """Where a model mixes the images of its batch, fill the batch with one of them."""
+        if not run_together(self._session, self.head, images, alone):
+            self._one_at_a_time = True
+            self._session = self.open_session(self._with_logits())
+            self.notes.append("the model mixes the images of its batch: filling the batch with one image at a time")
 
     def _note_guesses(self) -> None:
         if self.head.choice:
             self.notes.append(self.head.choice)
         if self.preprocessing and self.preprocessing.source.startswith("a guess"):
             self.notes.append(f"preprocessing: ImageNet's, {self.preprocessing.source} (--preprocess)")
-        if self.preprocessing and self.built_in and both_normalise(self.preprocessing, self.built_in):
+        if self.preprocessing and self.input.dtype in ("uint8", "int8") and self.preprocessing.normalises:
+            self.notes.append(
+                f"preprocessing {self.preprocessing.name!r} normalises, but the input takes {self.input.dtype} pixels: "
+                "--preprocess raw leaves them as they are"
+            )
+        elif self.preprocessing and self.built_in and both_normalise(self.preprocessing, self.built_in):
             plain = "raw" if self.built_in.takes_pixels else "unit"
             self.notes.append(
                 f"preprocessing {self.preprocessing.name!r} normalises, and so does the graph itself: {self.built_in}; "

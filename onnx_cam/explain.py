@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.baselines import BASELINES, make_baseline
-from onnx_cam.classifier import Classifier, load
+from onnx_cam.classifier import Classifier
 from onnx_cam.errors import SettingError, TargetError
 from onnx_cam.explanation import Explanation, Target
 from onnx_cam.graph.find_layers import Layer
+from onnx_cam.loading import load
 from onnx_cam.methods import Method, Subject, make_method
 from onnx_cam.picture import Picture, open_picture
 from onnx_cam.preprocess import Preprocessing

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from onnx_cam.errors import PreprocessingError, did_you_mean, one_line
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.read import ModelFile
@@ -22,6 +24,12 @@ METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
 
 _CONFIG_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
+_EIGHT_BITS = ("uint8", "int8")
+_PIXELS: dict[str, Any] = {
+    "scale": 1.0,
+    "mean": (0.0,) * 3,
+    "std": (1.0,) * 3,
+}  # as they are: only the geometry is kept
 _MAX_JSON_BYTES = 1 << 24
 _CONVNEXT_WARPS_FROM = 384  # pixels: below, Hugging Face's ConvNeXt crops; from there on it stretches
 _CONVNEXT_CROP = 224 / 256
@@ -73,18 +81,20 @@ def choose_preprocessing(
     for find in (lambda: _from_metadata(model.metadata), *_files(model.path)):
         try:
             if found := find():
-                return found
+                return replace(found, **_PIXELS) if dtype in _EIGHT_BITS else found
         except PreprocessingError as error:  # nobody asked for this one
             passed_over.append(str(error))
     return _from_graph(dtype, built_in) or _fallback(passed_over)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
-    if dtype in ("uint8", "int8"):
+    if dtype in _EIGHT_BITS:
         return replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
     if built_in is None:
         return None
     preset = PRESETS["raw" if built_in.takes_pixels else "unit"]
+    if len(built_in.mean) == 3 and np.allclose(built_in.mean, PRESETS["caffe"].mean, atol=2):
+        preset = replace(preset, channels="BGR")  # Caffe's means, blue first
     return replace(preset, source=f"the graph normalises its input itself: {built_in}")
 
 

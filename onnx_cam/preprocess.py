@@ -90,6 +90,11 @@ class Preprocessing:
     size: tuple[int, int] | None = None
     source: str = ""
 
+    @property
+    def normalises(self) -> bool:
+        """Whether it changes the pixel values at all."""
+        return self.scale != 1 or any(self.mean) or any(value != 1 for value in self.std)
+
     def describe(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Preprocessing`` reads them back from a file."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
@@ -118,7 +123,7 @@ class Preprocessing:
             There is no way from an image file to that many channels.
         """
         resized, geometry = self._resize_and_crop(image, size)
-        return self._normalise(resized, channels), geometry
+        return self.normalise(resized, channels), geometry
 
     def pixel(self, value: float, channels: int = 3) -> Floats:
         """Return what a pixel value becomes in network-input space, shape (C, 1, 1)."""
@@ -159,7 +164,8 @@ class Preprocessing:
         name = "area" if shrinks and self.interpolation != "nearest" else self.interpolation
         return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=flags[name]), np.uint8)
 
-    def _normalise(self, image: Pixels, channels: int) -> Floats:
+    def normalise(self, image: Pixels, channels: int) -> Floats:
+        """Return ``(pixel · scale − mean) / std`` of an image (H, W, 3), as (C, H, W) float32."""
         import cv2
 
         mean, std = self._constants(channels)

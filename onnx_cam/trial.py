@@ -12,6 +12,7 @@ from onnx_cam.errors import ModelError, ScoreError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scores import numbers
 from onnx_cam.runtime.session import Session
 
@@ -30,19 +31,26 @@ _TOLERANCE = 1e-2  # of the difference between two images: a batch that mixes th
 _QUANTIZED_SUM = 0.7  # 8-bit probabilities of 1,000 classes: most are rounded to 0
 
 
-def trial_images(image_input: ImageInput, size: tuple[int, int], count: int) -> Floats:
+def trial_images(
+    image_input: ImageInput, size: tuple[int, int], count: int, preprocessing: Preprocessing | None
+) -> Floats:
     """Return the same images each time, (count, C, H, W) float32: blocks of noise, of different contrast.
 
-    About standard normal; pixel values where the input takes 8-bit integers.
+    As the preprocessing makes them of pixels, where there is one; else about standard normal, and pixel values where
+    the input takes 8-bit integers.
     """
     generator = np.random.default_rng(_SEED)
     coarse = generator.standard_normal((count, image_input.channels, _BLOCKS, _BLOCKS), np.float32)
     rows, columns = (np.arange(side) * _BLOCKS // side for side in size)
     contrast = np.resize(np.array(_CONTRASTS, np.float32), count)[:, None, None, None]
     noise = coarse[:, :, rows][..., columns] * contrast
+    pixels = np.clip(128 + 64 * noise, 0, 255)
     if image_input.dtype in ("uint8", "int8"):
-        return np.asarray(np.clip(128 + 64 * noise, 0, 255), np.float32)
-    return np.ascontiguousarray(noise, np.float32)
+        return np.asarray(pixels, np.float32)
+    if preprocessing is None or image_input.channels not in (1, 3):
+        return np.ascontiguousarray(noise, np.float32)
+    colours = np.broadcast_to(np.moveaxis(pixels, 1, -1), (count, *size, 3)).astype(np.uint8)
+    return np.stack([preprocessing.normalise(image, image_input.channels) for image in colours])
 
 
 def check_scores(raw: NDArray[Any], head: Head, model: str) -> None:
@@ -101,6 +109,11 @@ def check_head(raw: NDArray[Any], head: Head, model: str) -> Head:
         raise ModelError(f"{model}: {reason}; name the class scores with --output")
     if head.kind == "logits" and positive and np.allclose(total, 1, atol=1e-3):
         return replace(head, kind="softmax", logits="", reason="a run's scores are not negative and sum to 1")
+    if head.kind == "logits" and positive and bool((values <= 1).all()):
+        choice = "the scores of a run all lie between 0 and 1: taken as probabilities, as they are"
+        return replace(
+            head, kind="sigmoid", logits="", reason=choice, choice="; ".join(filter(None, [head.choice, choice]))
+        )
     return head
 
 
@@ -122,5 +135,6 @@ def run_together(session: Session, head: Head, images: Floats, alone: NDArray[An
         together = np.concatenate(parts).astype(np.float64)
     except (ScoreError, ValueError):
         return False
-    apart = np.ptp(alone.astype(np.float64), axis=0).max()
-    return together.shape == alone.shape and bool(np.abs(together - alone).max() <= _TOLERANCE * apart)
+    apart = np.ptp(alone.astype(np.float64), axis=0)  # (classes): how far the images differ
+    allowed = _TOLERANCE * (apart + 0.01 * apart.max())
+    return bool(together.shape == alone.shape and apart.max() > 0 and (np.abs(together - alone) <= allowed).all())

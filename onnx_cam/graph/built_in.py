@@ -40,6 +40,14 @@ class BuiltIn:
         """Whether it is made for pixel values from 0 to 255; else for 0 to 1."""
         return max(map(abs, (*self.mean, *self.std))) > _PIXEL_SCALE
 
+    @property
+    def takes_shares(self) -> bool:
+        """Whether it is made for values from 0 to 1: it centres them, and spreads them.
+
+        What does neither is a layer of the network, behind an input that is normalised already.
+        """
+        return all(0.2 < mean < 0.8 for mean in self.mean) and all(0.1 < std < 0.8 for std in self.std)
+
     def __str__(self) -> str:
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
         return f"(x − ({mean})) / ({std})"
@@ -67,7 +75,8 @@ def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> Bu
         tensor = node.outputs[0]
     if not found or not np.all(factor) or (np.all(factor == 1) and not np.any(offset)):
         return None
-    return BuiltIn(tuple((-offset / factor).tolist()), tuple((1 / factor).tolist()), resizes)
+    built_in = BuiltIn(tuple((-offset / factor).tolist()), tuple((1 / factor).tolist()), resizes)
+    return built_in if built_in.takes_pixels or built_in.takes_shares else None
 
 
 def _only_consumer(tensor: gs.Tensor) -> gs.Node | None:

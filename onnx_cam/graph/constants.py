@@ -31,6 +31,8 @@ class Constants:
             return None
         if producer.op == "Identity":
             return self.value(producer.inputs[0])
+        if producer.op == "Transpose" and (source := self.value(producer.inputs[0])) is not None:
+            return np.transpose(source, producer.attrs.get("perm"))
         if producer.op == "DequantizeLinear":
             return self._dequantized(producer)
         value = producer.attrs.get("value") if producer.op == "Constant" else None

@@ -18,7 +18,7 @@ __all__ = ["Candidate", "Layer", "Layout", "find_candidates", "name_layer", "ran
 
 Layout = Literal["NCHW", "NHWC", "tokens"]
 
-_CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv"}
+_CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv", "ConvInteger"}
 _MAP_ENDS = {
     *("Shape", "Size", "ConstantOfShape", "Flatten", "Reshape", "Squeeze", "Unsqueeze"),
     *("MatMul", "Gemm", "Einsum", "Gather", "GatherND", "GatherElements"),
@@ -216,7 +216,8 @@ def rank_layers(
     maps = [layer for c in candidates if (layer := _map_layer(c, shapes.get(c.output, ())))]
     known = {layer.name for layer in maps}
     fitting = {c.name: c for c in tokens if c.name not in known and token_grid(shapes.get(c.name, ()), patch_grid)}
-    last = [maps[-1].name] if maps else []
+    wide = [layer for layer in maps if layer.shape[0] > 1] or maps  # one channel is a gate, the same for every class
+    last = [wide[-1].name] if wide else []
     best = choose_default(list(fitting.values()))
     eligible = [best.name] if best and (best.read_by_attention or last in ([], [patches])) else []
     default = max([*last, *eligible], key=place.__getitem__, default=None)

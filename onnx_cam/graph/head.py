@@ -21,6 +21,7 @@ _ENDS: dict[str, HeadKind] = {
     "QLinearSoftmax": "softmax",
     "QLinearSigmoid": "sigmoid",
 }
+_NO_SCORES = {"TopK", "NonMaxSuppression", "ArgMax"}
 _QUANTIZERS = {"QuantizeLinear": slice(1, 3), "QLinearSoftmax": slice(3, 5), "QLinearSigmoid": slice(3, 5)}
 """Where their inputs hold the scale and the zero point of their output."""
 
@@ -128,6 +129,8 @@ def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, s
 def _may_hold_scores(output: gs.Tensor) -> bool:
     kind = "f" if output.dtype is None else getattr(output.dtype, "kind", None)  # a sequence or a map has none
     if kind != "f" and (kind not in ("i", "u") or _quantizer(output) is None):
+        return False
+    if output.inputs and output.inputs[0].op in _NO_SCORES:
         return False
     shape = output.shape
     if shape is None:

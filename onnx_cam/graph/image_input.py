@@ -21,7 +21,7 @@ _DTYPES: dict[int, str] = {
     onnx.TensorProto.UINT8: "uint8",
     onnx.TensorProto.INT8: "int8",
 }
-_ARITHMETIC = {"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity", "Resize"}
+_ARITHMETIC = {"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity", "Resize", "Pad"}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _transposed(name: str, graph: onnx.GraphProto) -> bool:
     """Whether the input goes to channels first before anything but arithmetic happens to it."""
     reached = {name}
     for node in graph.node:
-        if reached.isdisjoint(node.input):
+        if reached.isdisjoint(node.input) or node.op_type == "Shape":
             continue
         if node.op_type == "Transpose":
             return any(list(a.ints) == [0, 3, 1, 2] for a in node.attribute if a.name == "perm")

@@ -174,7 +174,7 @@ def _merged_grids(tokens: int, patch_grid: tuple[int, int]) -> Iterator[TokenGri
     for merging in range(_MOST_MERGINGS + 1):
         height, width = (-(-side // 2**merging) for side in patch_grid)  # Swin pads an odd side
         prefix = tokens - height * width
-        if 0 <= prefix <= _MOST_PREFIX_TOKENS:
+        if 0 <= prefix <= (_MOST_PREFIX_TOKENS if merging == 0 else 0):  # who merges patches has no class token
             yield TokenGrid(height, width, prefix)
 
 

@@ -39,6 +39,8 @@ class Session:
         Where external weights lie.
     fixed_batch : int, optional
         The batch that the file fixes: every run is cut into such batches, the last one padded.
+    one_at_a_time : bool
+        Fill each batch with one image: for a model that mixes the images of a batch.
     optimise : bool
         False loads faster, for a session that runs once.
 
@@ -67,11 +69,13 @@ class Session:
         threads: int | None = None,
         folder: Path | None = None,
         fixed_batch: int | None = None,
+        one_at_a_time: bool = False,
         optimise: bool = True,
     ) -> None:
         self.name = name
         self.input = image_input
         self.fixed_batch = fixed_batch
+        self.one_at_a_time = one_at_a_time
         providers = providers_for(device)
         options = _session_options(threads, folder, optimise)
         self._session = _load(proto, name, options, providers)
@@ -111,7 +115,7 @@ class Session:
         ScoreError
             The runtime failed on this input.
         """
-        step = self.fixed_batch or len(images)
+        step = 1 if self.one_at_a_time else self.fixed_batch or len(images)
         parts = [self._run_part(images[start : start + step], outputs) for start in range(0, len(images), step)]
         return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
