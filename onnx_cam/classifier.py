@@ -19,7 +19,7 @@ from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, rank_layers
 from onnx_cam.graph.free_batch import free_batch
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import Dequantized, tap
@@ -312,7 +312,8 @@ class Classifier:
         else:
             self._fixed_batch = fixed
             self.batch_source = "the graph: freed, it fails or changes the scores"
-            self._keep_apart(images, alone)
+            if fixed != 1:  # one image has none to mix with
+                self._keep_apart(images, alone)
 
     def _keep_apart(self, images: Floats, alone: NDArray[Any]) -> None:
         """Where a model mixes the images of its batch, fill the batch with one of them."""
@@ -326,7 +327,7 @@ class Classifier:
             self.notes.append(self.head.choice)
         if self.preprocessing and self.preprocessing.source.startswith("a guess"):
             self.notes.append(f"preprocessing: ImageNet's, {self.preprocessing.source} (--preprocess)")
-        if self.preprocessing and self.input.dtype in ("uint8", "int8") and self.preprocessing.normalises:
+        if self.preprocessing and self.input.dtype in EIGHT_BITS and self.preprocessing.normalises:
             self.notes.append(
                 f"preprocessing {self.preprocessing.name!r} normalises, but the input takes {self.input.dtype} pixels: "
                 "--preprocess raw leaves them as they are"

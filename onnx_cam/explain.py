@@ -170,7 +170,7 @@ def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.floa
         count = int(match[1])
         if count > classifier.classes:
             raise TargetError(f"target {target!r}; {classifier.name} has {classifier.classes} classes")
-        return [int(i) for i in np.argsort(-probabilities, kind="stable")[:count]], False
+        return _likeliest(probabilities, count), False
     if isinstance(target, str) or not isinstance(target, Sequence | np.ndarray):
         return [_index(classifier, target)], True
     indices = [_index(classifier, one) for one in target]
@@ -209,8 +209,11 @@ def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...
 
 
 def _top(classifier: Classifier, probabilities: NDArray[np.float64]) -> tuple[Target, ...]:
-    order = np.argsort(-probabilities, kind="stable")[:_TOP]
-    return tuple(_target(classifier, int(index), probabilities) for index in order)
+    return tuple(_target(classifier, index, probabilities) for index in _likeliest(probabilities, _TOP))
+
+
+def _likeliest(probabilities: NDArray[np.float64], count: int) -> list[int]:
+    return [int(index) for index in np.argsort(-probabilities, kind="stable")[:count]]
 
 
 def _facts_of_model(classifier: Classifier, layer: Layer, preprocessing: Preprocessing | None) -> dict[str, Any]:

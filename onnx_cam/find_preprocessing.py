@@ -15,6 +15,7 @@ import numpy as np
 
 from onnx_cam.errors import PreprocessingError, did_you_mean, one_line
 from onnx_cam.graph.built_in import BuiltIn
+from onnx_cam.graph.image_input import EIGHT_BITS
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.preprocess import PRESETS, Preprocessing
 
@@ -24,7 +25,6 @@ METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
 
 _CONFIG_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
-_EIGHT_BITS = ("uint8", "int8")
 _PIXELS: dict[str, Any] = {
     "scale": 1.0,
     "mean": (0.0,) * 3,
@@ -81,14 +81,14 @@ def choose_preprocessing(
     for find in (lambda: _from_metadata(model.metadata), *_files(model.path)):
         try:
             if found := find():
-                return replace(found, **_PIXELS) if dtype in _EIGHT_BITS else found
+                return replace(found, **_PIXELS) if dtype in EIGHT_BITS else found
         except PreprocessingError as error:  # nobody asked for this one
             passed_over.append(str(error))
     return _from_graph(dtype, built_in) or _fallback(passed_over)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
-    if dtype in _EIGHT_BITS:
+    if dtype in EIGHT_BITS:
         return replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
     if built_in is None:
         return None

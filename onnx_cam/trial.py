@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import ModelError, ScoreError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scores import numbers
 from onnx_cam.runtime.session import Session
@@ -45,7 +45,7 @@ def trial_images(
     contrast = np.resize(np.array(_CONTRASTS, np.float32), count)[:, None, None, None]
     noise = coarse[:, :, rows][..., columns] * contrast
     pixels = np.clip(128 + 64 * noise, 0, 255)
-    if image_input.dtype in ("uint8", "int8"):
+    if image_input.dtype in EIGHT_BITS:
         return np.asarray(pixels, np.float32)
     if preprocessing is None or image_input.channels not in (1, 3):
         return np.ascontiguousarray(noise, np.float32)

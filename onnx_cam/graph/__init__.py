@@ -10,6 +10,7 @@
 :mod:`.linear_head`    the linear layer behind global pooling, where there is one
 :mod:`.constants`      the values of constants, wherever they lie
 :mod:`.free_batch`     a fixed batch, freed
+:mod:`.walk`           from tensor to consumer and producer
 :mod:`.tap`            tensors as extra outputs; nothing else changes
 =====================  ==============================================================
 """

@@ -11,11 +11,13 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.walk import only_consumer
 
 __all__ = ["BuiltIn", "find_built_in"]
 
-_PASS = {"Cast", "Identity", "Transpose", "QuantizeLinear", "Pad", "Reshape"}
-_RESIZES = {"Resize", "Upsample"}
+Affine = tuple[NDArray[np.float64], NDArray[np.float64]] | None
+
+_PASS = {"Cast", "Identity", "Transpose", "QuantizeLinear", "Pad", "Reshape", "Resize", "Upsample"}
 _PIXEL_SCALE = 16.0  # constants for pixels from 0 to 255 are larger, those for 0 to 1 are smaller
 
 
@@ -27,13 +29,10 @@ class BuiltIn:
     ----------
     mean, std : tuple of float
         One number, or one a channel.
-    resizes : bool
-        Whether the graph resizes its input, too.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    resizes: bool
 
     @property
     def takes_pixels(self) -> bool:
@@ -64,29 +63,21 @@ def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> Bu
         The input that takes the image.
     """
     tensor = graph.tensors()[image_input]
-    factor, offset, found, resizes = np.ones(1), np.zeros(1), False, False
-    while (node := _only_consumer(tensor)) is not None:
+    factor, offset, found = np.ones(1), np.zeros(1), False
+    while (node := only_consumer(tensor)) is not None:
         change = _affine(node, tensor, constants)
         if change is not None:
             factor, offset, found = factor * change[0], offset * change[0] + change[1], True
-        elif node.op not in _PASS | _RESIZES:
+        elif node.op not in _PASS:
             break
-        resizes = resizes or node.op in _RESIZES
         tensor = node.outputs[0]
     if not found or not np.all(factor) or (np.all(factor == 1) and not np.any(offset)):
         return None
-    built_in = BuiltIn(tuple((-offset / factor).tolist()), tuple((1 / factor).tolist()), resizes)
+    built_in = BuiltIn(tuple((-offset / factor).tolist()), tuple((1 / factor).tolist()))
     return built_in if built_in.takes_pixels or built_in.takes_shares else None
 
 
-def _only_consumer(tensor: gs.Tensor) -> gs.Node | None:
-    consumers = [node for node in tensor.outputs if node.op != "Shape"]
-    return consumers[0] if len(consumers) == 1 and consumers[0].outputs else None
-
-
-def _affine(
-    node: gs.Node, tensor: gs.Tensor, constants: Constants
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _affine(node: gs.Node, tensor: gs.Tensor, constants: Constants) -> Affine:
     """Return (a, b) of a node that computes ``a · x + b``, each of one number or one a channel."""
     if node.op == "BatchNormalization":
         return _batch_normalisation(node, constants)
@@ -99,8 +90,6 @@ def _affine(
     constant = _a_channel(constants.value(node.inputs[1 if first else 0]))
     return None if constant is None else rule(constant, first)
 
-
-Affine = tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
 _RULES: dict[str, Callable[[NDArray[np.float64], bool], Affine]] = {
     "Add": lambda c, first: (np.ones(1), c),

@@ -34,12 +34,9 @@ class Constants:
         if producer.op == "Transpose" and (source := self.value(producer.inputs[0])) is not None:
             return np.transpose(source, producer.attrs.get("perm"))
         if producer.op == "DequantizeLinear":
-            return self._dequantized(producer)
+            return self.dequantized(producer.inputs, producer.attrs.get("axis", 1))
         value = producer.attrs.get("value") if producer.op == "Constant" else None
         return None if value is None else np.asarray(value.values)
-
-    def _dequantized(self, node: gs.Node) -> NDArray[Any] | None:
-        return self.dequantized(node.inputs, node.attrs.get("axis", 1))
 
     def dequantized(self, tensors: Sequence[gs.Tensor], axis: int) -> NDArray[Any] | None:
         """Return what integers stand for.

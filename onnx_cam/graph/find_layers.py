@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import LayerError, did_you_mean
 from onnx_cam.graph.tap import Dequantized
 from onnx_cam.graph.tokens import TokenCandidate, TokenGrid, choose_default, token_grid, tokens_to_maps
+from onnx_cam.graph.walk import leading_to, reads
 
 __all__ = ["Candidate", "Layer", "Layout", "find_candidates", "name_layer", "rank_layers"]
 
@@ -121,7 +122,7 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
     score : str
         The output that holds the scores.
     """
-    needed = _ancestors(graph, score)
+    needed = leading_to(graph, score)
     layouts: dict[str, Layout] = {}
     quantizations: dict[str, tuple[str, str]] = {}
     found = []
@@ -145,7 +146,7 @@ def _layout(node: gs.Node, layouts: dict[str, Layout]) -> Layout | None:
     """Return the layout of a node's output; None where it is no map."""
     if node.op in _CONVOLUTIONS:
         return "NHWC" if node.attrs.get("channels_last", 0) else "NCHW"
-    layout = next((layouts[name] for name in sorted(_read_by(node)) if name in layouts), None)
+    layout = next((layouts[name] for name in sorted(reads(node)) if name in layouts), None)
     if layout is None or node.op in _MAP_ENDS:
         return None
     if node.op == "Transpose":
@@ -159,30 +160,6 @@ def _quantization(node: gs.Node, known: dict[str, tuple[str, str]]) -> tuple[str
         scale, zero_point = _QUANTIZATION[node.op]
         return node.inputs[scale].name, node.inputs[zero_point].name if len(node.inputs) > zero_point else ""
     return known.get(node.inputs[0].name) if node.op in _HAND_QUANTIZATION_ON and node.inputs else None
-
-
-def _ancestors(graph: gs.Graph, tensor: str) -> set[str]:
-    producers = {output.name: node for node in graph.nodes for output in node.outputs}
-    seen: set[str] = set()
-    waiting = [tensor]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in producers:
-            waiting.extend(_read_by(producers[name]))
-    return seen
-
-
-def _read_by(node: gs.Node) -> set[str]:
-    """Return the tensors that a node reads; an If's branches read them too."""
-    names = {tensor.name for tensor in node.inputs}
-    for attribute in node.attrs.values():
-        if isinstance(attribute, gs.Graph):
-            names.update(tensor.name for tensor in attribute.outputs)
-            names.update(*(_read_by(inner) for inner in attribute.nodes))
-    return names
 
 
 def rank_layers(

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError, SettingError, did_you_mean
 
-__all__ = ["ImageInput", "find_image_input", "with_size"]
+__all__ = ["EIGHT_BITS", "ImageInput", "find_image_input", "with_size"]
+
+EIGHT_BITS = ("uint8", "int8")
+"""The types of an input that takes pixels as they are."""
 
 _CHANNELS = (1, 3, 4)
 _DTYPES: dict[int, str] = {

@@ -12,6 +12,7 @@ from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.read import ModelFile
+from onnx_cam.graph.walk import only_consumer
 
 __all__ = ["find_linear_head"]
 
@@ -53,9 +54,9 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
 
 
 def _only(tensor: gs.Tensor, accept: Callable[[gs.Node], bool]) -> gs.Node | None:
-    """Return the tensor's only consumer, if it is accepted; a Shape beside it does not count."""
-    consumers = [node for node in tensor.outputs if node.op != "Shape"]
-    return consumers[0] if len(consumers) == 1 and accept(consumers[0]) else None
+    """Return the tensor's only consumer, if it is accepted."""
+    node = only_consumer(tensor)
+    return node if node is not None and accept(node) else None
 
 
 def _pools_globally(node: gs.Node, layer: Layer, constants: Constants) -> bool:

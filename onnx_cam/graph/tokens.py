@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
+
+from onnx_cam.graph.walk import leading_to, makes, reads
 
 __all__ = [
     "TokenCandidate",
@@ -100,11 +102,11 @@ def find_token_candidates(graph: gs.Graph, score: str) -> list[TokenCandidate]:
     Shapes are not looked at: what lies behind the pooling is among them. Keep those that `token_grid` accepts.
     """
     flow = _Flow(graph)
-    needed = _leading_to(graph, score)
+    needed = leading_to(graph, score)
     return [
         TokenCandidate(name, node.op, node.name or "", name in flow.normalised, flow.is_read_by_attention(name))
         for node in graph.nodes
-        for name in _outputs(node)
+        for name in makes(node)
         if name in needed and flow.may_hold_tokens(name)
     ]
 
@@ -135,8 +137,8 @@ def find_patch_embedding(graph: gs.Graph, candidates: Sequence[TokenCandidate]) 
     """
     if not candidates:
         return None
-    before = _leading_to(graph, candidates[0].name)
-    convolved = (name for node in graph.nodes if node.op in _CONVOLUTIONS for name in _outputs(node))
+    before = leading_to(graph, candidates[0].name)
+    convolved = (name for node in graph.nodes if node.op in _CONVOLUTIONS for name in makes(node))
     return next((name for name in reversed(list(convolved)) if name in before), None)
 
 
@@ -210,7 +212,7 @@ class _Flow:
 
     def __init__(self, graph: gs.Graph) -> None:
         self.readers: dict[str, list[gs.Node]] = {}
-        self.makers = {name: node for node in graph.nodes for name in _outputs(node)}
+        self.makers = {name: node for node in graph.nodes for name in makes(node)}
         for node in graph.nodes:  # tensor.outputs would list the nodes within an If too
             for name in _inputs(node):
                 self.readers.setdefault(name, []).append(node)
@@ -224,14 +226,14 @@ class _Flow:
         for node in graph.nodes:  # an ONNX file is sorted
             self._follow(node)
         for node in graph.nodes:
-            if not self.embedded.isdisjoint(_outputs(node)):
+            if not self.embedded.isdisjoint(makes(node)):
                 self._note_normalised(node)
 
     def _follow(self, node: gs.Node) -> None:
-        read = [name for name in _reads(node) if name in self.computed]
+        read = [name for name in reads(node) if name in self.computed]
         if not read or node.op in _MEASURES:
             return
-        outputs = _outputs(node)
+        outputs = makes(node)
         self.computed.update(outputs)
         embeds = node.op in _CONVOLUTIONS | _LINEAR
         if not embeds and self.embedded.isdisjoint(read):
@@ -265,7 +267,7 @@ class _Flow:
 
     def _note_sources(self, node: gs.Node, read: Sequence[str]) -> None:
         made_here = node.op in _CONVOLUTIONS | _LINEAR | _POOLS or _is_attention(node) or node.domain == "com.microsoft"
-        for name in _outputs(node):
+        for name in makes(node):
             if made_here or name in self.residual_sums:
                 self.sources[name] = frozenset([name])
             else:
@@ -336,11 +338,11 @@ class _Flow:
                 yield node
                 ends = self._mixes_tokens(node) or self._ends_branch(node)
                 if not ends and (through_layers or not self._is_layer(node)):
-                    waiting += [output for output in _outputs(node) if output not in seen]
-                    seen.update(_outputs(node))
+                    waiting += [output for output in makes(node) if output not in seen]
+                    seen.update(makes(node))
 
     def _ends_branch(self, node: gs.Node) -> bool:
-        return not self.residual_sums.isdisjoint(_outputs(node))
+        return not self.residual_sums.isdisjoint(makes(node))
 
     def _is_layer(self, node: gs.Node) -> bool:
         return _projects(node) or (node.op in _CONVOLUTIONS | _LINEAR and not self._mixes_tokens(node))
@@ -360,27 +362,5 @@ def _projects(node: gs.Node) -> bool:
     return node.op in ("QAttention", "PackedAttention") or (node.op == "Attention" and node.domain == "com.microsoft")
 
 
-def _leading_to(graph: gs.Graph, tensor: str) -> set[str]:
-    names = {tensor}
-    for node in reversed(graph.nodes):
-        if not names.isdisjoint(_outputs(node)):
-            names.update(_reads(node))
-    return names
-
-
 def _inputs(node: gs.Node) -> list[str]:
     return [tensor.name for tensor in node.inputs]
-
-
-def _outputs(node: gs.Node) -> list[str]:
-    return [tensor.name for tensor in node.outputs if tensor.name]
-
-
-def _reads(node: gs.Node) -> list[str]:
-    """Return the tensors that a node reads; an If's branches read them too."""
-    names = _inputs(node)
-    branches: list[Any] = [attribute for attribute in node.attrs.values() if isinstance(attribute, gs.Graph)]
-    for branch in branches:
-        names += [tensor.name for tensor in branch.outputs]
-        names += [name for inner in branch.nodes for name in _reads(inner)]
-    return names
