@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx_cam.errors import LayerError, ModelError, ScoreError, SettingError
+from onnx_cam.errors import LayerError, ModelError, OutOfMemoryError, ScoreError, SettingError
 from onnx_cam.find_preprocessing import both_normalise, choose_preprocessing
 from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
@@ -22,11 +24,14 @@ from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
+from onnx_cam.graph.score_graph import GraphNoise, score_graph
 from onnx_cam.graph.tap import Dequantized, tap
 from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.image_files import MAX_PIXELS
 from onnx_cam.labels import find_labels
 from onnx_cam.preprocess import Preprocessing
+from onnx_cam.runtime.load import load_model
+from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
 from onnx_cam.trial import TRIAL_IMAGES, check_head, check_scores, read_quantization, run_together, trial_images
@@ -36,7 +41,8 @@ __all__ = ["Classifier"]
 Floats = NDArray[np.float32]
 
 _DEFAULT_SIZE = (224, 224)
-_KEPT_TAPS = 2  # sessions: each holds the weights once more
+_KEPT_SESSIONS = 2  # of each kind: each holds the weights once more
+_KEPT_BASELINES = 4
 _MAX_BATCH = 4096
 _FLOATS = ("tensor(float)", "tensor(float16)")
 
@@ -95,6 +101,8 @@ class Classifier:
         self.batch_source = "the graph"
         self._one_at_a_time = False
         self._tapped: dict[str, Session] = {}
+        self._score_sessions: dict[GraphNoise, ScoreSession] = {}
+        self._baselines: dict[tuple[ScoreKind, bytes], NDArray[np.float64]] = {}
         self._session = self.open_session(self._with_logits())
         self._try()
         self.labels = find_labels(labels, label_offset, file, self.classes)
@@ -176,8 +184,7 @@ class Classifier:
             The runtime failed, or an activation or a score is NaN or infinite.
         """
         if layer.name not in self._tapped:
-            if len(self._tapped) == _KEPT_TAPS:
-                del self._tapped[next(iter(self._tapped))]
+            _make_room(self._tapped, _KEPT_SESSIONS)
             self._tapped[layer.name] = self.open_session(tap(self.proto, [layer.tapped]))
         tapped, raw = self._tapped[layer.name].run(image[None], [layer.output, self.head.output])
         maps = layer.maps(tapped)
@@ -204,6 +211,34 @@ class Classifier:
         if kind == "logit":
             return logits(self._session.run(images, [self.head.logits])[0])
         return probabilities(self._session.run(images, [self.head.output])[0], self.head)
+
+    def score_session(self, noise: GraphNoise) -> ScoreSession:
+        """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""
+        if noise not in self._score_sessions:
+            _make_room(self._score_sessions, _KEPT_SESSIONS)
+            fixed = self._fixed_batch
+            graph = score_graph(self.proto, self.input, self.head, noise, binary=self._binary, batch=fixed)
+            self._score_sessions[noise] = ScoreSession(
+                lambda: load_model(
+                    graph, name=self.name, device=self.device, threads=self._threads, folder=self._weights_folder
+                ),
+                name=self.name,
+                noise=noise,
+                image_input=self.input,
+                size=self.size,
+                fixed_batch=fixed,
+                one_at_a_time=self._one_at_a_time,
+            )
+        return self._score_sessions[noise]
+
+    def baseline_scores(self, image: Floats, kind: ScoreKind) -> tuple[NDArray[np.float64], bool]:
+        """Return f^c of an image (C, H, W) for every class, and whether that took a pass: the last ones are kept."""
+        key = (kind, hashlib.sha256(image.tobytes()).digest())
+        known = key in self._baselines
+        if not known:
+            _make_room(self._baselines, _KEPT_BASELINES)
+            self._baselines[key] = self.score(image[None], kind)[0]
+        return self._baselines[key], not known
 
     def linear_head(self, layer: Layer) -> NDArray[np.float32] | None:
         """Return ``w_k^c`` (classes, K) where one linear layer follows the layer's global average, else None."""
@@ -246,11 +281,15 @@ class Classifier:
             image_input=self.input,
             device=self.device if optimise else "cpu",
             threads=self._threads,
-            folder=self.file.path.resolve().parent if self.file.external else None,
+            folder=self._weights_folder,
             fixed_batch=self._fixed_batch,
             one_at_a_time=self._one_at_a_time,
             optimise=optimise,
         )
+
+    @property
+    def _weights_folder(self) -> Path | None:
+        return self.file.path.resolve().parent if self.file.external else None
 
     def _with_logits(self) -> onnx.ModelProto:
         return tap(self.proto, [self.head.tapped_logits] if self.head.logits else [])
@@ -278,12 +317,15 @@ class Classifier:
         tensors = [self.head.output, self.head.logits]
         try:
             runs = [self._session.run(image[None], tensors) for image in images]
+        except OutOfMemoryError:
+            raise
         except ScoreError as error:
             raise ModelError(str(error)) from error
         scores, alone = (np.concatenate(arrays) for arrays in zip(*runs, strict=True))
         check_scores(scores, self.head, self.name)
         self.head = read_quantization(self.head, Constants(self.file), self.name)
         self.classes = probabilities(scores, self.head).shape[1]
+        self._binary = scores[0].size == 1
         if self._fixed_batch is not None:
             self._free_batch(images, alone)
         elif self._scales_by_batch() or not run_together(self._session, self.head, images, alone):
@@ -351,3 +393,9 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
+
+
+def _make_room(kept: MutableMapping[Any, Any], most: int) -> None:
+    """Drop the oldest entry of a mapping that is full."""
+    if len(kept) >= most:
+        del kept[next(iter(kept))]

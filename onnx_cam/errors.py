@@ -13,6 +13,7 @@
     ├── DeviceError           the device that was asked for cannot be used
     ├── MissingExtraError     an optional dependency is not installed (also an ImportError)
     ├── ScoreError            the model failed on an input, or its score is not a number
+    │   └── OutOfMemoryError  memory ran out, with the smallest batch too (also a MemoryError)
     └── OutputError           a result cannot be written
 
 Each message is one line: what was given, what was expected, what to do next.
@@ -31,6 +32,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "OnnxCamError",
+    "OutOfMemoryError",
     "OutputError",
     "PreprocessingError",
     "ScoreError",
@@ -84,6 +86,10 @@ class MissingExtraError(OnnxCamError, ImportError):
 
 class ScoreError(OnnxCamError):
     """The model failed on an input, or its score is NaN or infinite."""
+
+
+class OutOfMemoryError(ScoreError, MemoryError):
+    """Memory ran out, with the smallest batch too."""
 
 
 class OutputError(OnnxCamError):

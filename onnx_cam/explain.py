@@ -32,8 +32,6 @@ __all__ = ["check_settings", "explain", "package_versions"]
 
 Floats = NDArray[np.float32]
 
-_BATCH_BYTES = 16 << 20  # of masked images: on a CPU a larger batch is no faster
-_MAX_BATCH = 16
 _MAX_SEED = 2**64 - 1
 _TOP = 5
 _TOP_N = re.compile(r"top([1-9]\d{0,8})")
@@ -82,7 +80,8 @@ def explain(
     preprocess : str, path or Preprocessing, optional
         In place of the model's own, for this image.
     batch_size : int, optional
-        Inputs a run; it never changes the map. A model with a fixed batch is run at that.
+        Inputs a run; it never changes the map. Measured by default, and halved when memory runs out. A model with a
+        fixed batch is run at that.
     progress : callable, optional
         Called with the passes done and the passes known to be needed.
 
@@ -108,9 +107,15 @@ def explain(
     maps, probabilities = classifier.activations(tapped, picture.network_input)
     targets, single = _targets(classifier, target, probabilities)
     x_b = make_baseline(baseline or "zero", picture.network_input, preprocessing)
-    batch = classifier.fixed_batch or batch_size or _default_batch(picture.network_input)
     scorer = Scorer(
-        classifier.score, picture.network_input, targets, x_b, seed=seed, batch_size=batch, progress=progress
+        classifier,
+        picture.network_input,
+        targets,
+        x_b,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
+        image_name=picture.stem,
     )
     subject = Subject(maps, scorer, kind, lambda: _linear_weights(classifier, tapped, targets))
     weights = chosen.weights(subject)
@@ -193,10 +198,6 @@ def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) ->
     return weights[targets] if weights.shape == (classifier.classes, layer.shape[0]) else None
 
 
-def _default_batch(image: Floats) -> int:
-    return max(1, min(_MAX_BATCH, _BATCH_BYTES // image.nbytes))
-
-
 def _target(classifier: Classifier, index: int, probabilities: NDArray[np.float64]) -> Target:
     return Target(index, classifier.labels.name(index), float(probabilities[index]))
 
@@ -225,7 +226,6 @@ def _facts_of_model(classifier: Classifier, layer: Layer, preprocessing: Preproc
         "layer_shape": layer.shape,
         "preprocessing": {**described, "size": list(classifier.size)},
         "provider": classifier.provider,
-        "cpu_fallback_nodes": classifier.cpu_fallback_nodes,
         "versions": package_versions(),
     }
 
@@ -248,6 +248,7 @@ def _facts_of_run(method: Method, scorer: Scorer, kind: ScoreKind, baseline: str
         "passes": scorer.passes + 1,  # the tapped one
         "passes_skipped": scorer.passes_skipped,
         "batch_size": scorer.batch_size,
+        "cpu_fallback_nodes": scorer.cpu_fallback_nodes,
     }
 
 

@@ -15,7 +15,7 @@ import onnx_cam
 from onnx_cam.classifier import Classifier
 from onnx_cam.demo import demo_weights
 from onnx_cam.picture import open_picture
-from onnx_cam.runtime.scorer import noise_field
+from onnx_cam.runtime.noise import noise_field
 from tests import tiny
 from tests.torch_twins import Lite0, Tiny
 

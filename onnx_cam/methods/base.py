@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import SettingError, did_you_mean
 from onnx_cam.runtime.masks import Masking, is_dead
-from onnx_cam.runtime.scorer import NoiseSpace, Schedule, Scorer
+from onnx_cam.runtime.schedule import NoiseSpace, Schedule
+from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind, softmax
 
 __all__ = ["Method", "Subject", "Variant", "authors_deviation"]

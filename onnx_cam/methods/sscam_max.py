@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.methods.base import Method, Subject, Variant, Weights
-from onnx_cam.runtime.scorer import Schedule
+from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.scores import softmax
 
 __all__ = ["SSCAMMax"]

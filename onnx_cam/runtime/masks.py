@@ -1,14 +1,21 @@
-"""Activation maps to masks (METHODS.md, "Notation": U, s and H_k)."""
+"""Activation maps to masks (METHODS.md, "Notation": U, s and H_k).
+
+Bilinear upsampling U is linear, and its rows sum to 1: ``s(U(A)) = U((A − min U(A)) / (max U(A) − min U(A)))``. So a
+map is normalised at its own, small size, once a channel, and the score graph has nothing left to do but upsample it.
+The minimum and maximum of ``U(A)`` need no upsampling either: between two grid lines of A, ``U(A)`` is linear along
+each axis, so that its extremes over the pixels of one cell lie at the cell's corner pixels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Masking", "interpolation_matrix", "is_dead", "masks", "upsample"]
+__all__ = ["Masking", "interpolation_matrix", "is_dead", "masks", "normalised", "upsample", "upsampled_range"]
 
 Floats = NDArray[np.float32]
 
@@ -32,24 +39,35 @@ class Masking:
     align_corners: bool = False
 
 
-def masks(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
-    """Return masks for live maps.
+def normalised(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
+    """Return maps whose upsampling is the mask.
 
     Parameters
     ----------
-    maps : ndarray of shape (B, h, w), float32
+    maps : ndarray of shape (M, h, w), float32
     size : tuple of int
         ``(H, W)`` of the network's input.
 
     Returns
     -------
-    ndarray of shape (B, H, W), float32
-        In [0, 1], unless `masking.normalise` is ``"never"``.
+    ndarray of shape (M, h, w), float32
+        A dead map, constant at its own resolution, becomes 0 unless `masking.normalise` is ``"never"``.
     """
+    if masking.normalise == "never":
+        return maps
     if masking.normalise == "before":
-        maps = _normalise(maps, masking.epsilon)
-    upsampled = upsample(maps, size, masking.align_corners)
-    return _normalise(upsampled, masking.epsilon) if masking.normalise == "after" else upsampled
+        low, high = maps.min(axis=(1, 2)).astype(np.float64), maps.max(axis=(1, 2)).astype(np.float64)
+    else:
+        low, high = upsampled_range(maps, size, masking.align_corners)
+    spread = high - low + masking.epsilon
+    shifted = maps - low[:, None, None]  # (M, h, w) float64
+    divided = shifted / np.where(spread > 0, spread, 1)[:, None, None]
+    return np.where(is_dead(maps)[:, None, None], 0, divided).astype(np.float32)
+
+
+def masks(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
+    """Return masks ``(M, H, W)`` for maps ``(M, h, w)``; in [0, 1], unless they are not normalised."""
+    return upsample(normalised(maps, size, masking), size, masking.align_corners)
 
 
 def is_dead(maps: Floats) -> NDArray[np.bool_]:
@@ -65,8 +83,40 @@ def upsample(maps: Floats, size: tuple[int, int], align_corners: bool = False) -
     return np.asarray(rows @ maps @ columns.T, np.float32)
 
 
+def upsampled_range(
+    maps: Floats, size: tuple[int, int], align_corners: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the minimum and the maximum of each upsampled map, each of shape (M,)."""
+    rows = _corners(maps.shape[-2], size[0], align_corners)
+    columns = _corners(maps.shape[-1], size[1], align_corners)
+    corners = rows @ maps.astype(np.float64) @ columns.T
+    return corners.min(axis=(1, 2)), corners.max(axis=(1, 2))
+
+
+@lru_cache(maxsize=16)
 def interpolation_matrix(source: int, target: int, align_corners: bool = False) -> Floats:
     """Return the matrix ``(target, source)`` of bilinear interpolation along one axis; edges are repeated."""
+    low, share = _positions(source, target, align_corners)
+    index = np.arange(target)
+    matrix = np.zeros((target, source), np.float32)
+    matrix[index, low] = 1 - share
+    matrix[index, np.minimum(low + 1, source - 1)] += share
+    matrix.setflags(write=False)
+    return matrix
+
+
+@lru_cache(maxsize=16)
+def _corners(source: int, target: int, align_corners: bool) -> NDArray[np.float64]:
+    """Return the interpolation matrix's rows for each cell's first and last pixel."""
+    low, _ = _positions(source, target, align_corners)
+    changes = np.flatnonzero(np.diff(low))
+    ends = np.unique(np.concatenate([[0], changes, changes + 1, [target - 1]]))
+    corners: NDArray[np.float64] = interpolation_matrix(source, target, align_corners)[ends].astype(np.float64)
+    return corners
+
+
+def _positions(source: int, target: int, align_corners: bool) -> tuple[NDArray[np.int64], Floats]:
+    """Return each pixel's cell, and how far into it the pixel lies: (target,) each."""
     index = np.arange(target)
     if align_corners:
         position = index * ((source - 1) / (target - 1)) if target > 1 else np.zeros(1)
@@ -74,15 +124,4 @@ def interpolation_matrix(source: int, target: int, align_corners: bool = False) 
         position = (index + 0.5) * (source / target) - 0.5
     position = np.clip(position, 0, source - 1)
     low = np.minimum(position.astype(np.int64), max(source - 2, 0))
-    share = (position - low).astype(np.float32)
-    matrix = np.zeros((target, source), np.float32)
-    matrix[index, low] = 1 - share
-    matrix[index, np.minimum(low + 1, source - 1)] += share
-    return matrix
-
-
-def _normalise(maps: Floats, epsilon: float) -> Floats:
-    low = maps.min(axis=(1, 2), keepdims=True)
-    spread = maps.max(axis=(1, 2), keepdims=True) - low + np.float32(epsilon)
-    normalised: Floats = (maps - low) / np.where(spread > 0, spread, np.float32(1))
-    return normalised
+    return low, (position - low).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx_cam.errors import DeviceError, ModelError, ScoreError, one_line
+from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.runtime.devices import CPU, import_onnxruntime, providers_for
+from onnx_cam.runtime.load import failure, load_model
 
 __all__ = ["Session"]
 
-_NOISE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned ")
-
 
 class Session:
-    """A model, loaded by ONNX Runtime on the device that was asked for, or not at all.
+    """A model that takes images, loaded on the device that was asked for, or not at all.
+
+    It is made to run now and then: on a CPU the memory of a run is given back after it.
 
     Parameters
     ----------
@@ -55,6 +54,8 @@ class Session:
     ------
     ModelError
         The runtime refuses the model.
+    OutOfMemoryError
+        It does not fit.
     DeviceError
         The device's provider did not load.
     """
@@ -76,16 +77,12 @@ class Session:
         self.input = image_input
         self.fixed_batch = fixed_batch
         self.one_at_a_time = one_at_a_time
-        providers = providers_for(device)
-        options = _session_options(threads, folder, optimise)
-        self._session = _load(proto, name, options, providers)
-        self.provider: str = self._session.get_providers()[0]
-        if device != "auto" and self.provider != providers[0][0]:
-            raise DeviceError(
-                f"device {device!r} was asked for, but {providers[0][0]} did not load and {self.provider} would run; "
-                "see what loads with onnx-cam check, or use --device cpu"
-            )
-        self.cpu_fallback_nodes = 0 if self.provider == CPU else _count_cpu_nodes(self._session)
+        loaded = load_model(
+            proto, name=name, device=device, threads=threads, folder=folder, optimise=optimise, arena=False
+        )
+        self._session = loaded.session
+        self.provider = loaded.provider
+        self.cpu_fallback_nodes = loaded.cpu_nodes
 
     @property
     def outputs(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
@@ -126,10 +123,7 @@ class Session:
         try:
             arrays: list[NDArray[Any]] = self._session.run(list(outputs), {self.input.name: self.input.feed(batch)})
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise ScoreError(
-                f"{self.name} failed on an input of shape {batch.shape}: {_readable(error)}; "
-                "check the model with onnx-cam inspect, or give its input size with --size"
-            ) from error
+            raise failure(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):
             if not isinstance(array, np.ndarray):
                 raise ScoreError(f"output {output!r} of {self.name} is a {type(array).__name__}; expected a tensor")
@@ -145,55 +139,3 @@ class Session:
                     "expected the batch as the first dimension"
                 )
         return [array[: len(images)] for array in arrays]
-
-
-def _session_options(threads: int | None, folder: Path | None, optimise: bool) -> Any:
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    if not optimise:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return options
-
-
-def _load(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:
-    ort = import_onnxruntime()
-    try:
-        return ort.InferenceSession(proto.SerializeToString(), options, providers=list(providers), enable_fallback=0)
-    except Exception as error:  # ONNX Runtime's exceptions share no base but this
-        opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
-        raise ModelError(
-            f"ONNX Runtime {ort.__version__} refuses {name} (IR {proto.ir_version}; opsets {opsets}): "
-            f"{_readable(error)}{_blamed(proto, str(error))}; {_advice(str(error))}"
-        ) from error
-
-
-def _advice(message: str) -> str:
-    if re.search(r"opset|ir.version|not a registered|not implemented", message, re.IGNORECASE):
-        return "export it for an older opset, or update ONNX Runtime"
-    return "export it again"
-
-
-def _blamed(proto: onnx.ModelProto, message: str) -> str:
-    """Name the first node of an operator that an error speaks of: ONNX Runtime leaves out the node or the domain."""
-    for node in proto.graph.node:
-        if re.search(rf"\b{re.escape(node.op_type)}\b", message):
-            name = node.name or node.output[0]
-            return f" (operator {node.op_type} of domain {node.domain or 'ai.onnx'!r}, node {name!r})"
-    return ""
-
-
-def _readable(error: Exception) -> str:
-    return one_line(Exception(_NOISE.sub("", str(error)))).rstrip(" .")
-
-
-def _count_cpu_nodes(session: Any) -> int | None:
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None
-    groups = session.get_provider_graph_assignment_info()
-    return sum(len(group.get_nodes()) for group in groups if group.ep_name == CPU)

@@ -1,0 +1,129 @@
+"""The engine against bare inference: passes a second of both, alternately in one process, and their ratio.
+
+    python -m benchmarks.throughput MODEL IMAGE --method scorecam [--samples N] [--preprocess …] [--device cpu]
+
+MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare is `session.run` of the model's own file on
+random input, at whichever batch is its best, with the session settings that onnx-cam uses: one thread pool, one
+device. The engine's time is that of the whole call after the image was read: the tapped pass, the baseline, noise fields and
+all. Each is run as often as the other, in turn; the ratio is the median of the runs' ratios.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+
+import onnx_cam
+from onnx_cam.demo import demo_model
+from onnx_cam.explain import package_versions
+from onnx_cam.runtime.devices import import_onnxruntime
+from onnx_cam.runtime.load import load_model
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+BARE_SECONDS = 5.0
+
+
+class Bare:
+    """The model's own file, run on random input."""
+
+    def __init__(self, model: onnx_cam.Classifier, threads: int | None, batches: tuple[int, ...] = BATCHES) -> None:
+        proto = onnx.load(model.file.path)
+        self.loaded = load_model(proto, name=model.name, device=model.device, threads=threads)
+        self.input = model.input
+        self.outputs = [model.head.output]
+        shape = (model.input.channels, *model.size)
+        self.images = np.random.default_rng(0).standard_normal((max(batches), *shape), np.float32) * 50
+        fixed = model.input.batch
+        self.batch = fixed or min(batches, key=lambda batch: self.seconds_a_pass(batch, 1.0))
+
+    def seconds_a_pass(self, batch: int, seconds: float) -> float:
+        """Run for a while and return the mean time of a pass; on CUDA input and output stay on the device."""
+        run = self._bound_run(batch) if "CUDA" in self.loaded.provider else self._plain_run(batch)
+        for _ in range(3):
+            run()
+        passes, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds:
+            run()
+            passes += batch
+        return elapsed / passes
+
+    def _plain_run(self, batch: int) -> Any:
+        feed = {self.input.name: self.input.feed(self.images[:batch])}
+        return lambda: self.loaded.session.run(self.outputs, feed)
+
+    def _bound_run(self, batch: int) -> Any:
+        binding = self.loaded.session.io_binding()
+        value = self.loaded.ort_value(self.input.feed(self.images[:batch]), "cuda")
+        binding.bind_ortvalue_input(self.input.name, value)
+        binding.bind_output(self.outputs[0], "cpu")
+        return lambda: self.loaded.session.run_with_iobinding(binding)
+
+
+def compare(
+    model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
+) -> tuple[list[float], list[float], Any]:
+    """Return the seconds a pass of bare inference and of the engine, for each run, and the last explanation."""
+    onnx_cam.explain(model, image, **settings)  # loads the score graph and settles the batch
+    bare_seconds, engine_seconds = [], []
+    for run in range(runs):
+        bare_seconds.append(bare.seconds_a_pass(bare.batch, BARE_SECONDS))
+        result = onnx_cam.explain(model, image, **settings, seed=run)
+        engine_seconds.append(result.seconds / result.passes)
+    return bare_seconds, engine_seconds, result
+
+
+@click.command()
+@click.argument("path")
+@click.argument("image")
+@click.option("--method", "methods", multiple=True, default=("scorecam",))
+@click.option("--variant", default=None)
+@click.option("--samples", type=int, default=None)
+@click.option("--layer", default=None)
+@click.option("--preprocess", default="auto")
+@click.option("--device", default="cpu")
+@click.option("--threads", type=int, default=None)
+@click.option("--batch-size", type=int, default=None)
+@click.option("--runs", default=5)
+def main(
+    path: str,
+    image: str,
+    methods: tuple[str, ...],
+    samples: int | None,
+    preprocess: str,
+    device: str,
+    threads: int | None,
+    runs: int,
+    **chosen: Any,
+) -> None:
+    """Print a line a method: passes a second of bare inference and of the engine, medians, and the ratio."""
+    model = onnx_cam.load(
+        demo_model() if path == "lite0" else path, device=device, preprocess=preprocess, threads=threads
+    )
+    bare = Bare(model, threads)
+    versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+    print(f"{model.name} on {platform.machine()}, {model.provider} ({import_onnxruntime().get_device()}); {versions}\n")
+    print("| method | N | passes | bare, passes/s (batch) | engine, passes/s (batch) | engine / bare: median (range) |")
+    print("|---|---|---|---|---|---|")
+    for method in methods:
+        settings = {"method": method, **{k: v for k, v in chosen.items() if v is not None}}
+        if samples is not None and method != "scorecam":
+            settings["samples"] = samples
+        bare_seconds, engine_seconds, result = compare(model, image, settings, runs, bare)
+        ratios = [b / e for b, e in zip(bare_seconds, engine_seconds, strict=True)]
+        print(
+            f"| {method} {result.variant} | {result.parameters.get('samples', 1)} | {result.passes} "
+            f"| {1 / statistics.median(bare_seconds):.1f} ({bare.batch}) "
+            f"| {1 / statistics.median(engine_seconds):.1f} ({result.batch_size}) "
+            f"| {statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f}) |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Memory that ran out, in every wording, and what a CUDA device has left."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+
+__all__ = ["free_cuda_memory", "needed_bytes", "ran_out"]
+
+_OUT_OF_MEMORY = re.compile(
+    r"failed to allocate memory|bad_?alloc|bad allocation|out of memory|out_of_memory|cannot allocate memory"
+    r"|available memory of \d+ is smaller than requested|ALLOC_FAILED",
+    re.IGNORECASE,
+)
+_REQUESTED = re.compile(r"(?:buffer of size|requested bytes of|bytes of) (\d+)")
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a CPU or a CUDA device: their classes share no base."""
+    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
+
+
+def needed_bytes(error: BaseException) -> int | None:
+    """Return the size of the buffer that could not be had, where the error names it."""
+    match = _REQUESTED.search(str(error))
+    return int(match[1]) if match else None
+
+
+def free_cuda_memory(device: int = 0) -> int | None:
+    """Return the free bytes of a CUDA device; None where the driver does not tell.
+
+    Asks the driver itself (``cuMemGetInfo``), which a machine with CUDA always has, in the device's primary context:
+    the one that ONNX Runtime works in.
+    """
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            return _free_memory(ctypes.CDLL(library), device)
+        except (OSError, AttributeError, ctypes.ArgumentError):
+            continue
+    return None
+
+
+def _free_memory(cuda: ctypes.CDLL, device: int) -> int | None:
+    handle, context = ctypes.c_int(), ctypes.c_void_p()
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(handle), device):
+        return None
+    if cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle):
+        return None
+    try:
+        if cuda.cuCtxPushCurrent_v2(context):
+            return None
+        failed = cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+        cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        return None if failed else free.value
+    finally:
+        cuda.cuDevicePrimaryCtxRelease_v2(handle)

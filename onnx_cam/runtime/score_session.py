@@ -1,0 +1,222 @@
+"""A score graph on a device: numbers of each input's mask go in, the targets' scores come out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, colour_columns
+from onnx_cam.runtime.batch_size import BatchSize
+from onnx_cam.runtime.devices import CPU
+from onnx_cam.runtime.load import Loaded, failure
+from onnx_cam.runtime.masks import interpolation_matrix
+from onnx_cam.runtime.memory import free_cuda_memory
+from onnx_cam.runtime.scores import ScoreKind
+
+__all__ = ["ScoreSession"]
+
+Floats = NDArray[np.float32]
+
+_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+_BATCH_BYTES = 16 << 20  # of masked images: on a CPU a larger batch is no faster
+_FIRST = {True: 4, False: 16}  # on a CPU, or not
+_LARGEST = 256
+
+
+class ScoreSession:
+    """A score graph, loaded on a device, and the image that it is bound to.
+
+    What stays the same over a map, the image, the noise fields and the upsampling, is bound to the device once; a run
+    takes maps, indices and factors, and gives scores.
+
+    Parameters
+    ----------
+    load : callable
+        Loads the score graph: once now, and again after a failure.
+    name : str
+        The file's name, for messages.
+    noise : {"none", "mask", "input"}
+        What the score graph does with noise.
+    image_input : ImageInput
+        The model's own input.
+    size : tuple of int
+        ``(H, W)``.
+    fixed_batch : int, optional
+        The inputs that the model takes at once, where it takes no other number.
+    one_at_a_time : bool
+        Fill each batch with one input.
+
+    Attributes
+    ----------
+    noise : {"none", "mask", "input"}
+        As given.
+    batch : BatchSize
+        How many inputs a run takes: it is measured once, and kept.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        *,
+        name: str,
+        noise: GraphNoise,
+        image_input: ImageInput,
+        size: tuple[int, int],
+        fixed_batch: int | None = None,
+        one_at_a_time: bool = False,
+    ) -> None:
+        self.noise: GraphNoise = noise
+        self._load = load
+        self._name = name
+        self._input = image_input
+        self._size = size
+        self._fixed_batch = fixed_batch
+        self._loaded: Loaded | None = load()
+        self.provider = self._loaded.provider
+        self.cpu_fallback_nodes = self._loaded.cpu_nodes
+        self._inputs_a_run = 1 if one_at_a_time else fixed_batch
+        self.batch = self.batch_size(None)
+        self._constants: dict[str, NDArray[Any]] = {}
+        self._binding: Any = None
+
+    def batch_size(self, asked: int | None) -> BatchSize:
+        """Return a batch size for this session: as asked for, or to be measured; what the model fixes goes first."""
+        asked = self._inputs_a_run or asked
+        on_cpu = self.provider == CPU
+        bytes_each = 4 * self._input.channels * self._size[0] * self._size[1]
+        largest = max(1, min(_LARGEST, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST
+        free = free_cuda_memory if self.provider in _CUDA else None
+        return BatchSize(asked, first=_FIRST[on_cpu], largest=largest, free=free)
+
+    @property
+    def layout(self) -> str:
+        """The model's own, ``NCHW`` or ``NHWC``."""
+        return self._input.layout
+
+    def bind(
+        self,
+        image: Floats,
+        targets: Sequence[int],
+        grid: tuple[int, int],
+        *,
+        align_corners: bool = False,
+        fields: Floats | None = None,
+    ) -> None:
+        """Put on the device what all runs share.
+
+        Parameters
+        ----------
+        image : ndarray of shape (C, H, W), float32
+            X.
+        targets : sequence of int
+            The T classes to score.
+        grid : tuple of int
+            ``(h, w)`` of the activation maps.
+        align_corners : bool
+            How they are upsampled.
+        fields : ndarray of shape (N, …), float32, optional
+            The noise, as :func:`onnx_cam.runtime.noise.noise_fields` makes it.
+        """
+        columns = interpolation_matrix(grid[1], self._size[1], align_corners).T
+        self._constants = {
+            "image": arranged(image, self._input.layout)[None],
+            "targets": np.array(targets, np.int64),
+            "rows": interpolation_matrix(grid[0], self._size[0], align_corners),
+            "columns": np.ascontiguousarray(colour_columns(columns, self._input.layout, self._input.channels)),
+        }
+        if self.noise != "none" and fields is not None:
+            self._constants["fields"] = fields
+        self._bind()
+
+    def release(self) -> None:
+        """Let go of what was bound."""
+        self._constants, self._binding = {}, None
+
+    def reopen(self) -> None:
+        """Load the score graph again, with all the memory of the session before given back first."""
+        self._loaded, self._binding = None, None
+        gc.collect()
+        self._loaded = self._load()
+        self._bind()
+
+    def run(
+        self,
+        kind: ScoreKind,
+        *,
+        maps: Floats,
+        map_index: NDArray[np.int64],
+        scale: Floats,
+        field_index: NDArray[np.int64],
+        deviation: Floats,
+        constant: int,
+    ) -> NDArray[np.float64]:
+        """Score B inputs.
+
+        Parameters
+        ----------
+        kind : {"probability", "logit"}
+        maps : ndarray of shape (M, h, w), float32
+            Normalised maps.
+        map_index, scale, field_index, deviation : ndarray of shape (B,)
+            Of each input; see :func:`onnx_cam.graph.score_graph.score_graph`.
+        constant : int
+            A device that prepares itself for each new shape is given batches of this size, the last one filled up.
+
+        Returns
+        -------
+        ndarray of shape (B, T), float64
+
+        Raises
+        ------
+        OutOfMemoryError
+            Memory ran out.
+        ScoreError
+            The runtime failed.
+        """
+        arrays: dict[str, NDArray[Any]] = {"map_index": map_index, "scale": scale}
+        if self.noise != "none":
+            arrays |= {"field_index": field_index, "deviation": deviation}
+        size = self._filled_size(len(scale), constant)
+        arrays = {name: _filled(array, size) for name, array in arrays.items()}
+        arrays["maps"] = maps if self.provider == CPU else _filled(maps, size)
+        return self._run(kind, arrays)[: len(scale)]
+
+    def _filled_size(self, inputs: int, constant: int) -> int:
+        if self._fixed_batch is not None:
+            return self._fixed_batch
+        return inputs if self.provider == CPU else max(inputs, constant)
+
+    def _run(self, kind: ScoreKind, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+        for name, array in arrays.items():
+            self._binding.bind_cpu_input(PREFIX + name, np.ascontiguousarray(array))
+        self._binding.clear_binding_outputs()
+        self._binding.bind_output(PREFIX + kind, "cpu")
+        try:
+            assert self._loaded is not None
+            self._loaded.session.run_with_iobinding(self._binding)
+            scores = self._binding.copy_outputs_to_cpu()[0]
+        except Exception as error:  # ONNX Runtime's exceptions share no base but this
+            raise failure(error, self._name, f"a batch of {len(arrays['scale'])} inputs") from error
+        return np.asarray(scores, np.float64)
+
+    def _bind(self) -> None:
+        assert self._loaded is not None
+        self._binding = self._loaded.session.io_binding()
+        device = "cuda" if self.provider in _CUDA else "cpu"
+        try:
+            for name, array in self._constants.items():
+                value = self._loaded.ort_value(array, device)
+                self._binding.bind_ortvalue_input(PREFIX + name, value)
+        except Exception as error:  # ONNX Runtime's exceptions share no base but this
+            raise failure(error, self._name, "the image and its noise fields") from error
+
+
+def _filled(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return an array with its last entry repeated up to a size."""
+    missing = size - len(array)
+    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
