@@ -2,10 +2,11 @@
 
     python -m benchmarks.throughput MODEL IMAGE --method scorecam [--samples N] [--preprocess …] [--device cpu]
 
-MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare is `session.run` of the model's own file on
-random input, at whichever batch is its best, with the session settings that onnx-cam uses: one thread pool, one
-device. The engine's time is that of the whole call after the image was read: the tapped pass, the baseline, noise fields and
-all. Each is run as often as the other, in turn; the ratio is the median of the runs' ratios.
+MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare is `session.run` of the model's own
+file on random input, at whichever batch is its best, with the session settings that onnx-cam uses. The engine's time
+is that of the whole call after the image was read, tapped pass, baseline and noise fields included. The two take
+turns; the ratio is the median of the turns' ratios. Where other work shares the machine its speed drifts from turn to turn:
+`--interleave` lets bare batches of the same size take turns with the engine's own, batch by batch.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Bare:
 
     def seconds_a_pass(self, batch: int, seconds: float) -> float:
         """Run for a while and return the mean time of a pass; on CUDA input and output stay on the device."""
-        run = self._bound_run(batch) if "CUDA" in self.loaded.provider else self._plain_run(batch)
+        run = self.bound_run(batch)
         for _ in range(3):
             run()
         passes, started = 0, time.perf_counter()
@@ -53,16 +54,53 @@ class Bare:
             passes += batch
         return elapsed / passes
 
-    def _plain_run(self, batch: int) -> Any:
+    def bound_run(self, batch: int) -> Any:
+        """Return what runs a batch of this size."""
+        if "CUDA" in self.loaded.provider:
+            return self._run_on_device(batch)
         feed = {self.input.name: self.input.feed(self.images[:batch])}
         return lambda: self.loaded.session.run(self.outputs, feed)
 
-    def _bound_run(self, batch: int) -> Any:
+    def _run_on_device(self, batch: int) -> Any:
         binding = self.loaded.session.io_binding()
         value = self.loaded.ort_value(self.input.feed(self.images[:batch]), "cuda")
         binding.bind_ortvalue_input(self.input.name, value)
         binding.bind_output(self.outputs[0], "cpu")
         return lambda: self.loaded.session.run_with_iobinding(binding)
+
+
+def interleave(
+    model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
+) -> tuple[list[float], list[float], Any]:
+    """As `compare`; after each of the engine's batches a bare one of the same size runs, and is timed apart."""
+    onnx_cam.explain(model, image, **settings)
+    bare_seconds, engine_seconds = [], []
+    for run in range(runs):
+        clock = _Clock(bare)
+        result = onnx_cam.explain(model, image, **settings, seed=run, progress=clock)
+        bare_seconds.append(clock.seconds / clock.passes)
+        engine_seconds.append((result.seconds - clock.seconds) / result.passes)
+    return bare_seconds, engine_seconds, result
+
+
+class _Clock:
+    """Runs and times bare batches whenever the engine reports one."""
+
+    def __init__(self, bare: Bare) -> None:
+        self.bare = bare
+        self.runs: dict[int, Any] = {}
+        self.seconds = 0.0
+        self.passes = self.before = 0
+
+    def __call__(self, done: int, planned: int) -> None:
+        batch = self.bare.input.batch or done - self.before
+        if batch not in self.runs:
+            self.runs[batch] = self.bare.bound_run(batch)
+        started = time.perf_counter()
+        self.runs[batch]()
+        self.passes += batch
+        self.before = done
+        self.seconds += time.perf_counter() - started
 
 
 def compare(
@@ -90,7 +128,8 @@ def compare(
 @click.option("--threads", type=int, default=None)
 @click.option("--batch-size", type=int, default=None)
 @click.option("--runs", default=5)
-def main(
+@click.option("--interleave", "interleaved", is_flag=True)
+def main(  # noqa: PLR0917
     path: str,
     image: str,
     methods: tuple[str, ...],
@@ -99,6 +138,7 @@ def main(
     device: str,
     threads: int | None,
     runs: int,
+    interleaved: bool,
     **chosen: Any,
 ) -> None:
     """Print a line a method: passes a second of bare inference and of the engine, medians, and the ratio."""
@@ -110,11 +150,12 @@ def main(
     print(f"{model.name} on {platform.machine()}, {model.provider} ({import_onnxruntime().get_device()}); {versions}\n")
     print("| method | N | passes | bare, passes/s (batch) | engine, passes/s (batch) | engine / bare: median (range) |")
     print("|---|---|---|---|---|---|")
+    turns = interleave if interleaved else compare
     for method in methods:
         settings = {"method": method, **{k: v for k, v in chosen.items() if v is not None}}
         if samples is not None and method != "scorecam":
             settings["samples"] = samples
-        bare_seconds, engine_seconds, result = compare(model, image, settings, runs, bare)
+        bare_seconds, engine_seconds, result = turns(model, image, settings, runs, bare)
         ratios = [b / e for b, e in zip(bare_seconds, engine_seconds, strict=True)]
         print(
             f"| {method} {result.variant} | {result.parameters.get('samples', 1)} | {result.passes} "

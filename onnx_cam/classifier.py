@@ -217,7 +217,7 @@ class Classifier:
         if noise not in self._score_sessions:
             _make_room(self._score_sessions, _KEPT_SESSIONS)
             fixed = self._fixed_batch
-            graph = score_graph(self.proto, self.input, self.head, noise, binary=self._binary, batch=fixed)
+            graph = score_graph(self.proto, self.input, self.head, noise, self.size, binary=self._binary, batch=fixed)
             self._score_sessions[noise] = ScoreSession(
                 lambda: load_model(
                     graph, name=self.name, device=self.device, threads=self._threads, folder=self._weights_folder

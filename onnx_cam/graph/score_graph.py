@@ -2,19 +2,19 @@
 
 ::
 
-    maps (M, h, w) ── rows · maps · columns ── masks, once a channel
-                                                 │ Gather by map_index (B)
-                                                 × scale (B)
-                  noise "mask":                  + deviation (B) · fields[field_index (B)]
-                                                 × image (1, C, H, W)
-                  noise "input":                 + deviation (B) · fields[field_index (B)]
+    maps (m, h, w) ── rows · maps · columns ── masks (m, 1, P), once a channel
+                                                 │
+            "none"                               × scale (m, n)
+            "mask"                               + deviation (m) · fields (n, P)
+                                                 × image (C, P)
+            "input"                              + deviation (m) · fields (n, C·P)
                                                  │ round, cast, layout
-                                               model
+                                               model, a batch of m·n
                                                  │ dequantize, softmax or sigmoid, the T targets
-                                  probability (B, T), logit (B, T)
+                                  probability (m·n, T), logit (m·n, T)
 
-The maps arrive normalised (:mod:`onnx_cam.runtime.masks` says why that is the same), so the upsampled map is the mask,
-and every variant of METHODS.md is this graph with other numbers on its inputs.
+A run scores m maps at n steps each. The maps arrive normalised (:mod:`onnx_cam.runtime.masks` says why that is the
+same), so the upsampled map is the mask, and every variant of METHODS.md is this graph with other numbers on its inputs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.tap import tap
 
-__all__ = ["PREFIX", "GraphNoise", "arranged", "colour_columns", "score_graph"]
+__all__ = ["PREFIX", "GraphNoise", "arranged", "mask_columns", "score_graph"]
 
 GraphNoise = Literal["none", "mask", "input"]
 """What the noise fields are added to inside the graph: nothing, the mask, or the masked image."""
 
 PREFIX = "onnx_cam/"
-"""In front of the name of each input of a score graph."""
+"""In front of the name of each input and output of a score graph."""
 
 _FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises nothing
 _ROUND_SINCE = 11
 _CLIP_INPUTS_SINCE = 11
-_AXES_INPUT_SINCE = 13
 _OPSET_WHERE_NONE_IS_NAMED = 13
 _TYPES = {
     "float16": onnx.TensorProto.FLOAT16,
@@ -56,6 +55,7 @@ def score_graph(
     image_input: ImageInput,
     head: Head,
     noise: GraphNoise,
+    size: tuple[int, int],
     *,
     binary: bool = False,
     batch: int | None = None,
@@ -63,22 +63,20 @@ def score_graph(
     """Return the score graph of a classifier.
 
     The model's own nodes, weights, opsets, functions and metadata stay as they are; what is added is emitted at its
-    opset. Inputs, behind `PREFIX`; B inputs are scored in a run, made of M maps:
+    opset. Inputs, behind `PREFIX`, for m maps at n steps; P = H·W, or H·W·C for an NHWC model, see `arranged`:
 
-    ===============  ========================  =====================================================
-    ``image``        (1, C, H, W) float32      X; (1, H, W·C) for an NHWC model, see `arranged`
-    ``maps``         (M, h, w) float32         normalised maps
-    ``rows``         (H, h) float32            U along one axis …
-    ``columns``      (w, W) float32            … and the other; (w, W·C) for NHWC, see `colour_columns`
-    ``map_index``    (B) int64                 which map each input's mask is
-    ``scale``        (B) float32               c
-    ``targets``      (T) int64                 the classes to score
-    ``fields``       (N, …) float32            noise, in the mask's or the image's shape; not with "none"
-    ``field_index``  (B) int64                 which field each input takes; not with "none"
-    ``deviation``    (B) float32               its standard deviation; not with "none"
-    ===============  ========================  =====================================================
+    =============  ===================  =============================================================
+    ``image``      (C, P) float32       X; (1, P) for NHWC
+    ``maps``       (m, h, w) float32    normalised maps
+    ``rows``       (H, h) float32       U along one axis …
+    ``columns``    (w, P / H) float32   … and the other, see `mask_columns`
+    ``scale``      (m, n) float32       c; with noise "none" alone
+    ``fields``     (n, P) float32       the noise of each step; (n, C·P) for noise on an NCHW model's input
+    ``deviation``  (m) float32          its standard deviation
+    ``targets``    (T) int64            the classes to score
+    =============  ===================  =============================================================
 
-    Outputs: ``probability`` (B, T) float32, and ``logit`` (B, T) float32 where the graph has logits.
+    Outputs: ``probability`` (m·n, T) float32, and ``logit`` (m·n, T) float32 where the graph has logits.
 
     Parameters
     ----------
@@ -90,10 +88,12 @@ def score_graph(
         The output that holds the scores.
     noise : {"none", "mask", "input"}
         Where the noise fields go.
+    size : tuple of int
+        ``(H, W)``.
     binary : bool
         Whether the model has one number for two classes.
     batch : int, optional
-        B, where the model takes no other.
+        m·n, where the model takes no other.
 
     Raises
     ------
@@ -107,30 +107,29 @@ def score_graph(
             f"the model's opset is {opset}; expected {_FIRST_OPSET} or later, as ONNX Runtime does: export it again"
         )
     front, back = _Emission(tapped, opset, "front"), _Emission(tapped, opset, "back")
-    _emit_front(front, image_input, noise)
+    _emit_front(front, image_input, noise, size)
     _emit_probability(back, head, binary)
     if head.logits:
         _emit_logit(back, head, binary)
     _graft(tapped, image_input, front, back)
-    _declare(tapped, image_input, head, noise, batch)
+    _declare(tapped, head, noise, batch)
     return tapped
 
 
-def arranged(images: NDArray[np.float32], layout: str) -> NDArray[np.float32]:
-    """Return images (…, C, H, W) as the score graph multiplies them: (…, H, W·C) for an NHWC model.
+def arranged(image: NDArray[np.float32], layout: str) -> NDArray[np.float32]:
+    """Return an image (C, H, W) as the score graph multiplies it: (C, H·W), or (1, H·W·C) for an NHWC model.
 
-    With colours interleaved along the rows, broadcasting runs along whole rows: on a CPU 20 times faster than over a
-    last dimension of 3.
+    With the colours of an NHWC model interleaved in mask and image alike, broadcasting runs over the whole image: on a
+    CPU 20 times faster than over a last dimension of 3.
     """
     if layout == "NCHW":
-        return np.ascontiguousarray(images)
-    moved = np.moveaxis(images, -3, -1)
-    return np.ascontiguousarray(moved).reshape(*moved.shape[:-2], -1)
+        return np.ascontiguousarray(image.reshape(len(image), -1))
+    return np.ascontiguousarray(np.moveaxis(image, 0, -1)).reshape(1, -1)
 
 
-def colour_columns(columns: NDArray[np.float32], layout: str, channels: int) -> NDArray[np.float32]:
-    """Return a matrix (w, W), or a field (…, H, W), with each column repeated for each colour of an NHWC model."""
-    return columns if layout == "NCHW" else np.repeat(columns, channels, axis=-1)
+def mask_columns(columns: NDArray[np.float32], layout: str, channels: int) -> NDArray[np.float32]:
+    """Return the columns of a matrix, or of a mask (…, W), each repeated for each colour of an NHWC model."""
+    return np.ascontiguousarray(columns if layout == "NCHW" else np.repeat(columns, channels, axis=-1))
 
 
 class _Emission:
@@ -160,38 +159,32 @@ class _Emission:
         return gs.Constant(f"{node}_{index}", source) if isinstance(source, np.ndarray) else source
 
 
-def _emit_front(front: _Emission, image_input: ImageInput, noise: GraphNoise) -> None:
-    nhwc = image_input.layout == "NHWC"
+def _emit_front(front: _Emission, image_input: ImageInput, noise: GraphNoise, size: tuple[int, int]) -> None:
+    nchw = image_input.layout == "NCHW"
+    channels, pixels = image_input.channels, size[0] * size[1]
     upsampled = front.add("MatMul", PREFIX + "rows", front.add("MatMul", PREFIX + "maps", PREFIX + "columns"))
-    mask = front.add("Gather", upsampled, PREFIX + "map_index", axis=0)  # (B, H, W)
-    mask = front.add("Mul", mask, _column(front, "scale", 3))
+    values = _reshape(front, upsampled, -1, 1, pixels if nchw else pixels * channels)  # (m, 1, P)
+    if noise == "none":
+        values = front.add("Mul", values, _reshape(front, PREFIX + "scale", 0, 0, 1))  # (m, n, P)
     if noise == "mask":
-        mask = front.add("Add", mask, _scaled_field(front, 3))
-    if not nhwc:
-        mask = _unsqueeze(front, mask)  # (B, 1, H, W)
-    masked = front.add("Mul", PREFIX + "image", mask)  # (B, C, H, W)
+        values = front.add("Add", values, _noise(front))  # (m, n, P)
+    if nchw:
+        values = _reshape(front, values, -1, 1, pixels)  # (m·n, 1, P)
+    values = front.add("Mul", values, PREFIX + "image")
     if noise == "input":
-        masked = front.add("Add", masked, _scaled_field(front, 3 if nhwc else 4))
-    if nhwc:
-        masked = front.add("Reshape", masked, np.array([0, 0, -1, image_input.channels], np.int64))
-    _as_input(front, masked, image_input)
+        values = _reshape(front, values, -1, 1, channels * pixels)  # (m, 1, C·P)
+        values = front.add("Add", values, _noise(front))  # (m, n, C·P)
+    image = (channels, *size) if nchw else (*size, channels)
+    _as_input(front, _reshape(front, values, -1, *image), image_input)
 
 
-def _scaled_field(front: _Emission, rank: int) -> gs.Variable:
-    fields = front.add("Gather", PREFIX + "fields", PREFIX + "field_index", axis=0)
-    return front.add("Mul", fields, _column(front, "deviation", rank))
+def _noise(front: _Emission) -> gs.Variable:
+    """Return the noise, (m, n, …)."""
+    return front.add("Mul", _reshape(front, PREFIX + "deviation", -1, 1, 1), PREFIX + "fields")
 
 
-def _column(front: _Emission, name: str, rank: int) -> gs.Variable:
-    """Return an input (B) as (B, 1, …)."""
-    return front.add("Reshape", PREFIX + name, np.array([-1, *[1] * (rank - 1)], np.int64))
-
-
-def _unsqueeze(front: _Emission, tensor: gs.Variable) -> gs.Variable:
-    """Insert a dimension of 1 behind the first."""
-    if front.opset < _AXES_INPUT_SINCE:
-        return front.add("Unsqueeze", tensor, axes=[1])
-    return front.add("Unsqueeze", tensor, np.array([1], np.int64))
+def _reshape(front: _Emission, tensor: gs.Variable | str, *shape: int) -> gs.Variable:
+    return front.add("Reshape", tensor, np.array(shape, np.int64))
 
 
 def _as_input(front: _Emission, images: gs.Variable, image_input: ImageInput) -> None:
@@ -217,7 +210,7 @@ def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:
 
 
 def _emit_probability(back: _Emission, head: Head, binary: bool) -> None:
-    """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (B, T) float32."""
+    """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (m·n, T) float32."""
     values = _floats(back, head.output)
     if head.quantizer is not None:
         shifted = back.add("Sub", values, np.array(head.zero_point, np.float32))
@@ -233,7 +226,7 @@ def _emit_probability(back: _Emission, head: Head, binary: bool) -> None:
 
 
 def _emit_logit(back: _Emission, head: Head, binary: bool) -> None:
-    """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (B, T) float32."""
+    """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (m·n, T) float32."""
     values = _floats(back, head.integers.name if head.integers else head.logits)
     if binary:
         values = back.add("Concat", back.add("Neg", values), values, axis=1)
@@ -241,7 +234,7 @@ def _emit_logit(back: _Emission, head: Head, binary: bool) -> None:
 
 
 def _floats(back: _Emission, tensor: str) -> gs.Variable:
-    """Return a tensor (B, classes), (B, classes, 1, 1), … as (B, classes) float32."""
+    """Return a tensor (m·n, classes), (m·n, classes, 1, 1), … as (m·n, classes) float32."""
     return back.add("Flatten", back.add("Cast", tensor, to=onnx.TensorProto.FLOAT), axis=1)
 
 
@@ -256,27 +249,17 @@ def _graft(model: onnx.ModelProto, image_input: ImageInput, front: _Emission, ba
     model.graph.input.extend(kept)
 
 
-def _declare(model: onnx.ModelProto, image_input: ImageInput, head: Head, noise: GraphNoise, batch: int | None) -> None:
+def _declare(model: onnx.ModelProto, head: Head, noise: GraphNoise, batch: int | None) -> None:
     """Declare the inputs, and put the scores in place of the model's outputs."""
-    b: int | str = "B" if batch is None else batch
-    image = ["C", "H", "W"] if image_input.layout == "NCHW" else ["H", "WC"]
-    floats: dict[str, list[int | str]] = {
-        "image": [1, *image],
-        "maps": ["M", "h", "w"],
-        "rows": ["H", "h"],
-        "columns": ["w", image[-1]],
-    }
-    floats["scale"] = [b]
-    integers: dict[str, list[int | str]] = {"map_index": [b], "targets": ["T"]}
-    if noise != "none":
-        floats |= {"fields": ["N", *(image if noise == "input" else image[-2:])], "deviation": [b]}
-        integers["field_index"] = [b]
+    floats: dict[str, int] = {"image": 2, "maps": 3, "rows": 2, "columns": 2}
+    floats |= {"scale": 2} if noise == "none" else {"fields": 2, "deviation": 1}
     make = onnx.helper.make_tensor_value_info
-    model.graph.input.extend(make(PREFIX + name, onnx.TensorProto.FLOAT, floats[name]) for name in floats)
-    model.graph.input.extend(make(PREFIX + name, onnx.TensorProto.INT64, integers[name]) for name in integers)
+    for name, rank in floats.items():
+        model.graph.input.append(make(PREFIX + name, onnx.TensorProto.FLOAT, [f"{name}_{i}" for i in range(rank)]))
+    model.graph.input.append(make(PREFIX + "targets", onnx.TensorProto.INT64, ["T"]))
     del model.graph.output[:]
     for name in ("probability", "logit") if head.logits else ("probability",):
-        model.graph.output.append(make(PREFIX + name, onnx.TensorProto.FLOAT, [b, "T"]))
+        model.graph.output.append(make(PREFIX + name, onnx.TensorProto.FLOAT, [batch or "m·n", "T"]))
 
 
 def _opset(model: onnx.ModelProto) -> int:

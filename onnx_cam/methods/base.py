@@ -165,7 +165,7 @@ class Method:
         wiring = self.wiring
         return Schedule(
             maps=subject.maps,
-            scale=np.tile(self.path(), (len(subject.maps), 1)),  # (K, N)
+            path=self.path(),
             noise=wiring.noise,
             deviation=self.deviation(subject.maps, subject.scorer),
             masking=wiring.masking,

@@ -61,7 +61,7 @@ class SSCAMMax(Method):
         return np.stack([self._second(subject, signed[rows], best[rows, t], t) for t, rows in enumerate(where)])
 
     def _second(self, subject: Subject, maps: Floats, best: NDArray[np.float64], target: int) -> NDArray[np.float64]:
-        schedule = Schedule(maps, scale=best[:, None], masking=self.wiring.masking, score_dead=True)
+        schedule = Schedule(maps, path=np.ones(1), factor=best, masking=self.wiring.masking, score_dead=True)
         return softmax(subject.scorer.score(schedule, subject.score)[:, 0, target])
 
 

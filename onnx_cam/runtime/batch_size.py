@@ -49,9 +49,9 @@ class BatchSize:
         self._seconds: list[float] = []
         self._best: tuple[float, int] | None = None  # seconds an input, size
 
-    def ran(self, inputs: int, seconds: float) -> None:
+    def ran(self, inputs: int, seconds: float, *, full: bool) -> None:
         """Take note of a run; one that was not full tells nothing."""
-        if self.settled or inputs != self.size:
+        if self.settled or not full:
             return
         self._seconds.append(seconds / inputs)
         if len(self._seconds) == _RUNS:

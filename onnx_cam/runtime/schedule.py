@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.runtime.masks import Masking, is_dead
 
-__all__ = ["NoiseSpace", "Rows", "Schedule", "distinct_rows"]
+__all__ = ["Grid", "NoiseSpace", "Schedule", "distinct_inputs"]
 
 Floats = NDArray[np.float32]
 NoiseSpace = Literal["none", "map", "mask", "input"]
@@ -18,14 +18,16 @@ NoiseSpace = Literal["none", "map", "mask", "input"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is scored: one input ``M_{k,i} = X ⊙ (c_i · H_k + m_i) + e_i`` for each of K maps at each of N steps.
+    """What is scored: one input ``M_{k,i} = X ⊙ (c_{k,i} · H_k + m_i) + e_i`` for each of K maps at each of N steps.
 
     Attributes
     ----------
     maps : ndarray of shape (K, h, w), float32
         The activation maps.
-    scale : ndarray of shape (K, N), float64
-        ``c``, the factor of the mask.
+    path : ndarray of shape (N,), float64
+        ``c_i``, the factor of each step; 1 with noise.
+    factor : ndarray of shape (K,), float64, optional
+        A factor of each channel: ``c_{k,i} = factor_k · path_i``.
     noise : {"none", "map", "mask", "input"}
         What the noise is added to: the activation map before upsampling, the mask (m_i), or the masked image (e_i).
     deviation : ndarray of shape (K,), float64
@@ -37,48 +39,123 @@ class Schedule:
     """
 
     maps: Floats
-    scale: NDArray[np.float64]
+    path: NDArray[np.float64]
+    factor: NDArray[np.float64] | None = None
     noise: NoiseSpace = "none"
     deviation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     masking: Masking = field(default_factory=Masking)
     score_dead: bool = False
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(K, N)``."""
+        return len(self.maps), len(self.path)
+
 
 @dataclass(frozen=True)
-class Rows:
-    """Distinct inputs, channel by channel: all arrays have shape (R,)."""
+class Grid:
+    """Inputs that differ: U units, each a map with its factor and noise, at n steps.
 
-    channel: NDArray[np.int64]  # -1: mask 0
-    step: NDArray[np.int64]  # -1: no noise
-    scale: NDArray[np.float64]
+    Attributes
+    ----------
+    channel : ndarray of shape (U,), int64
+        The unit's map; −1 for a mask of 0.
+    factor, deviation : ndarray of shape (U,), float64
+        Of its mask, and of its noise.
+    path : ndarray of shape (n,), float64
+        The factor of each step.
+    fields : ndarray of shape (n,), int64
+        The noise field of each step; −1 without noise.
+    cells : ndarray of shape (K, N), bool
+        The inputs of the schedule that are scored here, as …
+    unit_of, step_of : ndarray of shape (K,) and (N,), int64
+        … this unit at this step.
+    """
+
+    channel: NDArray[np.int64]
+    factor: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    path: NDArray[np.float64]
+    fields: NDArray[np.int64]
+    cells: NDArray[np.bool_]
+    unit_of: NDArray[np.int64]
+    step_of: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.channel)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(U, n)``."""
+        return len(self.channel), len(self.path)
 
-    def __getitem__(self, part: slice) -> Rows:
-        return Rows(self.channel[part], self.step[part], self.scale[part], self.deviation[part])
+    @property
+    def size(self) -> int:
+        """How many inputs there are."""
+        return len(self.channel) * len(self.path)
 
 
-def distinct_rows(schedule: Schedule) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the inputs that differ, which of them each one asked for is, and which (k, i) are asked for."""
+def distinct_inputs(schedule: Schedule) -> list[Grid]:
+    """Return the inputs that differ, as grids: with noise, without, and blank; a grid with nothing in it is left out.
+
+    Identical maps are one unit, so are all blank masks, and steps that differ in nothing are one step.
+    """
     dead = is_dead(schedule.maps)
-    steps = schedule.scale.shape[1]
-    asked = np.repeat((~dead | schedule.score_dead)[:, None], steps, axis=1)  # (K, N)
-    channel, step = np.nonzero(asked)
-    scale = schedule.scale[asked]
-    noisy = schedule.noise != "none"
-    deviation = schedule.deviation[channel] if noisy else np.zeros(len(channel))
-    blank = dead[channel] | (scale == 0)
-    if schedule.noise == "map":
-        deviation = np.where(blank, 0, deviation)
-    first = _first_of_its_kind(schedule.maps)[channel]
-    keys = np.stack(
-        [np.where(blank, -1, first), np.where(deviation > 0, step, -1), np.where(blank, 0, scale), deviation], axis=1
+    factor = np.ones(len(dead)) if schedule.factor is None else schedule.factor
+    blank = dead | (factor == 0)  # (K,)
+    noisy = np.zeros(len(dead), bool)
+    if schedule.noise != "none":
+        noisy = schedule.deviation > 0
+        if schedule.noise == "map":  # no noise makes a map of a dead one
+            noisy &= ~blank
+    asked = np.repeat((~dead | schedule.score_dead)[:, None], len(schedule.path), axis=1)  # (K, N)
+    blank_cells = blank[:, None] | (schedule.path == 0)
+    channel = np.where(blank, -1, _first_of_its_kind(schedule.maps))
+    grids = []
+    if (cells := asked & noisy[:, None]).any():
+        grids.append(_grid(schedule, cells, channel, factor, noise=True))
+    if (cells := asked & ~noisy[:, None] & ~blank_cells).any():
+        grids.append(_grid(schedule, cells, channel, factor, noise=False))
+    if (cells := asked & ~noisy[:, None] & blank_cells).any():
+        grids.append(_blank_grid(cells))
+    return grids
+
+
+def _grid(
+    schedule: Schedule,
+    cells: NDArray[np.bool_],
+    channel: NDArray[np.int64],
+    factor: NDArray[np.float64],
+    *,
+    noise: bool,
+) -> Grid:
+    rows, columns = np.any(cells, axis=1), np.any(cells, axis=0)
+    deviation = schedule.deviation if noise else np.zeros(len(channel))
+    keys = np.stack([channel, np.where(channel < 0, 0, factor), deviation], axis=1)[rows]  # (.., 3)
+    units, unit = np.unique(keys, axis=0, return_inverse=True)
+    fields = np.arange(len(schedule.path)) if noise else np.full(len(schedule.path), -1)
+    steps, step = np.unique(np.stack([fields, schedule.path], axis=1)[columns], axis=0, return_inverse=True)
+    return Grid(
+        channel=units[:, 0].astype(np.int64),
+        factor=units[:, 1],
+        deviation=units[:, 2],
+        path=steps[:, 1],
+        fields=steps[:, 0].astype(np.int64),
+        cells=cells,
+        unit_of=_spread(unit, rows),
+        step_of=_spread(step, columns),
     )
-    distinct, which = np.unique(keys, axis=0, return_inverse=True)
-    rows = Rows(distinct[:, 0].astype(np.int64), distinct[:, 1].astype(np.int64), distinct[:, 2], distinct[:, 3])
-    return rows, which.reshape(-1), asked
+
+
+def _blank_grid(cells: NDArray[np.bool_]) -> Grid:
+    """Return one input, the blank one, for all the cells."""
+    zero, none = np.zeros(1), np.full(1, -1)
+    unit_of, step_of = (np.zeros(size, np.int64) for size in cells.shape)
+    return Grid(none, zero, zero, zero, none, cells, unit_of, step_of)
+
+
+def _spread(values: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return values at the positions that they belong to, 0 elsewhere."""
+    spread = np.zeros(len(where), np.int64)
+    spread[where] = values.reshape(-1)
+    return spread
 
 
 def _first_of_its_kind(maps: Floats) -> NDArray[np.int64]:

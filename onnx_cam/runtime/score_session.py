@@ -1,4 +1,4 @@
-"""A score graph on a device: numbers of each input's mask go in, the targets' scores come out."""
+"""A score graph on a device: maps go in, the targets' scores come out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, colour_columns
+from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.load import Loaded, failure
@@ -31,8 +31,8 @@ _LARGEST = 256
 class ScoreSession:
     """A score graph, loaded on a device, and the image that it is bound to.
 
-    What stays the same over a map, the image, the noise fields and the upsampling, is bound to the device once; a run
-    takes maps, indices and factors, and gives scores.
+    What stays the same over a map, the image and its upsampling, is bound to the device once, the noise fields of some
+    steps for as many runs as use them; a run takes maps and factors, and gives scores.
 
     Parameters
     ----------
@@ -55,6 +55,8 @@ class ScoreSession:
     ----------
     noise : {"none", "mask", "input"}
         As given.
+    fixed_batch : int or None
+        As given.
     batch : BatchSize
         How many inputs a run takes: it is measured once, and kept.
     """
@@ -75,13 +77,13 @@ class ScoreSession:
         self._name = name
         self._input = image_input
         self._size = size
-        self._fixed_batch = fixed_batch
+        self.fixed_batch = fixed_batch
         self._loaded: Loaded | None = load()
         self.provider = self._loaded.provider
         self.cpu_fallback_nodes = self._loaded.cpu_nodes
         self._inputs_a_run = 1 if one_at_a_time else fixed_batch
         self.batch = self.batch_size(None)
-        self._constants: dict[str, NDArray[Any]] = {}
+        self._bound: dict[str, NDArray[Any]] = {}
         self._binding: Any = None
 
     def batch_size(self, asked: int | None) -> BatchSize:
@@ -98,15 +100,7 @@ class ScoreSession:
         """The model's own, ``NCHW`` or ``NHWC``."""
         return self._input.layout
 
-    def bind(
-        self,
-        image: Floats,
-        targets: Sequence[int],
-        grid: tuple[int, int],
-        *,
-        align_corners: bool = False,
-        fields: Floats | None = None,
-    ) -> None:
+    def bind(self, image: Floats, targets: Sequence[int], grid: tuple[int, int], align_corners: bool = False) -> None:
         """Put on the device what all runs share.
 
         Parameters
@@ -119,23 +113,29 @@ class ScoreSession:
             ``(h, w)`` of the activation maps.
         align_corners : bool
             How they are upsampled.
-        fields : ndarray of shape (N, …), float32, optional
-            The noise, as :func:`onnx_cam.runtime.noise.noise_fields` makes it.
         """
         columns = interpolation_matrix(grid[1], self._size[1], align_corners).T
-        self._constants = {
-            "image": arranged(image, self._input.layout)[None],
+        self._bound = {
+            "image": arranged(image, self.layout),
             "targets": np.array(targets, np.int64),
             "rows": interpolation_matrix(grid[0], self._size[0], align_corners),
-            "columns": np.ascontiguousarray(colour_columns(columns, self._input.layout, self._input.channels)),
+            "columns": mask_columns(columns, self.layout, self._input.channels),
         }
-        if self.noise != "none" and fields is not None:
-            self._constants["fields"] = fields
         self._bind()
+
+    def bind_fields(self, fields: Floats) -> None:
+        """Put the noise fields of the next runs' steps on the device, in place of those before: (n, …) float32.
+
+        The same part of the same array is not put there again.
+        """
+        before = self._bound.get("fields")
+        if before is None or (before.ctypes.data, before.shape) != (fields.ctypes.data, fields.shape):
+            self._bound["fields"] = fields
+            self._bind("fields")
 
     def release(self) -> None:
         """Let go of what was bound."""
-        self._constants, self._binding = {}, None
+        self._bound, self._binding = {}, None
 
     def reopen(self) -> None:
         """Load the score graph again, with all the memory of the session before given back first."""
@@ -147,29 +147,32 @@ class ScoreSession:
     def run(
         self,
         kind: ScoreKind,
-        *,
         maps: Floats,
-        map_index: NDArray[np.int64],
-        scale: Floats,
-        field_index: NDArray[np.int64],
-        deviation: Floats,
-        constant: int,
+        steps: int,
+        *,
+        scale: Floats | None = None,
+        deviation: Floats | None = None,
+        full: int = 0,
     ) -> NDArray[np.float64]:
-        """Score B inputs.
+        """Score m maps at n steps.
 
         Parameters
         ----------
         kind : {"probability", "logit"}
-        maps : ndarray of shape (M, h, w), float32
+        maps : ndarray of shape (m, h, w), float32
             Normalised maps.
-        map_index, scale, field_index, deviation : ndarray of shape (B,)
-            Of each input; see :func:`onnx_cam.graph.score_graph.score_graph`.
-        constant : int
-            A device that prepares itself for each new shape is given batches of this size, the last one filled up.
+        steps : int
+            n.
+        scale : ndarray of shape (m, n), float32
+            With noise "none".
+        deviation : ndarray of shape (m,), float32
+            Else.
+        full : int
+            A device that prepares itself for each new shape is given this many maps, the last one repeated.
 
         Returns
         -------
-        ndarray of shape (B, T), float64
+        ndarray of shape (m, n, T), float64
 
         Raises
         ------
@@ -178,18 +181,11 @@ class ScoreSession:
         ScoreError
             The runtime failed.
         """
-        arrays: dict[str, NDArray[Any]] = {"map_index": map_index, "scale": scale}
-        if self.noise != "none":
-            arrays |= {"field_index": field_index, "deviation": deviation}
-        size = self._filled_size(len(scale), constant)
-        arrays = {name: _filled(array, size) for name, array in arrays.items()}
-        arrays["maps"] = maps if self.provider == CPU else _filled(maps, size)
-        return self._run(kind, arrays)[: len(scale)]
-
-    def _filled_size(self, inputs: int, constant: int) -> int:
-        if self._fixed_batch is not None:
-            return self._fixed_batch
-        return inputs if self.provider == CPU else max(inputs, constant)
+        given = {"maps": maps, "scale": scale, "deviation": deviation}
+        count = self.fixed_batch or (len(maps) if self.provider == CPU else max(full, len(maps)))
+        arrays = {name: _filled(array, count) for name, array in given.items() if array is not None}
+        scores = self._run(kind, arrays)
+        return scores.reshape(count, steps, -1)[: len(maps)]
 
     def _run(self, kind: ScoreKind, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         for name, array in arrays.items():
@@ -201,16 +197,17 @@ class ScoreSession:
             self._loaded.session.run_with_iobinding(self._binding)
             scores = self._binding.copy_outputs_to_cpu()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise failure(error, self._name, f"a batch of {len(arrays['scale'])} inputs") from error
+            raise failure(error, self._name, f"a run of {len(arrays['maps'])} maps") from error
         return np.asarray(scores, np.float64)
 
-    def _bind(self) -> None:
+    def _bind(self, *names: str) -> None:
         assert self._loaded is not None
-        self._binding = self._loaded.session.io_binding()
+        if not names:
+            self._binding = self._loaded.session.io_binding()
         device = "cuda" if self.provider in _CUDA else "cpu"
         try:
-            for name, array in self._constants.items():
-                value = self._loaded.ort_value(array, device)
+            for name in names or self._bound:
+                value = self._loaded.ort_value(self._bound[name], device)
                 self._binding.bind_ortvalue_input(PREFIX + name, value)
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise failure(error, self._name, "the image and its noise fields") from error

@@ -6,19 +6,19 @@ A method says *what* is scored, by a :class:`Schedule`; how it is run is decided
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
-from onnx_cam.graph.score_graph import GraphNoise, arranged, colour_columns
+from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.masks import Masking, is_dead, masks, normalised, upsampled_range
 from onnx_cam.runtime.noise import noise_fields
-from onnx_cam.runtime.schedule import Rows, Schedule, distinct_rows
+from onnx_cam.runtime.schedule import Grid, Schedule, distinct_inputs
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -139,11 +139,16 @@ class Scorer:
         ScoreError
             The model failed, twice, or a score is NaN or infinite: the channel and the step are named.
         """
-        rows, which, asked = distinct_rows(schedule)
-        scores = self._score_rows(schedule, rows, kind) if len(rows) else np.zeros((0, self.target_count))
-        self.passes_skipped += schedule.scale.size - len(rows)
-        table = np.zeros((*schedule.scale.shape, self.target_count))
-        table[asked] = scores[which]
+        grids = distinct_inputs(schedule)
+        planned = self.passes + sum(grid.size for grid in grids)
+        table = np.zeros((*schedule.shape, self.target_count))
+        ran = 0
+        for grid in grids:
+            scores = self._score_grid(schedule, grid, kind, planned)  # (U, n, T)
+            k, i = np.nonzero(grid.cells)
+            table[k, i] = scores[grid.unit_of[k], grid.step_of[i]]
+            ran += grid.size
+        self.passes_skipped += table[..., 0].size - ran
         return table
 
     def masked_spread(self, maps: Floats, masking: Masking) -> NDArray[np.float64]:
@@ -164,118 +169,140 @@ class Scorer:
         low, high = upsampled_range(maps, self.size)
         return high - low
 
-    def _score_rows(self, schedule: Schedule, rows: Rows, kind: ScoreKind) -> NDArray[np.float64]:
-        noise: GraphNoise = "none" if schedule.noise == "map" else schedule.noise
+    def _score_grid(self, schedule: Schedule, grid: Grid, kind: ScoreKind, planned: int) -> NDArray[np.float64]:
+        noise: GraphNoise = "none" if schedule.noise == "map" or grid.fields[0] < 0 else schedule.noise
         session = self._model.score_session(noise)
         batch = session.batch_size(self._asked_batch) if self._asked_batch else session.batch
-        fields = self._fields(schedule, rows, session)
-        run = _Run(session, batch, schedule, kind, self.size, fields, self._image_name)
-        session.bind(
-            self.image,
-            self._targets,
-            schedule.maps.shape[1:],
-            align_corners=schedule.masking.align_corners,
-            fields=None if schedule.noise == "map" else fields,
-        )
+        run = _Run(session, schedule, grid, kind, self._fields(schedule, grid, session), self.size, self._image_name)
+        session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking.align_corners)
+        scores = np.zeros((*grid.shape, self.target_count))
         try:
-            return self._loop(run, rows)
+            for block in run.blocks(batch):
+                scores[block.units, block.steps] = block.scores
+                self.passes += block.scores[..., 0].size
+                if self._progress:
+                    self._progress(self.passes, planned)
         finally:
             session.release()
             self.batch_size = batch.size
             self.cpu_fallback_nodes = session.cpu_fallback_nodes
-
-    def _loop(self, run: _Run, rows: Rows) -> NDArray[np.float64]:
-        scores = np.zeros((len(rows), self.target_count))
-        planned = self.passes + len(rows)
-        done = 0
-        while done < len(rows):
-            found = run.score(rows, done)
-            scores[done : done + len(found)] = found
-            done += len(found)
-            self.passes += len(found)
-            if self._progress:
-                self._progress(self.passes, planned)
         return scores
 
-    def _fields(self, schedule: Schedule, rows: Rows, session: ScoreSession) -> Floats | None:
-        """Return the noise of each step that has any, as the score graph takes it (on maps: as they are)."""
-        count = int(rows.step.max()) + 1
-        if schedule.noise == "none" or (count == 0 and schedule.noise == "map"):
+    def _fields(self, schedule: Schedule, grid: Grid, session: ScoreSession) -> Floats | None:
+        """Return the noise of each step, (n, …), as the score graph takes it (on maps: as they are)."""
+        count = int(grid.fields.max()) + 1
+        if count == 0:
             return None
         layout, channels = session.layout, len(self.image)
-        if schedule.noise == "map":
-            return noise_fields(self._seed, count, schedule.maps.shape[1:], lambda field: field)
-        if schedule.noise == "mask":
-            return noise_fields(
-                self._seed, max(count, 1), self.size, lambda field: colour_columns(field, layout, channels)
-            )
-        return noise_fields(self._seed, max(count, 1), self.image.shape, lambda field: arranged(field, layout))
+        shapes: dict[str, tuple[int, ...]] = {
+            "map": schedule.maps.shape[1:],
+            "mask": self.size,
+            "input": self.image.shape,
+        }
+        arrange: dict[str, Callable[[Floats], Floats]] = {
+            "map": lambda field: field,
+            "mask": lambda field: mask_columns(field, layout, channels).reshape(-1),
+            "input": lambda field: arranged(field, layout).reshape(-1),
+        }
+        return noise_fields(self._seed, count, shapes[schedule.noise], arrange[schedule.noise])
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some units of a grid at some of its steps, and their scores (m, n, T) once they are known."""
+
+    units: slice
+    steps: slice
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def cut(self, size: int, at_once: int | None) -> tuple[_Block, list[_Block]]:
+        """Return a part of at most `size` inputs, and what is left: more units of the same steps last."""
+        count, width = self.units.stop - self.units.start, self.steps.stop - self.steps.start
+        n = at_once or max(n for n in range(1, min(size, width) + 1) if width % n == 0)
+        m = min(count, max(1, size // n))
+        units = slice(self.units.start, self.units.start + m)
+        steps = slice(self.steps.start, self.steps.start + n)
+        left = []
+        if n < width:
+            left.append(_Block(self.units, slice(steps.stop, self.steps.stop)))
+        if m < count:
+            left.append(_Block(slice(units.stop, self.units.stop), steps))
+        return _Block(units, steps), left
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One schedule on one session: rows to the score graph's inputs, and what to do when a run fails."""
+    """One grid on one session: blocks of it to the score graph's inputs, and what to do when a run fails."""
 
     session: ScoreSession
-    batch: BatchSize
     schedule: Schedule
+    grid: Grid
     kind: ScoreKind
-    size: tuple[int, int]
     fields: Floats | None
+    size: tuple[int, int]
     image_name: str
 
-    def score(self, rows: Rows, start: int) -> NDArray[np.float64]:
-        """Score the rows from `start` on that make up one batch, fewer where memory runs out."""
-        retried = False
-        while True:
-            part = rows[start : start + self.batch.size]
+    def blocks(self, batch: BatchSize) -> Iterator[_Block]:
+        """Score the grid block by block; a block that failed is tried again, in halves where memory ran out."""
+        left = [_Block(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))]
+        failed = False
+        while left:
+            whole = left.pop()
+            block, others = whole.cut(batch.size, self._steps_at_once)
             started = time.perf_counter()
             try:
-                scores = self._run(part)
+                scores = self._scores(block, batch)
             except ScoreError as error:
-                halved = isinstance(error, OutOfMemoryError) and self.batch.halve()
-                if retried and not halved:
+                halved = isinstance(error, OutOfMemoryError) and batch.halve()
+                if failed and not halved:
                     raise
-                retried = retried or not halved
+                failed = failed or not halved
                 self.session.reopen()
-            else:
-                self.batch.ran(len(part), time.perf_counter() - started)
-                return self._finite(scores, part, start)
+                left.append(whole)
+                continue
+            n = block.steps.stop - block.steps.start
+            full = scores.shape[0] == max(1, batch.size // n)
+            batch.ran(scores[..., 0].size, time.perf_counter() - started, full=full)
+            failed = False
+            left += others
+            self._check(scores, block)
+            yield replace(block, scores=scores)
 
-    def _run(self, part: Rows) -> NDArray[np.float64]:
-        schedule = self.schedule
-        channel = np.maximum(part.channel, 0)  # of a blank mask any map will do: its scale is 0
-        if schedule.noise == "map":  # every step has a mask of its own
-            maps, map_index = schedule.maps[channel] + self._map_noise(part), np.arange(len(part))
+    @property
+    def _steps_at_once(self) -> int | None:
+        """One, where each input has a map of its own, or the batch is fixed; any number else."""
+        return 1 if self.schedule.noise == "map" or self.session.fixed_batch else None
+
+    def _scores(self, block: _Block, batch: BatchSize) -> NDArray[np.float64]:
+        channel = self.grid.channel[block.units]
+        maps = self.schedule.maps[np.maximum(channel, 0)]  # of a blank mask any map will do: its factor is 0
+        deviation = self.grid.deviation[block.units].astype(np.float32)
+        fields = None if self.fields is None else self.fields[block.steps]
+        if self.schedule.noise == "map" and fields is not None:
+            maps = maps + deviation[:, None, None] * fields
+        normal = normalised(maps, self.size, self.schedule.masking)
+        factor = self.grid.factor[block.units]
+        steps = block.steps.stop - block.steps.start
+        settings: dict[str, Any] = {"full": max(1, batch.size // steps)}
+        if self.session.noise == "none":
+            settings["scale"] = np.outer(factor, self.grid.path[block.steps]).astype(np.float32)  # (m, n)
         else:
-            channels, map_index = np.unique(channel, return_inverse=True)
-            maps = schedule.maps[channels]
-        with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is found just below
-            return self.session.run(
-                self.kind,
-                maps=normalised(maps, self.size, schedule.masking),
-                map_index=map_index.reshape(-1),
-                scale=part.scale.astype(np.float32),
-                field_index=np.maximum(part.step, 0),
-                deviation=np.where(part.step >= 0, part.deviation, 0).astype(np.float32),
-                constant=self.batch.size,
-            )
+            normal = normal * factor[:, None, None].astype(np.float32)
+            settings["deviation"] = deviation
+            assert fields is not None
+            self.session.bind_fields(fields)
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is found by _check
+            return self.session.run(self.kind, normal, steps, **settings)
 
-    def _map_noise(self, part: Rows) -> Floats:
-        if self.fields is None:
-            return np.zeros((1, 1, 1), np.float32)
-        deviation = np.where(part.step >= 0, part.deviation, 0).astype(np.float32)
-        return deviation[:, None, None] * self.fields[np.maximum(part.step, 0)]
-
-    def _finite(self, scores: NDArray[np.float64], part: Rows, start: int) -> NDArray[np.float64]:
-        bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    def _check(self, scores: NDArray[np.float64], block: _Block) -> None:
+        bad = np.argwhere(~np.isfinite(scores).all(axis=2))
         if len(bad):
-            channel, step = int(part.channel[bad[0]]), int(part.step[bad[0]])
+            unit, step = block.units.start + int(bad[0, 0]), block.steps.start + int(bad[0, 1])
+            channel, sample = int(self.grid.channel[unit]), int(self.grid.fields[step])
             which = "the blank mask" if channel < 0 else f"channel {channel}"
-            sample = f", sample {step}" if step >= 0 else ""
             raise ScoreError(
-                f"the model's score is NaN or infinite for {which}{sample} of {self.image_name} "
-                f"(pass {start + int(bad[0])}); expected finite scores: "
+                f"the model's score is NaN or infinite for {which}{f', sample {sample}' if sample >= 0 else ''} of "
+                f"{self.image_name} (a mask times {self.grid.factor[unit] * self.grid.path[step]:.3g}, noise of "
+                f"{self.grid.deviation[unit]:.3g}); expected finite scores: "
                 "try a smaller --sigma, another --layer, or check the model"
             )
-        return scores
