@@ -43,7 +43,8 @@ class _Commands(click.Group):
             terminal.say_error(error)
             ctx.exit(1)
         except MemoryError as error:
-            terminal.say_error(MemoryError(f"out of memory: {error}; try a smaller --batch-size, --samples or --size"))
+            detail = f": {error}" if str(error) else ""
+            terminal.say_error(MemoryError(f"out of memory{detail}; try a smaller --batch-size, --samples or --size"))
             ctx.exit(1)
         except (KeyboardInterrupt, click.Abort):
             terminal.say("interrupted")

@@ -104,7 +104,7 @@ def explain(
     picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
     started = time.perf_counter()
     tapped = classifier.layer(layer)
-    maps, probabilities = classifier.activations(tapped, picture.network_input)
+    maps, probabilities, ran = classifier.activations(tapped, picture.network_input)
     targets, single = _targets(classifier, target, probabilities)
     x_b = make_baseline(baseline or "zero", picture.network_input, preprocessing)
     scorer = Scorer(
@@ -122,11 +122,11 @@ def explain(
     facts = {
         **_facts_of_model(classifier, tapped, preprocessing),
         **_facts_of_picture(picture),
-        **_facts_of_run(chosen, scorer, kind, baseline),
+        **_facts_of_run(chosen, scorer, kind, baseline, tapped=ran),
         "top": _top(classifier, probabilities),
         "seed": seed,
         "seconds": time.perf_counter() - started,
-        "warnings": _batch_warnings(classifier, batch_size),
+        "warnings": (*_batch_warnings(classifier, batch_size), *_device_warnings(classifier, scorer)),
     }
     results = [
         _explanation(chosen, maps, alpha, target=_target(classifier, index, probabilities), facts=facts)
@@ -209,6 +209,12 @@ def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...
     return (f"the model runs at a batch of {fixed} alone: the batch size {asked} was not used",)
 
 
+def _device_warnings(classifier: Classifier, scorer: Scorer) -> tuple[str, ...]:
+    if not scorer.cpu_fallback_nodes:
+        return ()
+    return (f"{scorer.cpu_fallback_nodes} nodes ran on the CPU, not on {classifier.provider}",)
+
+
 def _top(classifier: Classifier, probabilities: NDArray[np.float64]) -> tuple[Target, ...]:
     return tuple(_target(classifier, index, probabilities) for index in _likeliest(probabilities, _TOP))
 
@@ -240,13 +246,15 @@ def _facts_of_picture(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _facts_of_run(method: Method, scorer: Scorer, kind: ScoreKind, baseline: str | None) -> dict[str, Any]:
+def _facts_of_run(
+    method: Method, scorer: Scorer, kind: ScoreKind, baseline: str | None, *, tapped: bool
+) -> dict[str, Any]:
     return {
         "method": method.name,
         "variant": method.variant,
         "parameters": {**method.parameters, "score": kind, "baseline": method.baseline_name(baseline)},
-        "passes": scorer.passes + 1,  # the tapped one
-        "passes_skipped": scorer.passes_skipped,
+        "passes": scorer.passes + tapped,
+        "passes_skipped": scorer.passes_skipped + (not tapped),
         "batch_size": scorer.batch_size,
         "cpu_fallback_nodes": scorer.cpu_fallback_nodes,
     }

@@ -185,12 +185,12 @@ class Method:
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64: the schedule's mean scores, reduced as the variant says."""
+        # The baseline goes first: the batches behind it leave no memory for others to a session of its own.
+        baseline = subject.scorer.baseline(subject.score) if self.wiring.baseline else np.zeros(1)
         means = subject.scorer.score(self.schedule(subject), subject.score).mean(axis=1).T  # (T, K)
         if self.wiring.softmax:
             return softmax(means)
-        if self.wiring.baseline:
-            means = means - subject.scorer.baseline(subject.score)[:, None]
-        return np.where(is_dead(subject.maps), 0.0, means)
+        return np.where(is_dead(subject.maps), 0.0, means - baseline[:, None])
 
 
 def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:

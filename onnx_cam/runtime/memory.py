@@ -9,7 +9,7 @@ __all__ = ["free_cuda_memory", "needed_bytes", "ran_out"]
 
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate memory|bad_?alloc|bad allocation|out of memory|out_of_memory|cannot allocate memory"
-    r"|available memory of \d+ is smaller than requested|ALLOC_FAILED",
+    r"|failed to serialize proto|available memory of \d+ is smaller than requested|ALLOC_FAILED",
     re.IGNORECASE,
 )
 _REQUESTED = re.compile(r"(?:buffer of size|requested bytes of|bytes of) (\d+)")

@@ -85,6 +85,7 @@ class ScoreSession:
         self.batch = self.batch_size(None)
         self._bound: dict[str, NDArray[Any]] = {}
         self._binding: Any = None
+        self._tight = False
 
     def batch_size(self, asked: int | None) -> BatchSize:
         """Return a batch size for this session: as asked for, or to be measured; what the model fixes goes first."""
@@ -134,14 +135,22 @@ class ScoreSession:
             self._bind("fields")
 
     def release(self) -> None:
-        """Let go of what was bound."""
+        """Let go of what was bound; where memory ran out, of the session too: it keeps all it ever took."""
         self._bound, self._binding = {}, None
+        if self._tight:
+            self._loaded = None
 
-    def reopen(self) -> None:
-        """Load the score graph again, with all the memory of the session before given back first."""
+    def reopen(self, *, tight: bool) -> None:
+        """Give back all that the session took, and load the score graph again.
+
+        Parameters
+        ----------
+        tight : bool
+            Whether memory ran out.
+        """
+        self._tight = self._tight or tight
         self._loaded, self._binding = None, None
         gc.collect()
-        self._loaded = self._load()
         self._bind()
 
     def run(
@@ -201,7 +210,8 @@ class ScoreSession:
         return np.asarray(scores, np.float64)
 
     def _bind(self, *names: str) -> None:
-        assert self._loaded is not None
+        if self._loaded is None:
+            self._loaded = self._load()
         if not names:
             self._binding = self._loaded.session.io_binding()
         device = "cuda" if self.provider in _CUDA else "cpu"

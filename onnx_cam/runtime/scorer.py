@@ -252,18 +252,20 @@ class _Run:
             started = time.perf_counter()
             try:
                 scores = self._scores(block, batch)
+                failed = False
             except ScoreError as error:
-                halved = isinstance(error, OutOfMemoryError) and batch.halve()
+                tight = isinstance(error, OutOfMemoryError)
+                halved = tight and batch.halve()
                 if failed and not halved:
                     raise
                 failed = failed or not halved
-                self.session.reopen()
+                scores = None
+            if scores is None:  # here, where the error's traceback no longer holds on to the session
+                self.session.reopen(tight=tight)
                 left.append(whole)
                 continue
-            n = block.steps.stop - block.steps.start
-            full = scores.shape[0] == max(1, batch.size // n)
+            full = len(scores) == max(1, batch.size // scores.shape[1])
             batch.ran(scores[..., 0].size, time.perf_counter() - started, full=full)
-            failed = False
             left += others
             self._check(scores, block)
             yield replace(block, scores=scores)
