@@ -5,8 +5,8 @@
 MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare is `session.run` of the model's own
 file on random input, at whichever batch is its best, with the session settings that onnx-cam uses. The engine's time
 is that of the whole call after the image was read, tapped pass, baseline and noise fields included. The two take
-turns; the ratio is the median of the turns' ratios. Where other work shares the machine its speed drifts from turn to turn:
-`--interleave` lets bare batches of the same size take turns with the engine's own, batch by batch.
+turns; the ratio is the median of the turns' ratios. Where other work shares the machine its speed drifts from turn to
+turn: `--interleave` lets bare batches of the same size take turns with the engine's own, batch by batch.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.image_files import MAX_PIXELS
 from onnx_cam.labels import find_labels
 from onnx_cam.preprocess import Preprocessing
-from onnx_cam.runtime.load import load_model
+from onnx_cam.runtime.load import Loaded, load_model
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
@@ -223,20 +223,22 @@ class Classifier:
         """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""
         if noise not in self._score_sessions:
             _make_room(self._score_sessions, _KEPT_SESSIONS)
-            fixed = self._fixed_batch
-            graph = score_graph(self.proto, self.input, self.head, noise, self.size, binary=self._binary, batch=fixed)
             self._score_sessions[noise] = ScoreSession(
-                lambda: load_model(
-                    graph, name=self.name, device=self.device, threads=self._threads, folder=self._weights_folder
-                ),
+                lambda: self._load_score_graph(noise),
                 name=self.name,
                 noise=noise,
                 image_input=self.input,
                 size=self.size,
-                fixed_batch=fixed,
+                fixed_batch=self._fixed_batch,
                 one_at_a_time=self._one_at_a_time,
             )
         return self._score_sessions[noise]
+
+    def _load_score_graph(self, noise: GraphNoise) -> Loaded:
+        graph = score_graph(
+            self.proto, self.input, self.head, noise, self.size, binary=self._binary, batch=self._fixed_batch
+        )
+        return load_model(graph, name=self.name, device=self.device, threads=self._threads, folder=self._weights_folder)
 
     def baseline_scores(self, image: Floats, kind: ScoreKind) -> tuple[NDArray[np.float64], bool]:
         """Return f^c of an image (C, H, W) for every class, and whether that took a pass: the last ones are kept."""

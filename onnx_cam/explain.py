@@ -126,7 +126,7 @@ def explain(
         "top": _top(classifier, probabilities),
         "seed": seed,
         "seconds": time.perf_counter() - started,
-        "warnings": (*_batch_warnings(classifier, batch_size), *_device_warnings(classifier, scorer)),
+        "warnings": (*_batch_warnings(classifier, batch_size, scorer), *_device_warnings(classifier, scorer)),
     }
     results = [
         _explanation(chosen, maps, alpha, target=_target(classifier, index, probabilities), facts=facts)
@@ -202,11 +202,15 @@ def _target(classifier: Classifier, index: int, probabilities: NDArray[np.float6
     return Target(index, classifier.labels.name(index), float(probabilities[index]))
 
 
-def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...]:
+def _batch_warnings(classifier: Classifier, asked: int | None, scorer: Scorer) -> tuple[str, ...]:
     fixed = classifier.fixed_batch
-    if fixed is None or asked is None or asked == fixed:
+    if asked is None:
         return ()
-    return (f"the model runs at a batch of {fixed} alone: the batch size {asked} was not used",)
+    if fixed is not None:
+        return () if asked == fixed else (f"the model runs at a batch of {fixed} alone: {asked} was not used",)
+    if scorer.batch_size < asked:
+        return (f"memory ran out at a batch of {asked}: went on with {scorer.batch_size}",)
+    return ()
 
 
 def _device_warnings(classifier: Classifier, scorer: Scorer) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class Lite0(nn.Module):
         )
         self._conv_head = nn.Conv2d(320, 1280, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
+        self.head = nn.ReLU6()
         self._fc = nn.Linear(1280, 1000)
         self.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
         self.eval()
@@ -92,5 +93,5 @@ class Lite0(nn.Module):
         x = nn.functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        x = nn.functional.relu6(self._bn1(self._conv_head(x)))
+        x = self.head(self._bn1(self._conv_head(x)))
         return cast(Tensor, self._fc(x.mean(dim=(2, 3))))

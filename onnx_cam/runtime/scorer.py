@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 """Called with the passes done and the passes known to be needed."""
 
 _CHUNK = 16  # maps whose masks are held at once
+_FULL_ENOUGH = 0.75  # of a batch: the more steps share a map's mask the better, but not at the price of small batches
 
 
 class ScoredModel(Protocol):
@@ -218,7 +219,7 @@ class _Block:
     def cut(self, size: int, at_once: int | None) -> tuple[_Block, list[_Block]]:
         """Return a part of at most `size` inputs, and what is left: more units of the same steps last."""
         count, width = self.units.stop - self.units.start, self.steps.stop - self.steps.start
-        n = at_once or max(n for n in range(1, min(size, width) + 1) if width % n == 0)
+        n = at_once or _steps_a_run(width, size)
         m = min(count, max(1, size // n))
         units = slice(self.units.start, self.units.start + m)
         steps = slice(self.steps.start, self.steps.start + n)
@@ -228,6 +229,12 @@ class _Block:
         if m < count:
             left.append(_Block(slice(units.stop, self.units.stop), steps))
         return _Block(units, steps), left
+
+
+def _steps_a_run(steps: int, size: int) -> int:
+    """Return the most steps a run, of those that divide all steps evenly and leave a batch of `size` nearly full."""
+    divisors = [n for n in range(1, min(size, steps) + 1) if steps % n == 0]
+    return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,220 @@
+"""The same map by onnx-cam and by the peers, on the same weights: wall time, peak memory, and how far the maps differ.
+
+    python -m benchmarks.peers [--network resnet18|lite0] [--method scorecam] [--image FILE] [--runs 1]
+
+Each map is made in a process of its own, which loads its tool, makes the map and reports: the seconds of the map alone,
+and the process's peak resident memory, its framework included. SSCAM gets our noise fields, so that its map is ours.
+ResNet-18 has random weights: what a map shows is no matter here.
+
+grad-cam is run where it is installed. openvino-xai has no method of this family, so there is no map to compare.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+SAMPLES = 2
+SEED = 5
+LAYERS = {"resnet18": ("layer4", None), "lite0": ("head", "_bn1.relu6")}
+"""Network to torch module and ONNX tensor; None: the default one."""
+
+METHODS = ("scorecam", "sscam1", "iscam")
+
+
+def torch_network(network: str) -> Any:
+    """Return the torch module, in evaluation mode."""
+    import torch
+
+    if network == "lite0":
+        from onnx_cam.demo import demo_weights
+        from tests.torch_twins import Lite0
+
+        return Lite0(demo_weights())
+    from models.resnet import ResNet18
+
+    torch.manual_seed(0)
+    return ResNet18().eval()
+
+
+def prepare(folder: Path, network: str, image: Path) -> None:
+    """Write the model as ONNX, and the network's input."""
+    import torch
+
+    import onnx_cam
+    from onnx_cam.demo import demo_model
+    from onnx_cam.picture import open_picture
+
+    lite0 = onnx_cam.load(demo_model(), device="cpu")
+    x = open_picture(image, lite0.preprocessing, 3, lite0.size).network_input
+    np.save(folder / "input.npy", x)
+    if network == "lite0":
+        (folder / "model.onnx").write_bytes(Path(demo_model()).read_bytes())
+        return
+    axes = {"image": {0: "batch"}, "logits": {0: "batch"}}
+    torch.onnx.export(
+        torch_network(network),
+        (torch.from_numpy(x[None]),),
+        str(folder / "model.onnx"),
+        input_names=["image"],
+        output_names=["logits"],
+        dynamic_axes=axes,
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def by_onnx_cam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    import onnx_cam
+
+    model = onnx_cam.load(folder / "model.onnx", device="cpu", preprocess="none")
+    samples: dict[str, Any] = {} if method == "scorecam" else {"samples": SAMPLES}
+    result = onnx_cam.explain(
+        model,
+        folder / "input.npy",
+        method=method,
+        variant=variant,
+        target=target,
+        layer=LAYERS[network][1],
+        seed=SEED,
+        **samples,
+    )
+    return result.cam, result.seconds, result.passes
+
+
+def by_torchcam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    import torch
+
+    from tests.test_methods_peers import PEERS, OurNoise
+
+    module = torch_network(network)
+    x = np.load(folder / "input.npy")
+    samples = {} if method == "scorecam" else {"num_samples": SAMPLES}
+    passes = _Passes(module)
+    started = time.perf_counter()
+    with PEERS[method](module, LAYERS[network][0], input_shape=x.shape, **samples) as extractor:
+        if method == "sscam1":
+            extractor._distrib = OurNoise(extractor.std)
+        with torch.inference_mode():
+            module(torch.from_numpy(x[None]))
+            cam = np.asarray(extractor(target, normalized=False)[0][0])
+    return cam, time.perf_counter() - started, passes.count
+
+
+def by_grad_cam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    from pytorch_grad_cam import ScoreCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    module = torch_network(network)
+    x = torch.from_numpy(np.load(folder / "input.npy")[None])
+    layer = module.get_submodule(LAYERS[network][0])
+    passes = _Passes(module)
+    started = time.perf_counter()
+    with ScoreCAM(module, [layer]) as extractor:
+        cam = extractor(x, [ClassifierOutputTarget(target)])[0]
+    return cam, time.perf_counter() - started, passes.count
+
+
+class _Passes:
+    """Counts the images that go through a torch module."""
+
+    def __init__(self, module: Any) -> None:
+        self.count = 0
+        module.register_forward_pre_hook(self._add)
+
+    def _add(self, module: Any, inputs: tuple[Any, ...]) -> None:
+        self.count += len(inputs[0])
+
+
+TOOLS = {"onnx-cam": by_onnx_cam, "torchcam": by_torchcam, "grad-cam": by_grad_cam}
+
+
+def measure(folder: Path, tool: str, network: str, method: str, variant: str) -> dict[str, Any] | None:
+    """Make one map in a process of its own; None where the tool is missing."""
+    given = json.dumps([str(folder), tool, network, method, variant])
+    command = [sys.executable, "-m", "benchmarks.peers", "--child", given]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        click.echo(f"{tool}: {ran.stderr.strip().splitlines()[-1]}", err=True)
+        return None
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    found["map"] = np.load(folder / f"{tool}.npy")
+    return found
+
+
+def child(given: str) -> None:
+    folder, tool, network, method, variant = json.loads(given)
+    cam, seconds, passes = TOOLS[tool](Path(folder), network, method, 285, variant)
+    np.save(Path(folder) / f"{tool}.npy", cam)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "passes": passes, "peak": peak}))
+
+
+def compare(folder: Path, peer: str, network: str, method: str, runs: int) -> str | None:
+    """Return one line of the table: the two take turns."""
+    variant = "torchcam" if peer == "torchcam" else "pytorch-grad-cam"
+    pairs = []
+    for _ in range(runs):
+        ours = measure(folder, "onnx-cam", network, method, variant)
+        theirs = measure(folder, peer, network, method, variant)
+        if ours is None or theirs is None:
+            return None
+        pairs.append((ours, theirs))
+    ours, theirs = pairs[-1]
+    ratio = statistics.median(b["seconds"] / a["seconds"] for a, b in pairs)
+    differs = "not comparable: it normalises and resizes"
+    if ours["map"].shape == theirs["map"].shape:
+        differs = f"{np.abs(ours['map'] - theirs['map']).max() / theirs['map'].max():.1e}"
+    samples = 1 if method == "scorecam" else SAMPLES
+    return (
+        f"| {network} | {method} `{variant}`, N = {samples} | {peer} | {ours['passes']} / {theirs['passes']} "
+        f"| {ours['seconds']:.1f} / {theirs['seconds']:.1f} | {ratio:.1f} "
+        f"| {ours['peak']:.0f} / {theirs['peak']:.0f} | {differs} |"
+    )
+
+
+@click.command()
+@click.option("--network", "networks", multiple=True, type=click.Choice(tuple(LAYERS)), default=tuple(LAYERS))
+@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS)
+@click.option("--image", type=click.Path(path_type=Path), default=None)
+@click.option("--runs", default=1)
+@click.option("--child", "given", hidden=True, default=None)
+def main(networks: tuple[str, ...], methods: tuple[str, ...], image: Path | None, runs: int, given: str | None) -> None:
+    """Print the table as Markdown."""
+    if given is not None:
+        child(given)
+        return
+    from onnx_cam.demo import demo_image
+
+    print(
+        "| network | map | peer | passes, ours / peer's | seconds, ours / peer's | ratio | peak MiB | maps differ by |"
+    )
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for network in networks:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            prepare(folder, network, image or Path(demo_image()))
+            for method in methods:
+                for peer in ("torchcam", "grad-cam") if method == "scorecam" else ("torchcam",):
+                    line = compare(folder, peer, network, method, runs)
+                    if line:
+                        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
