@@ -3,8 +3,8 @@
     python -m benchmarks.memory MODEL IMAGE [--preprocess …] [--samples 2 --samples 40] [--limit MIB …]
 
 Every figure is the peak resident memory of a process of its own that makes one `sscam2` map. The noise fields, which
-have to be held, are 4·C·H·W bytes a sample. With `--limit` the same model runs `scorecam` at a batch far too large in an
-address space of so many MiB: what it says, and which batch it went on with.
+have to be held, are 4·C·H·W bytes a sample. With `--limit` the same model runs `scorecam` at a batch far too large in
+an address space of so many MiB: what it says, and which batch it went on with.
 """
 
 from __future__ import annotations

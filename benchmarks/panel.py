@@ -4,6 +4,8 @@
 
 `facts`: what `inspect` concludes. `oracle`: the largest difference between `scorecam` (`paper`) and the slow reference:
 it runs the file itself, one input at a time, told its layout, types and head by the panel's index, not by onnx-cam.
+`variants`: the same for every method and variant, N = 2, at the layer with the fewest channels; for quantized models
+also how far the reference itself moves when the network's input is multiplied by 1 + 1e-6, in brackets.
 `energy`: for the ImageNet models, the median share of the map's energy inside the box over boxed photos whose top-1 is
 right, beside the median share of the crop that the box covers.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +26,13 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 import onnx_cam
+from onnx_cam.errors import ScoreError
 from onnx_cam.explain import package_versions
+from onnx_cam.graph.head import RESHAPING
+from onnx_cam.graph.tap import tap
+from onnx_cam.methods import METHODS
 from onnx_cam.picture import open_picture
-from tests.oracle import Case, Network, scorecam_paper, softmax
+from tests.oracle import REFERENCES, Case, Network, scorecam_paper, softmax
 
 Array = NDArray[np.float64]
 
@@ -43,6 +50,8 @@ PREPROCESSING = {  # the index's mean and std, as a preset or a file
     "mobilenetv2_tv": "imagenet",
     "mobilenetv2_quant_nns": "imagenet",
 }  # fmt: skip
+SAMPLES = 2
+NUDGE = 1e-6
 FITTING = "cat_720p.jpg"
 
 
@@ -53,6 +62,9 @@ class DeployedNetwork(Network):
         self.entry = entry
         self.scales = {w.name: numpy_helper.to_array(w) for w in proto.graph.initializer}
         self.producers = {name: node for node in proto.graph.node for name in node.output}
+        self.logits = entry["outputs"][0]["name"]
+        if (before := self._softmax_input) is not None:
+            proto = tap(proto, [before])
         super().__init__(proto, layer, entry["outputs"][0]["name"])
 
     def feed(self, x: Array) -> dict[str, np.ndarray]:
@@ -78,11 +90,25 @@ class DeployedNetwork(Network):
         return np.asarray(maps)
 
     def logit(self, x: Array) -> Array:
-        return np.asarray(self.real(self.session.run([self.logits], self.feed(x))[0], self.logits).ravel())
+        """Return the scores' logits: the output, or what the final Softmax reads."""
+        return self._values(self._softmax_input or self.logits, x)
 
     def probability(self, x: Array) -> Array:
-        scores = self.logit(x)
-        return np.asarray(scores if "softmax" in self.entry["output_kind"] else softmax(scores))
+        output = self._values(self.logits, x)
+        return output if "softmax" in self.entry["output_kind"] else np.asarray(softmax(output))
+
+    @property
+    def _softmax_input(self) -> str | None:
+        name = self.logits
+        while name in self.producers:
+            node = self.producers[name]
+            if node.op_type == "Softmax":
+                return str(node.input[0])
+            name = node.input[0] if node.op_type in RESHAPING else ""
+        return None
+
+    def _values(self, name: str, x: Array) -> Array:
+        return np.asarray(self.real(self.session.run([name], self.feed(x))[0], name).ravel())
 
 
 def load(shared: Path, entry: dict[str, Any], folder: Path) -> onnx_cam.Classifier:
@@ -133,6 +159,38 @@ def oracle(shared: Path, entry: dict[str, Any], folder: Path) -> str:
     return f"| {entry['name']} | {result.passes} | {result.empty} | {difference:.1e} |"
 
 
+def variants(shared: Path, entry: dict[str, Any], folder: Path) -> str:
+    model = load(shared, entry, folder)
+    layer = min((layer for layer in model.layers() if layer.layout == model.layer().layout), key=lambda a: a.shape[0])
+    image = image_for(shared, entry)
+    x = open_picture(image, model.preprocessing, model.input.channels, model.size).network_input.astype(np.float64)
+    network = DeployedNetwork(model.file.proto, layer.name, entry)
+    target = onnx_cam.explain(model, image, layer=layer).target.index
+    cells = []
+    for (method, variant), reference in REFERENCES.items():
+        chosen: dict[str, Any] = {} if method == "scorecam" else {"samples": SAMPLES}
+        made = METHODS[method](variant=variant, **chosen)
+        sigma = float(getattr(made, "sigma", 0.0))
+        case = Case(network, x, target, seed=1, samples=getattr(made, "samples", 1), sigma=sigma)
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = reference(case)
+        try:
+            result = onnx_cam.explain(model, image, layer=layer, method=method, variant=variant, seed=1, **chosen)
+            moved = ""
+            if any(node.op_type == "QuantizeLinear" for node in model.file.proto.graph.node):
+                moved = f" ({relative(reference(replace(case, x=x * (1 + NUDGE))), expected)})"
+            cells.append(relative(result.cam, expected) + moved)
+        except ScoreError:
+            cells.append("NaN" if np.isnan(expected).any() else "∞")
+    return f"| {entry['name']} | {layer.shape[0]}×{layer.shape[1]}×{layer.shape[2]} | {' | '.join(cells)} |"
+
+
+def relative(found: np.ndarray, reference: Array) -> str:
+    if not reference.any():
+        return "∞" if found.any() else "empty"
+    return f"{np.abs(found - reference).max() / reference.max():.0e}"
+
+
 def energy(shared: Path, entry: dict[str, Any], folder: Path, count: int) -> str:
     model = load(shared, entry, folder)
     cheap = model.layers()[-1].name
@@ -159,6 +217,10 @@ def energy(shared: Path, entry: dict[str, Any], folder: Path, count: int) -> str
 HEADERS = {
     "facts": "| model | input | batch | head | preprocessing | default layer | top-1 |\n|---|---|---|---|---|---|---|",
     "oracle": "| model | passes | empty | largest difference to the reference |\n|---|---|---|---|",
+    "variants": "| model | layer | "
+    + " | ".join(f"{method} {variant}" for method, variant in REFERENCES)
+    + " |\n|---|---|"
+    + "---|" * len(REFERENCES),
     "energy": "| model | photos | median energy in the box | median area of the box |\n|---|---|---|---|",
 }
 
@@ -185,7 +247,7 @@ def main(shared: Path, part: str, images: int, names: tuple[str, ...]) -> None:
             if part == "energy":
                 line = energy(shared, entry, Path(folder), images)
             else:
-                line = (facts if part == "facts" else oracle)(shared, entry, Path(folder))
+                line = {"facts": facts, "oracle": oracle, "variants": variants}[part](shared, entry, Path(folder))
             print(line, flush=True)
             click.echo(f"{entry['name']}: {time.perf_counter() - started:.0f} s", err=True)
 

@@ -18,6 +18,12 @@ PAIRS = [(name, variant) for name, method in METHODS.items() for variant in meth
 NOISY = ("sscam1", "sscam2", "sscam-max")
 
 
+@pytest.fixture
+def fresh(tiny_path: Path) -> Classifier:
+    """A classifier that has explained nothing yet: what it knows of an image and a baseline takes no pass."""
+    return onnx_cam.load(tiny_path, device="cpu", preprocess="none")
+
+
 def settings(method: str) -> dict[str, Any]:
     return {} if method == "scorecam" else {"samples": 3}
 
@@ -58,6 +64,7 @@ def test_the_seed_alone_decides_the_noise(method: str, tiny_classifier: Classifi
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_all_targets_come_from_the_same_passes(method: str, tiny_classifier: Classifier) -> None:
     x = tiny.image(1)
+    onnx_cam.explain(tiny_classifier, x, method=method, **settings(method))  # from here on tap and baseline are known
     together = onnx_cam.explain(tiny_classifier, x, method=method, target=[0, 1, 2], **settings(method))
     alone = [onnx_cam.explain(tiny_classifier, x, method=method, target=t, **settings(method)) for t in (0, 1, 2)]
     for one, other in zip(together, alone, strict=True):
@@ -68,8 +75,8 @@ def test_all_targets_come_from_the_same_passes(method: str, tiny_classifier: Cla
         assert together[0].passes == alone[0].passes
 
 
-def test_dead_channels_cost_no_pass(tiny_classifier: Classifier) -> None:
-    result = onnx_cam.explain(tiny_classifier, tiny.image(1))
+def test_dead_channels_cost_no_pass(fresh: Classifier) -> None:
+    result = onnx_cam.explain(fresh, tiny.image(1))
     live = tiny.CHANNELS - len(tiny.DEAD)
     assert result.passes == live + 2  # the tap and the baseline
     assert result.passes_skipped == len(tiny.DEAD)
@@ -88,24 +95,36 @@ def test_dead_channels_cost_no_pass(tiny_classifier: Classifier) -> None:
     ],
 )
 def test_passes_are_those_that_can_change_the_map(
-    method: str, variant: str, samples: int | None, passes: int, tiny_classifier: Classifier
+    method: str, variant: str, samples: int | None, passes: int, fresh: Classifier
 ) -> None:
-    result = onnx_cam.explain(tiny_classifier, tiny.image(1), method=method, variant=variant, samples=samples)
+    result = onnx_cam.explain(fresh, tiny.image(1), method=method, variant=variant, samples=samples)
     assert result.passes == passes
     inputs_run = passes - 1 - (method != "sscam2" and variant != "torchcam")  # without tap and baseline
     assert result.passes_skipped == tiny.CHANNELS * (samples or 1) - inputs_run
 
 
-def test_progress_ends_at_the_passes_that_ran(tiny_classifier: Classifier) -> None:
+def test_what_is_known_of_an_image_and_a_baseline_takes_no_pass(fresh: Classifier) -> None:
+    first, second = (onnx_cam.explain(fresh, tiny.image(1)) for _ in range(2))
+    assert second.passes == first.passes - 2
+    assert second.passes_skipped == first.passes_skipped + 2
+    np.testing.assert_array_equal(second.cam, first.cam)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 64, None])
+def test_progress_ends_at_the_passes_that_ran(size: int | None, tiny_classifier: Classifier) -> None:
     seen: list[tuple[int, int]] = []
     onnx_cam.explain(
-        tiny_classifier, tiny.image(1), method="sscam2", samples=2, batch_size=3, progress=lambda *s: seen.append(s)
+        tiny_classifier, tiny.image(1), method="sscam2", samples=2, batch_size=size, progress=lambda *s: seen.append(s)
     )
-    assert seen == [(3, 8), (6, 8), (8, 8)]
+    done = [passes for passes, _ in seen]
+    assert done == sorted(set(done))
+    assert {planned for _, planned in seen} == {8}
+    assert done[-1] == 8
 
 
 def test_zero_noise_is_score_cam(tiny_classifier: Classifier) -> None:
     x = tiny.image(1)
+    onnx_cam.explain(tiny_classifier, x)  # from here on tap and baseline are known
     reference = onnx_cam.explain(tiny_classifier, x)
     for method in ("sscam1", "sscam2"):
         result = onnx_cam.explain(tiny_classifier, x, method=method, variant="paper", samples=4, sigma=0)
@@ -215,7 +234,7 @@ def test_defaults_are_those_of_the_papers() -> None:
 
 
 def test_a_score_that_is_not_a_number_names_its_channel(tmp_path: Path) -> None:
-    """log(1 − x) of a mask's score: finite for the photo, NaN for some of its masked versions."""
+    """√(largest activation − limit): a number for the photo, NaN for some of its masked versions (no baseline here)."""
     from onnx import helper
 
     tail = [
@@ -235,7 +254,7 @@ def test_a_score_that_is_not_a_number_names_its_channel(tmp_path: Path) -> None:
     )
     model = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none", size=None)
     with pytest.raises(ScoreError, match=r"NaN or infinite for channel \d"):
-        onnx_cam.explain(model, x, layer="relu2")
+        onnx_cam.explain(model, x, layer="relu2", variant="pytorch-grad-cam")
 
 
 def tiny_relu1(x: np.ndarray) -> np.ndarray:

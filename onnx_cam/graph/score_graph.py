@@ -174,8 +174,10 @@ def _emit_front(front: _Emission, image_input: ImageInput, noise: GraphNoise, si
     if noise == "input":
         values = _reshape(front, values, -1, 1, channels * pixels)  # (m, 1, C·P)
         values = front.add("Add", values, _noise(front))  # (m, n, C·P)
+    # The Reshape comes behind the Cast: two Casts in a row, to float16 and back where a CPU has no such kernels, would
+    # be left out by ONNX Runtime, and with them the rounding that the deployed model sees.
     image = (channels, *size) if nchw else (*size, channels)
-    _as_input(front, _reshape(front, values, -1, *image), image_input)
+    _reshape(front, _as_type(front, values, image_input), -1, *image).name = image_input.name
 
 
 def _noise(front: _Emission) -> gs.Variable:
@@ -187,15 +189,15 @@ def _reshape(front: _Emission, tensor: gs.Variable | str, *shape: int) -> gs.Var
     return front.add("Reshape", tensor, np.array(shape, np.int64))
 
 
-def _as_input(front: _Emission, images: gs.Variable, image_input: ImageInput) -> None:
-    """End in the tensor that the model reads: the same as `ImageInput.feed`."""
+def _as_type(front: _Emission, values: gs.Variable, image_input: ImageInput) -> gs.Variable:
+    """Return what the model's input takes: the same as `ImageInput.feed`."""
+    if image_input.dtype == "float32":
+        return values
     if image_input.dtype in EIGHT_BITS:
-        images = _rounded(front, images)
-        if image_input.dtype == "int8":
-            images = front.add("Sub", images, np.array(128, np.float32))
-    if image_input.dtype != "float32":
-        images = front.add("Cast", images, to=_TYPES[image_input.dtype])
-    images.name = image_input.name
+        values = _rounded(front, values)
+    if image_input.dtype == "int8":
+        values = front.add("Sub", values, np.array(128, np.float32))
+    return front.add("Cast", values, to=_TYPES[image_input.dtype])
 
 
 def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:

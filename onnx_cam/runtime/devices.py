@@ -9,7 +9,16 @@ from typing import Any
 
 from onnx_cam.errors import DeviceError, MissingExtraError, SettingError
 
-__all__ = ["CPU", "DEVICES", "Provider", "device_index", "import_onnxruntime", "is_device", "providers_for"]
+__all__ = [
+    "CPU",
+    "CUDA_OPTIONS",
+    "DEVICES",
+    "Provider",
+    "device_index",
+    "import_onnxruntime",
+    "is_device",
+    "providers_for",
+]
 
 CPU = "CPUExecutionProvider"
 
@@ -21,11 +30,12 @@ DEVICES = {
 }
 """Device name to the execution provider that must run the model."""
 
-_CUDA_OPTIONS = {
-    "use_tf32": "0",  # its 10-bit mantissa moves a map by 1e-3 of its maximum
-    "arena_extend_strategy": "kSameAsRequested",  # doubling asks for memory that a batch does not need
-    "cudnn_conv_algo_search": "EXHAUSTIVE",  # paid once, as the batch is constant
+CUDA_OPTIONS = {
+    "use_tf32": "0",  # its 10-bit mantissa would move a map by about 1e-3 of its maximum
+    "arena_extend_strategy": "kSameAsRequested",  # doubling would ask for memory that a batch does not need
+    "cudnn_conv_algo_search": "EXHAUSTIVE",  # paid once a shape, and the batch is constant
 }
+"""Options of the CUDA provider; ``python -m benchmarks.gpu`` measures the alternatives."""
 
 Provider = tuple[str, dict[str, Any]]
 """An execution provider and its options."""
@@ -71,7 +81,7 @@ def providers_for(device: str) -> list[Provider]:
         raise SettingError(f"unknown device {device!r}; expected auto, cuda:N or one of {', '.join(DEVICES)}")
     available = import_onnxruntime().get_available_providers()
     if device == "auto":
-        cuda: list[Provider] = [(DEVICES["cuda"], _CUDA_OPTIONS)] if DEVICES["cuda"] in available else []
+        cuda: list[Provider] = [(DEVICES["cuda"], CUDA_OPTIONS)] if DEVICES["cuda"] in available else []
         return [*cuda, (CPU, {})]
     kind, _, index = device.partition(":")
     provider = DEVICES[kind]
@@ -82,7 +92,7 @@ def providers_for(device: str) -> list[Provider]:
         )
     options = {"device_id": index} if index else {}
     if kind == "cuda":
-        return [(provider, {**_CUDA_OPTIONS, **options}), (CPU, {})]
+        return [(provider, {**CUDA_OPTIONS, **options}), (CPU, {})]
     return [(provider, options)] + ([] if provider == CPU else [(CPU, {})])
 
 
