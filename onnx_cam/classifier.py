@@ -200,8 +200,8 @@ class Classifier:
                 f"{self.name} gives NaN or infinite values for this image; "
                 "check its preprocessing with onnx-cam inspect, and the model itself"
             )
-        self._last_activations = key, maps[0], scores
-        return maps[0], scores, True
+        self._last_activations = key, _read_only(maps[0]), _read_only(scores)
+        return *self._last_activations[1:], True
 
     def score(self, images: Floats, kind: ScoreKind = "probability") -> NDArray[np.float64]:
         """Return f^c for every class.
@@ -246,7 +246,7 @@ class Classifier:
         known = key in self._baselines
         if not known:
             _make_room(self._baselines, _KEPT_BASELINES)
-            self._baselines[key] = self.score(image[None], kind)[0]
+            self._baselines[key] = _read_only(self.score(image[None], kind)[0])
         return self._baselines[key], not known
 
     def linear_head(self, layer: Layer) -> NDArray[np.float32] | None:
@@ -402,6 +402,11 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array
 
 
 def _make_room(kept: MutableMapping[Any, Any], most: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.bounded import read_at_most
 from onnx_cam.errors import ImageError, one_line
 
 __all__ = [
@@ -85,10 +86,10 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
         if name == "-" and sys.stdin is None:
             raise ImageError("standard input is closed; expected an image on it")
         if name == "-":
-            content = sys.stdin.buffer.read(_MAX_FILE_BYTES + 1)
+            content = read_at_most(sys.stdin.buffer, _MAX_FILE_BYTES)
         else:
             with open(name, "rb") as file:
-                content = file.read(_MAX_FILE_BYTES + 1)
+                content = read_at_most(file, _MAX_FILE_BYTES)
     except FileNotFoundError:
         raise ImageError(f"no image '{name}'; expected the path of an image file") from None
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
 from onnx_graphsurgeon.logger import G_LOGGER
 
+from onnx_cam.bounded import read_at_most
 from onnx_cam.errors import ModelError, one_line
 
 __all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
@@ -93,7 +94,7 @@ def _read_bytes(path: Path) -> bytes:
         if path.is_dir():
             raise ModelError(f"'{path}' is a folder; expected an .onnx file")
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = read_at_most(file, MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise ModelError(
                 f"'{path}' has more than {MAX_BYTES:,} bytes, as no ONNX file has; keep its weights as external data"

@@ -43,6 +43,7 @@ _FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises
 _ROUND_SINCE = 11
 _CLIP_INPUTS_SINCE = 11
 _OPSET_WHERE_NONE_IS_NAMED = 13
+_NO_FRACTIONS = np.array(2**23, np.float32)
 _TYPES = {
     "float16": onnx.TensorProto.FLOAT16,
     "uint8": onnx.TensorProto.UINT8,
@@ -139,6 +140,7 @@ class _Emission:
         self.opset = opset
         self.graph = gs.Graph(opset=opset, ir_version=model.ir_version)
         self.prefix = f"{PREFIX}{part}/"
+        self.named: dict[str, gs.Variable] = {}
 
     def add(self, op: str, *inputs: gs.Tensor | str | NDArray[np.generic], **attributes: object) -> gs.Variable:
         """Append a node and return its output; a string is a tensor's name."""
@@ -155,7 +157,7 @@ class _Emission:
 
     def _tensor(self, node: str, index: int, source: gs.Tensor | str | NDArray[np.generic]) -> gs.Tensor:
         if isinstance(source, str):
-            return gs.Variable(source)
+            return self.named.setdefault(source, gs.Variable(source))
         return gs.Constant(f"{node}_{index}", source) if isinstance(source, np.ndarray) else source
 
 
@@ -206,8 +208,8 @@ def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:
         clipped = front.add("Clip", pixels, min=0.0, max=255.0)
     else:
         clipped = front.add("Clip", pixels, np.array(0, np.float32), np.array(255, np.float32))
-    if front.opset < _ROUND_SINCE:
-        return front.add("Floor", front.add("Add", clipped, np.array(0.5, np.float32)))
+    if front.opset < _ROUND_SINCE:  # float32 has no fractions from 2²³ on: a sum is rounded, half to even
+        return front.add("Sub", front.add("Add", clipped, _NO_FRACTIONS), _NO_FRACTIONS)
     return front.add("Round", clipped)
 
 

@@ -22,6 +22,8 @@ class BatchSize:
         The size to take.
     first, largest : int
         Where the measurement begins and ends.
+    fixed : bool
+        Whether the model takes no other than the size asked for.
     free : callable, optional
         Returns the bytes that the device has left, or None: a batch that would not fit is not tried.
 
@@ -40,9 +42,11 @@ class BatchSize:
         first: int = 4,
         largest: int = 256,
         free: Callable[[], int | None] | None = None,
+        fixed: bool = False,
     ) -> None:
         self.settled = asked is not None
         self.size = asked or min(first, largest)
+        self._fixed = fixed
         self._largest = largest
         self._free = free
         self._free_at_first = free() if free and not self.settled else None
@@ -60,7 +64,7 @@ class BatchSize:
     def halve(self) -> bool:
         """Take at most half from now on, as memory ran out; return whether there is a half to take."""
         self.settled = True
-        if self.size == 1:
+        if self.size == 1 or self._fixed:
             return False
         self.size //= 2
         return True

@@ -89,7 +89,8 @@ def upsampled_range(
     """Return the minimum and the maximum of each upsampled map, each of shape (M,)."""
     rows = _corners(maps.shape[-2], size[0], align_corners)
     columns = _corners(maps.shape[-1], size[1], align_corners)
-    corners = rows @ maps.astype(np.float64) @ columns.T
+    offset = maps[:, :1, :1].astype(np.float64)  # apart: the rows' sums are 1 in single precision only
+    corners = rows @ (maps - offset) @ columns.T + offset
     return corners.min(axis=(1, 2)), corners.max(axis=(1, 2))
 
 

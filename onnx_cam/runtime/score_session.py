@@ -89,7 +89,8 @@ class ScoreSession:
 
     def batch_size(self, asked: int | None) -> BatchSize:
         """Return a batch size for this session: as asked for, or to be measured; what the model fixes goes first."""
-        asked = self._inputs_a_run or asked
+        if self._inputs_a_run is not None:
+            return BatchSize(self._inputs_a_run, fixed=True)
         on_cpu = self.provider == CPU
         bytes_each = 4 * self._input.channels * self._size[0] * self._size[1]
         largest = max(1, min(_LARGEST, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -283,25 +283,25 @@ class _Run:
         return 1 if self.schedule.noise == "map" or self.session.fixed_batch else None
 
     def _scores(self, block: _Block, batch: BatchSize) -> NDArray[np.float64]:
-        channel = self.grid.channel[block.units]
-        maps = self.schedule.maps[np.maximum(channel, 0)]  # of a blank mask any map will do: its factor is 0
-        deviation = self.grid.deviation[block.units].astype(np.float32)
         fields = None if self.fields is None else self.fields[block.steps]
-        if self.schedule.noise == "map" and fields is not None:
-            maps = maps + deviation[:, None, None] * fields
-        normal = normalised(maps, self.size, self.schedule.masking)
-        factor = self.grid.factor[block.units]
-        steps = block.steps.stop - block.steps.start
-        settings: dict[str, Any] = {"full": max(1, batch.size // steps)}
-        if self.session.noise == "none":
-            settings["scale"] = np.outer(factor, self.grid.path[block.steps]).astype(np.float32)  # (m, n)
-        else:
-            normal = normal * factor[:, None, None].astype(np.float32)
-            settings["deviation"] = deviation
-            assert fields is not None
+        if fields is not None and self.session.noise != "none":
             self.session.bind_fields(fields)
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is found by _check
-            return self.session.run(self.kind, normal, steps, **settings)
+            maps, settings = self._masks(block, fields)
+            steps = block.steps.stop - block.steps.start
+            return self.session.run(self.kind, maps, steps, **settings, full=max(1, batch.size // steps))
+
+    def _masks(self, block: _Block, fields: Floats | None) -> tuple[Floats, dict[str, Floats]]:
+        """Return normalised maps (m, h, w), and their scale or deviation."""
+        factor = self.grid.factor[block.units]
+        deviation = self.grid.deviation[block.units].astype(np.float32)
+        maps = self.schedule.maps[np.maximum(self.grid.channel[block.units], 0)]  # any, where the factor is 0
+        if self.schedule.noise == "map" and fields is not None:
+            maps = maps + deviation[:, None, None] * fields
+        maps = normalised(maps, self.size, self.schedule.masking)
+        if self.session.noise == "none":
+            return maps, {"scale": np.outer(factor, self.grid.path[block.steps]).astype(np.float32)}  # (m, n)
+        return maps * factor[:, None, None].astype(np.float32), {"deviation": deviation}
 
     def _check(self, scores: NDArray[np.float64], block: _Block) -> None:
         bad = np.argwhere(~np.isfinite(scores).all(axis=2))
