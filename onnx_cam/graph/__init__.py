@@ -12,5 +12,6 @@
 :mod:`.free_batch`     a fixed batch, freed
 :mod:`.walk`           from tensor to consumer and producer
 :mod:`.tap`            tensors as extra outputs; nothing else changes
+:mod:`.score_graph`    masking in front of the model and scoring behind it, in one graph
 =====================  ==============================================================
 """

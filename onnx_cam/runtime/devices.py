@@ -31,7 +31,7 @@ DEVICES = {
 """Device name to the execution provider that must run the model."""
 
 CUDA_OPTIONS = {
-    "use_tf32": "0",  # its 10-bit mantissa would move a map by about 1e-3 of its maximum
+    "use_tf32": "0",  # 10 bits of mantissa in place of 23
     "arena_extend_strategy": "kSameAsRequested",  # doubling would ask for memory that a batch does not need
     "cudnn_conv_algo_search": "EXHAUSTIVE",  # paid once a shape, and the batch is constant
 }
