@@ -7,7 +7,7 @@ from collections.abc import Callable
 __all__ = ["BatchSize"]
 
 _RUNS = 3  # of each size: the first one sets up its buffers, and does not count
-_WORTH_IT = 0.98  # a batch twice as large must take less than this share of the time for an input
+_WORTH_IT = 0.97  # a batch twice as large must take less than this share of the time for an input
 
 
 class BatchSize:
