@@ -23,13 +23,30 @@ if TYPE_CHECKING:
     from onnx_cam.image_files import list_images
     from onnx_cam.inspection import Finding, inspect
     from onnx_cam.loading import load
-    from onnx_cam.methods import ISCAM, METHODS, SSCAM1, SSCAM2, Method, ScoreCAM, SSCAMMax
+    from onnx_cam.methods import (
+        CAM,
+        ISCAM,
+        METHODS,
+        SSCAM1,
+        SSCAM2,
+        GradCAM,
+        GradCAMpp,
+        GradPPScoreCAM,
+        HiResCAM,
+        LayerCAM,
+        Method,
+        ScoreCAM,
+        SmoothGradCAMpp,
+        SSCAMMax,
+        XGradCAM,
+    )
     from onnx_cam.preprocess import PRESETS, Preprocessing
     from onnx_cam.self_test import check
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CAM",
     "ISCAM",
     "METHODS",
     "PRESETS",
@@ -38,13 +55,20 @@ __all__ = [
     "Classifier",
     "Explanation",
     "Finding",
+    "GradCAM",
+    "GradCAMpp",
+    "GradPPScoreCAM",
+    "HiResCAM",
     "Layer",
+    "LayerCAM",
     "Method",
     "OnnxCamError",
     "Preprocessing",
     "SSCAMMax",
     "ScoreCAM",
+    "SmoothGradCAMpp",
     "Target",
+    "XGradCAM",
     "check",
     "explain",
     "export",
@@ -56,6 +80,7 @@ __all__ = [
 
 # Each name is imported when it is first asked for: ``import onnx_cam`` loads neither ONNX Runtime nor OpenCV.
 _HOMES = {
+    "CAM": "methods",
     "ISCAM": "methods",
     "METHODS": "methods",
     "PRESETS": "preprocess",
@@ -64,13 +89,20 @@ _HOMES = {
     "Classifier": "classifier",
     "Explanation": "explanation",
     "Finding": "inspection",
+    "GradCAM": "methods",
+    "GradCAMpp": "methods",
+    "GradPPScoreCAM": "methods",
+    "HiResCAM": "methods",
     "Layer": "graph.find_layers",
+    "LayerCAM": "methods",
     "Method": "methods",
     "OnnxCamError": "errors",
     "Preprocessing": "preprocess",
     "SSCAMMax": "methods",
     "ScoreCAM": "methods",
+    "SmoothGradCAMpp": "methods",
     "Target": "explanation",
+    "XGradCAM": "methods",
     "check": "self_test",
     "explain": "explain",
     "export": "export",

@@ -103,6 +103,7 @@ class Classifier:
         self._tapped: dict[str, Session] = {}
         self._score_sessions: dict[GraphNoise, ScoreSession] = {}
         self._last_activations: tuple[tuple[str, bytes], Floats, NDArray[np.float64]] | None = None
+        self._differentiable: tuple[str, Any] | None = None
         self._baselines: dict[tuple[ScoreKind, bytes], NDArray[np.float64]] = {}
         self._session = self.open_session(self._with_logits())
         self._try()
@@ -218,6 +219,37 @@ class Classifier:
         if kind == "logit":
             return logits(self._session.run(images, [self.head.logits])[0])
         return probabilities(self._session.run(images, [self.head.output])[0], self.head)
+
+    def gradients(self, layer: Layer, image: Floats, targets: Sequence[int]) -> Floats:
+        """Return ``∂Y^c/∂A_k`` for each target's logit, (T, K, h, w) float32, by the graph as a torch module.
+
+        Parameters
+        ----------
+        layer : Layer
+        image : ndarray of shape (C, H, W), float32
+        targets : sequence of int
+
+        Raises
+        ------
+        MissingExtraError
+            torch is not installed.
+        ModelError
+            The graph holds an operator without a rule.
+        LayerError
+            The logits do not depend on the layer, or the gradient ends on the way.
+        """
+        from onnx_cam.gradients import GraphModule, layer_gradients
+
+        self.check_logits()
+        if self._differentiable is None or self._differentiable[0] != layer.name:
+            proto = tap(self.proto, [layer.tapped, self.head.tapped_logits])
+            self._differentiable = layer.name, GraphModule(proto, name=self.name, folder=self._weights_folder)
+        given = self.input.feed(np.repeat(image[None], self._fixed_batch or 1, axis=0)).astype(np.float32)
+        logits = self.head.integers.name if self.head.integers else self.head.logits
+        _, gradients = layer_gradients(
+            self._differentiable[1], given, layer.output, logits, targets, binary=self._binary
+        )
+        return layer.maps(gradients[:, 0])
 
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""

@@ -23,7 +23,10 @@ __all__ = ["main"]
 
 _PRESETS = ("auto", "imagenet", "tf", "caffe", "unit", "raw", "none")
 _COLORMAPS = ("turbo", "jet", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone")
-_METHODS = ("scorecam", "sscam1", "sscam2", "sscam-max", "iscam")
+_METHODS = (
+    *("scorecam", "sscam1", "sscam2", "sscam-max", "iscam", "cam"),
+    *("gradcam", "gradcam++", "smoothgradcam++", "grad++scorecam", "xgradcam", "layercam", "hirescam"),
+)
 
 
 class _Commands(click.Group):

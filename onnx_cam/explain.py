@@ -117,8 +117,15 @@ def explain(
         progress=progress,
         image_name=picture.stem,
     )
-    subject = Subject(maps, scorer, kind, lambda: _linear_weights(classifier, tapped, targets))
+    subject = Subject(
+        maps,
+        scorer,
+        kind,
+        linear_head=lambda: _linear_weights(classifier, tapped, targets),
+        gradient=lambda image: classifier.gradients(tapped, image, targets),
+    )
     weights = chosen.weights(subject)
+    cams = chosen.combine(subject, weights).astype(np.float32)
     facts = {
         **_facts_of_model(classifier, tapped, preprocessing),
         **_facts_of_picture(picture),
@@ -129,8 +136,8 @@ def explain(
         "warnings": (*_batch_warnings(classifier, batch_size, scorer), *_device_warnings(classifier, scorer)),
     }
     results = [
-        _explanation(chosen, maps, alpha, target=_target(classifier, index, probabilities), facts=facts)
-        for index, alpha in zip(targets, weights, strict=True)
+        _explanation(chosen, subject, alpha, cam, target=_target(classifier, index, probabilities), facts=facts)
+        for index, alpha, cam in zip(targets, weights, cams, strict=True)
     ]
     return results[0] if single else results
 
@@ -266,23 +273,23 @@ def _facts_of_run(
 
 def _explanation(
     method: Method,
-    maps: Floats,
+    subject: Subject,
     alpha: NDArray[np.float64],
+    cam: Floats,
     *,
     target: Target,
     facts: dict[str, Any],
 ) -> Explanation:
-    live = ~is_dead(maps)
-    cam = _combine(alpha, maps)
+    live = ~is_dead(subject.maps)
     empty = not cam.any()
-    warnings = (*facts["warnings"], *_map_warnings(method, cam, alpha, live))
+    warnings = (*facts["warnings"], *_map_warnings(method, subject, cam, alpha, live))
     return Explanation(
         **{**facts, "warnings": warnings},
         cam=cam,
         weights=alpha.astype(np.float32),
         target=target,
         empty=empty,
-        specificity=_specificity(cam, _combine(live.astype(np.float64), maps)),
+        specificity=_specificity(cam, _combine(live.astype(np.float64), subject.maps)),
     )
 
 
@@ -299,14 +306,16 @@ def _specificity(cam: Floats, equal: Floats) -> float | None:
     return float(np.linalg.norm(cam / lengths[0] - equal / lengths[1]))
 
 
-def _map_warnings(method: Method, cam: Floats, alpha: NDArray[np.float64], live: NDArray[np.bool_]) -> tuple[str, ...]:
+def _map_warnings(
+    method: Method, subject: Subject, cam: Floats, alpha: NDArray[np.float64], live: NDArray[np.bool_]
+) -> tuple[str, ...]:
     if cam.any():
         flat = cam.max() == cam.min()
         return ("the map is the same everywhere: no part of the image stands out",) if flat else ()
     if not live.any():
         cause = "every activation map of the layer is constant for this image; choose another --layer"
     elif (alpha <= 0).all():
-        cause = method.empty_because
+        cause = method.why_empty(subject)
     else:
         cause = "the weighted sum of the activation maps is nowhere above zero"
     return (f"the map is empty: {cause}",)

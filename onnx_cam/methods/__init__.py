@@ -7,22 +7,38 @@ from typing import Any
 
 from onnx_cam.errors import SettingError, did_you_mean
 from onnx_cam.methods.base import Method, Subject, Variant
+from onnx_cam.methods.cam import CAM
+from onnx_cam.methods.gradcam import GradCAM
+from onnx_cam.methods.gradcam_pp import GradCAMpp
+from onnx_cam.methods.gradpp_scorecam import GradPPScoreCAM
+from onnx_cam.methods.hirescam import HiResCAM
 from onnx_cam.methods.iscam import ISCAM
+from onnx_cam.methods.layercam import LayerCAM
 from onnx_cam.methods.scorecam import ScoreCAM
+from onnx_cam.methods.smoothgradcam_pp import SmoothGradCAMpp
 from onnx_cam.methods.sscam1 import SSCAM1
 from onnx_cam.methods.sscam2 import SSCAM2
 from onnx_cam.methods.sscam_max import SSCAMMax
+from onnx_cam.methods.xgradcam import XGradCAM
 
 __all__ = [
+    "CAM",
     "ISCAM",
     "METHODS",
     "SSCAM1",
     "SSCAM2",
+    "GradCAM",
+    "GradCAMpp",
+    "GradPPScoreCAM",
+    "HiResCAM",
+    "LayerCAM",
     "Method",
     "SSCAMMax",
     "ScoreCAM",
+    "SmoothGradCAMpp",
     "Subject",
     "Variant",
+    "XGradCAM",
     "make_method",
 ]
 
@@ -32,8 +48,16 @@ METHODS: dict[str, type[Method]] = {
     "sscam2": SSCAM2,
     "sscam-max": SSCAMMax,
     "iscam": ISCAM,
+    "cam": CAM,
+    "gradcam": GradCAM,
+    "gradcam++": GradCAMpp,
+    "smoothgradcam++": SmoothGradCAMpp,
+    "grad++scorecam": GradPPScoreCAM,
+    "xgradcam": XGradCAM,
+    "layercam": LayerCAM,
+    "hirescam": HiResCAM,
 }
-"""Name to class, in the papers' order."""
+"""Name to class: the gradient-free methods first, in the papers' order."""
 
 
 def make_method(method: str | Method, **settings: Any) -> Method:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.errors import ScoreError, SettingError, did_you_mean
 from onnx_cam.runtime.masks import Masking, is_dead
 from onnx_cam.runtime.schedule import NoiseSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
@@ -72,12 +73,32 @@ class Subject:
         f^c.
     linear_head : callable
         Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer behind global pooling.
+    gradient : callable
+        Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
     """
 
     maps: Floats
     scorer: Scorer
     score: ScoreKind
     linear_head: Callable[[], NDArray[np.float32] | None]
+    gradient: Callable[[Floats], Floats] | None = None
+
+    @cached_property
+    def gradients(self) -> Floats:
+        """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit."""
+        return self._gradients_at(self.scorer.image, 1)
+
+    def noisy_gradients(self, deviation: float, step: int, steps: int) -> Floats:
+        """Return the gradients at X with the noise field of a step added, (T, K, h, w) float32."""
+        return self._gradients_at(self.scorer.noisy_image(deviation, step), steps)
+
+    def _gradients_at(self, image: Floats, steps: int) -> Floats:
+        assert self.gradient is not None
+        gradients = self.gradient(image)
+        self.scorer.count_pass(steps)
+        if not np.isfinite(gradients).all():
+            raise ScoreError("the gradient at this layer is NaN or infinite; choose another --layer")
+        return gradients
 
 
 @dataclass(frozen=True)
@@ -141,6 +162,14 @@ class Method:
         if fixed and asked and asked != fixed:
             raise SettingError(f"{self.name} {self.variant} is defined on the {fixed}; leave out score={asked}")
         return fixed or asked or "probability"
+
+    def why_empty(self, subject: Subject) -> str:
+        """Return why no weight is above zero, for the warning about an empty map."""
+        return self.empty_because
+
+    def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
+        """Return L for each target, (T, h, w): ``ReLU(Σ_k α_k A_k)``."""
+        return np.maximum(np.tensordot(weights, subject.maps.astype(np.float64), axes=1), 0)
 
     def check_baseline(self, asked: str | None) -> None:
         """Refuse a baseline for a variant that has none.

@@ -15,7 +15,7 @@ from onnx_cam.errors import ScoreError
 from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsampled_range
-from onnx_cam.runtime.noise import noise_fields
+from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import Grid, Schedule, distinct_inputs
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind
@@ -34,6 +34,10 @@ class ScoredModel(Protocol):
 
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise, the same at each call."""
+        ...
+
+    def score(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
+        """Return the scores (B, classes) of images (B, C, H, W)."""
         ...
 
     def baseline_scores(self, image: Floats, kind: ScoreKind) -> tuple[NDArray[np.float64], bool]:
@@ -108,6 +112,11 @@ class Scorer:
         """``(H, W)`` of the network's input."""
         return self.image.shape[1], self.image.shape[2]
 
+    @property
+    def baseline_image(self) -> Floats:
+        """X_b, (C, H, W)."""
+        return self._baseline
+
     def baseline(self, kind: ScoreKind) -> NDArray[np.float64]:
         """Return ``f^c(X_b)``, shape (T,)."""
         scores, ran = self._model.baseline_scores(self._baseline, kind)
@@ -116,6 +125,22 @@ class Scorer:
         if not np.isfinite(scores[self._targets]).all():
             raise ScoreError("the model's score of the baseline image is NaN or infinite; choose another --baseline")
         return scores[self._targets]
+
+    def noisy_image(self, deviation: float, step: int) -> Floats:
+        """Return X with the noise field of a step, of this standard deviation, added; (C, H, W)."""
+        return self.image + np.float32(deviation) * noise_field(self._seed, step, self.image.shape)
+
+    def count_pass(self, planned: int) -> None:
+        """Take note of a pass that was run elsewhere, one of so many."""
+        self.passes += 1
+        if self._progress:
+            self._progress(self.passes, max(self.passes, planned))
+
+    def score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
+        """Return the targets' scores of images (B, C, H, W) of any size that the model takes: (B, T)."""
+        scores = self._model.score(images, kind)[:, self._targets]
+        self.passes += len(images)
+        return scores
 
     def score(self, schedule: Schedule, kind: ScoreKind) -> NDArray[np.float64]:
         """Score every input of a schedule.

@@ -1,0 +1,45 @@
+"""CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from onnx_cam.errors import LayerError
+from onnx_cam.methods.base import Method, Subject, Variant, Weights
+
+__all__ = ["CAM"]
+
+
+@dataclass(frozen=True)
+class CAM(Method):
+    r"""CAM: the weights of the linear layer behind global average pooling; no pass and no gradient.
+
+    .. math:: \alpha_k = w_k^c
+
+    References
+    ----------
+    Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016, eq. 2.
+    """
+
+    name: ClassVar[str] = "cam"
+    variants: ClassVar = {"paper": Variant(score="logit", baseline=False)}
+    empty_because: ClassVar[str] = "no weight of the linear layer is above zero for this class"
+
+    def weights(self, subject: Subject) -> Weights:
+        """Return α, shape (T, K), float64.
+
+        Raises
+        ------
+        LayerError
+            The layer is not followed by global average pooling and one linear layer.
+        """
+        weights = subject.linear_head()
+        if weights is None:
+            raise LayerError(
+                "cam needs a layer that global average pooling and then one linear layer follow, and this one has "
+                "none; choose another --layer, or gradcam, which is the same map there and works everywhere"
+            )
+        return np.asarray(weights, np.float64)

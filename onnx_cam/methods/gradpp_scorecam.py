@@ -1,0 +1,107 @@
+"""Grad++ScoreCAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.errors import ScoreError
+from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.methods.gradient import gradcam_pp_shares
+from onnx_cam.runtime.masks import is_dead, normalised, upsample
+from onnx_cam.runtime.schedule import Schedule
+
+__all__ = ["GradPPScoreCAM"]
+
+Floats = NDArray[np.float32]
+
+_CHUNK = 16  # images that are held at once
+
+
+@dataclass(frozen=True)
+class GradPPScoreCAM(Method):
+    r"""Grad++ScoreCAM: Score-CAM with gradient activation maps as masks.
+
+    .. math::
+        G_k = a_k \odot \mathrm{ReLU}(g_k) \odot A_k, \qquad
+        \alpha_k = f^c(X \odot s(U(G_k))) - f^c(X_b), \qquad
+        L = \mathrm{ReLU}\Bigl(\sum_k \alpha_k A_k\Bigr)
+
+    with ``a_k`` of Grad-CAM++. The masks depend on the class: every target has passes of its own.
+
+    Variants: ``full-resolution``; ``paper`` (X reduced to the layer's size, masks ``s(G_k)``; fed as it is where the
+    model takes that size, else resized back); ``weights`` (``G_k = a_k ⊙ ReLU(g_k)``: constant behind global average
+    pooling, where every mask is therefore dead); ``figure`` (``L = ReLU(Σ α_k G_k)``).
+
+    References
+    ----------
+    Grad-CAM++: Chattopadhay et al., WACV 2018, eq. 19; Score-CAM: Wang et al., CVPRW 2020.
+    """
+
+    name: ClassVar[str] = "grad++scorecam"
+    variants: ClassVar = {"full-resolution": Variant(), "paper": Variant(), "weights": Variant(), "figure": Variant()}
+
+    def weights(self, subject: Subject) -> Weights:
+        """Return α, shape (T, K), float64."""
+        made = self.gradient_maps(subject)
+        if self.variant == "paper":
+            return np.stack([self._small_weights(subject, maps, t) for t, maps in enumerate(made)])
+        baseline = subject.scorer.baseline(subject.score)
+        scores = [
+            subject.scorer.score(Schedule(maps, path=np.ones(1)), subject.score)[:, 0, t] - baseline[t]
+            for t, maps in enumerate(made)
+        ]
+        return np.where(np.stack([is_dead(maps) for maps in made]), 0.0, np.stack(scores))
+
+    def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
+        """Return L for each target, (T, h, w)."""
+        if self.variant != "figure":
+            return super().combine(subject, weights)
+        sums = np.einsum("tk,tkhw->thw", weights, self.gradient_maps(subject).astype(np.float64))
+        return np.maximum(sums, 0)
+
+    def why_empty(self, subject: Subject) -> str:
+        """Return why no weight is above zero, for the warning about an empty map."""
+        if not subject.gradients.any():
+            return f"the gradient is zero everywhere, so that {self.name} has nothing to say here"
+        if all(is_dead(maps).all() for maps in self.gradient_maps(subject)):
+            return "every gradient activation map is constant, as behind global average pooling, and makes no mask"
+        return super().why_empty(subject)
+
+    def gradient_maps(self, subject: Subject) -> Floats:
+        """Return ``G_k`` for each target, (T, K, h, w)."""
+        maps = subject.maps.astype(np.float64)
+        gradients = subject.gradients.astype(np.float64)
+        made = np.stack([gradcam_pp_shares(maps, g**2, g**3) * np.maximum(g, 0) for g in gradients])
+        return np.asarray(made if self.variant == "weights" else made * maps, np.float32)
+
+    def _small_weights(self, subject: Subject, maps: Floats, target: int) -> NDArray[np.float64]:
+        """Return α for one target where the image is reduced to the layer's size."""
+        grid = (maps.shape[1], maps.shape[2])
+        small = _reduced(subject.scorer.image, grid)
+        live = np.flatnonzero(~is_dead(maps))
+        masks = normalised(maps[live], grid, self.wiring.masking)
+        weights = np.zeros(len(maps))
+        baseline = _score(subject, _reduced(subject.scorer.baseline_image, grid)[None])[0, target]
+        for start in range(0, len(live), _CHUNK):
+            images = small * masks[start : start + _CHUNK, None]
+            weights[live[start : start + _CHUNK]] = _score(subject, images)[:, target] - baseline
+        return weights
+
+
+def _score(subject: Subject, images: Floats) -> NDArray[np.float64]:
+    """Score images as they are, or resized to the model's size where it takes no other."""
+    try:
+        return subject.scorer.score_images(images, subject.score)
+    except ScoreError:
+        return subject.scorer.score_images(upsample(images, subject.scorer.size), subject.score)
+
+
+def _reduced(image: Floats, grid: tuple[int, int]) -> Floats:
+    """Return an image (C, H, W) reduced to (C, h, w), by areas."""
+    import cv2
+
+    return np.stack([cv2.resize(one, (grid[1], grid[0]), interpolation=cv2.INTER_AREA) for one in image])
