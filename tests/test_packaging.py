@@ -39,13 +39,27 @@ def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     assert "onnx-cam[demo]" in dev
 
 
-def test_nothing_in_the_package_imports_torch() -> None:
-    for path in (ROOT / "onnx_cam").rglob("*.py"):
+def test_only_the_gradients_import_torch() -> None:
+    gradients = ROOT / "onnx_cam" / "gradients"
+    for path in sorted((ROOT / "onnx_cam").rglob("*.py")):
         lines = path.read_text().splitlines()
-        assert not [line for line in lines if line.strip().startswith(("import torch", "from torch"))], path
+        imports = [line for line in lines if line.strip().startswith(("import torch", "from torch"))]
+        assert not imports or path.is_relative_to(gradients), path
 
 
-LAYERS = ["cli", "demo", "explain", "methods", "loading", "classifier", "runtime", "graph", "errors"]
+def test_importing_the_package_loads_no_torch() -> None:
+    code = "import sys, onnx_cam, onnx_cam.cli, onnx_cam.explain; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_without_torch_the_gradients_name_the_extra() -> None:
+    code = "import sys; sys.modules['torch'] = None; import onnx_cam.gradients"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "MissingExtraError" in run.stderr
+    assert "pip install 'onnx-cam[torch]'" in run.stderr
+
+
+LAYERS = ["cli", "demo", "explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"]
 """Imports go one way: from left to right."""
 
 

@@ -1,0 +1,200 @@
+"""Operators on quantized tensors: QLinear*, *Integer and com.microsoft's. See `quantization` for the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from onnx_cam.gradients.convolution import convolve
+from onnx_cam.gradients.dtypes import as_floats
+from onnx_cam.gradients.node import Node, Rule
+from onnx_cam.gradients.pooling import average_pool
+from onnx_cam.gradients.quantization import along_axis, centred, dequantize, quantize
+
+__all__ = [
+    "conv_integer",
+    "matmul_integer",
+    "matmul_integer_to_float",
+    "qgemm",
+    "qlinear_average_pool",
+    "qlinear_concat",
+    "qlinear_conv",
+    "qlinear_global_average_pool",
+    "qlinear_leaky_relu",
+    "qlinear_matmul",
+    "qlinear_pairwise",
+    "qlinear_reduce_mean",
+    "qlinear_sigmoid",
+    "qlinear_softmax",
+]
+
+
+def qlinear_conv(
+    node: Node,
+    x: Tensor,
+    x_scale: Tensor,
+    x_zero: Tensor,
+    weight: Tensor,
+    weight_scale: Tensor,
+    weight_zero: Tensor,
+    scale: Tensor,
+    zero: Tensor,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The sum of products in integers, then one multiplication, as ONNX Runtime has it."""
+    kind = scale.dtype
+    offset = along_axis(weight_zero, weight, 0)
+    summed = convolve(
+        node,
+        centred(x, x_zero, kind),
+        centred(weight, offset, kind),
+        None if bias is None else bias.to(kind),
+    )
+    channel = -1 if node.get("channels_last", 0) else 1
+    factor = along_axis(x_scale * weight_scale / scale, summed, channel)
+    assert factor is not None  # a scale is never left out
+    return quantize(summed * factor, torch.ones_like(scale), zero)
+
+
+def conv_integer(
+    node: Node, x: Tensor, weight: Tensor, x_zero: Tensor | None = None, weight_zero: Tensor | None = None
+) -> Tensor:
+    kind = as_floats(x).dtype
+    return convolve(node, centred(x, x_zero, kind), centred(weight, along_axis(weight_zero, weight, 0), kind))
+
+
+def matmul_integer(
+    node: Node, a: Tensor, b: Tensor, a_zero: Tensor | None = None, b_zero: Tensor | None = None
+) -> Tensor:
+    """A zero point is one for all, or one a row of `a` and one a column of `b`."""
+    kind = as_floats(a).dtype
+    rows = a_zero.unsqueeze(-1) if a_zero is not None and a_zero.ndim == 1 and a_zero.numel() > 1 else a_zero
+    return centred(a, rows, kind) @ centred(b, b_zero, kind).to(kind)
+
+
+def matmul_integer_to_float(
+    node: Node,
+    a: Tensor,
+    b: Tensor,
+    a_scale: Tensor,
+    b_scale: Tensor,
+    a_zero: Tensor | None = None,
+    b_zero: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    y = matmul_integer(node, a, b, a_zero, b_zero) * (a_scale * b_scale)
+    return y if bias is None else y + bias
+
+
+def qlinear_matmul(
+    node: Node,
+    a: Tensor,
+    a_scale: Tensor,
+    a_zero: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    b_zero: Tensor,
+    scale: Tensor,
+    zero: Tensor,
+) -> Tensor:
+    rows = a_scale.unsqueeze(-1) if a_scale.ndim == 1 and a_scale.numel() > 1 else a_scale
+    summed = matmul_integer(node, a, b, a_zero, b_zero)
+    return quantize(summed * (rows * b_scale / scale), torch.ones_like(scale), zero)
+
+
+def qgemm(
+    node: Node,
+    a: Tensor,
+    a_scale: Tensor,
+    a_zero: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    b_zero: Tensor,
+    c: Tensor | None = None,
+    scale: Tensor | None = None,
+    zero: Tensor | None = None,
+) -> Tensor:
+    """Without a scale the output is floats. `c` is in units of ``alpha · a_scale · b_scale``."""
+    kind = a_scale.dtype
+    b = b.T if node.get("transB", 0) else b
+    a = a.T if node.get("transA", 0) else a
+    summed = centred(a, a_zero, kind) @ centred(b, b_zero, kind)
+    if c is not None:
+        summed = summed + c.to(kind)
+    y = summed * (node.get("alpha", 1.0) * a_scale * b_scale)
+    return y if scale is None else quantize(y, scale, zero)
+
+
+def qlinear_pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Rule:
+    """Return the rule of a function of two quantized tensors."""
+
+    def rule(
+        node: Node,
+        a: Tensor,
+        a_scale: Tensor,
+        a_zero: Tensor | None,
+        b: Tensor,
+        b_scale: Tensor,
+        b_zero: Tensor | None,
+        scale: Tensor,
+        zero: Tensor | None = None,
+    ) -> Tensor:
+        return quantize(function(dequantize(a, a_scale, a_zero), dequantize(b, b_scale, b_zero)), scale, zero)
+
+    return rule
+
+
+def qlinear_sigmoid(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    return quantize(torch.sigmoid(dequantize(x, x_scale, x_zero)), scale, zero)
+
+
+def qlinear_leaky_relu(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    return quantize(functional.leaky_relu(dequantize(x, x_scale, x_zero), node.get("alpha", 0.01)), scale, zero)
+
+
+def qlinear_softmax(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    """Its attribute ``opset`` says whether all dimensions from the axis on are one, as before opset 13."""
+    axis = node.get("axis", -1)
+    real = dequantize(x, x_scale, x_zero)
+    rows = real if node.get("opset", 13) >= 13 else real.flatten(axis % x.ndim)
+    axis = axis if node.get("opset", 13) >= 13 else -1
+    return quantize(torch.softmax(rows, axis).reshape(x.shape), scale, zero)
+
+
+def qlinear_global_average_pool(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    axes = tuple(range(1, x.ndim - 1)) if node.get("channels_last", 0) else tuple(range(2, x.ndim))
+    return quantize(dequantize(x, x_scale, x_zero).mean(axes, keepdim=True), scale, zero)
+
+
+def qlinear_average_pool(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    last = bool(node.get("channels_last", 0))
+    real = dequantize(x.movedim(-1, 1) if last else x, x_scale, x_zero)
+    pooled = average_pool(node, real)
+    return quantize(pooled.movedim(1, -1) if last else pooled, scale, zero)
+
+
+def qlinear_reduce_mean(
+    node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
+) -> Tensor:
+    axes = tuple(node.ints("axes") or range(x.ndim))
+    return quantize(dequantize(x, x_scale, x_zero).mean(axes, keepdim=bool(node.get("keepdims", 1))), scale, zero)
+
+
+def qlinear_concat(node: Node, scale: Tensor, zero: Tensor | None, *parts: Tensor) -> Tensor:
+    """Each part comes with its own scale and zero point."""
+    triples = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    real = [dequantize(x, x_scale, x_zero) for x, x_scale, x_zero in triples]
+    return quantize(torch.cat(real, node.attributes["axis"]), scale, zero)

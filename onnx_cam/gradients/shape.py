@@ -1,0 +1,148 @@
+"""Shapes: the same numbers in another order, or more often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from onnx_cam.gradients.node import Node
+
+__all__ = [
+    "concat",
+    "depth_to_space",
+    "expand",
+    "flatten",
+    "pad",
+    "parts",
+    "reshape",
+    "shape_of",
+    "size_of",
+    "space_to_depth",
+    "split",
+    "squeeze",
+    "tile",
+    "transpose",
+    "unsqueeze",
+]
+
+
+def shape_of(node: Node, x: Tensor) -> Tensor:
+    return torch.tensor(x.shape[node.get("start", 0) : node.get("end", x.ndim)], dtype=torch.int64, device=x.device)
+
+
+def size_of(node: Node, x: Tensor) -> Tensor:
+    return torch.tensor(x.numel(), dtype=torch.int64, device=x.device)
+
+
+def reshape(node: Node, x: Tensor, shape: Tensor | None = None) -> Tensor:
+    """0 keeps a size unless ``allowzero``; the shape is an attribute before opset 5."""
+    wanted = node.ints_or("shape", shape) or []
+    if not node.get("allowzero", 0):
+        wanted = [x.shape[i] if size == 0 else size for i, size in enumerate(wanted)]
+    return x.reshape(wanted)
+
+
+def flatten(node: Node, x: Tensor) -> Tensor:
+    axis = node.get("axis", 1)
+    axis = axis + x.ndim if axis < 0 else axis
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
+
+
+def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    wanted = node.ints_or("axes", axes)
+    return x.squeeze() if wanted is None else x.squeeze(tuple(wanted))
+
+
+def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    wanted = node.ints_or("axes", axes) or []
+    rank = x.ndim + len(wanted)
+    for axis in sorted(axis % rank for axis in wanted):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def transpose(node: Node, x: Tensor) -> Tensor:
+    return x.permute(node.ints("perm") or list(reversed(range(x.ndim))))
+
+
+def concat(node: Node, *tensors: Tensor) -> Tensor:
+    return torch.cat(tensors, node.get("axis", 1))
+
+
+def split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Sizes are an attribute before opset 13; without any the parts are equal, but for the last."""
+    axis = node.get("axis", 0)
+    wanted = node.ints_or("split", sizes)
+    if wanted is None:
+        count = node.get("num_outputs", len(node.outputs))
+        part = -(-x.shape[axis] // count)
+        wanted = [min(part, x.shape[axis] - start) for start in range(0, x.shape[axis], part)]
+    return parts(x, wanted, axis)
+
+
+def parts(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
+    """Return a tensor cut along an axis."""
+    return tuple(x.narrow(axis, sum(sizes[:i]), size) for i, size in enumerate(sizes))
+
+
+def expand(node: Node, x: Tensor, shape: Tensor) -> Tensor:
+    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(shape.tolist())))
+
+
+def tile(node: Node, x: Tensor, repeats: Tensor) -> Tensor:
+    return x.repeat(repeats.tolist())
+
+
+def depth_to_space(node: Node, x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    side = node.attributes["blocksize"]
+    if node.get("mode", b"DCR") == b"DCR":
+        blocks = x.reshape(n, side, side, c // side**2, h, w).permute(0, 3, 4, 1, 5, 2)
+    else:
+        blocks = x.reshape(n, c // side**2, side, side, h, w).permute(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(n, c // side**2, h * side, w * side)
+
+
+def space_to_depth(node: Node, x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    side = node.attributes["blocksize"]
+    blocks = x.reshape(n, c, h // side, side, w // side, side).permute(0, 3, 5, 1, 2, 4)
+    return blocks.reshape(n, c * side**2, h // side, w // side)
+
+
+def pad(
+    node: Node, x: Tensor, pads: Tensor | None = None, value: Tensor | None = None, axes: Tensor | None = None
+) -> Tensor:
+    """Pads are attributes before opset 11 (``paddings`` before opset 2); ``axes`` came with opset 18."""
+    wanted = node.ints_or("pads", pads) or node.ints("paddings") or []
+    chosen = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes.flatten().tolist()]
+    rows = dict(zip(chosen, zip(wanted[: len(chosen)], wanted[len(chosen) :], strict=True), strict=True))
+    mode = node.get("mode", b"constant").decode()
+    if mode != "constant":
+        return _repeated(x, rows, mode)
+    number = node.get("value", 0.0) if value is None else value.item()
+    flat = [n for axis in reversed(range(x.ndim)) for n in rows.get(axis, (0, 0))]
+    return functional.pad(x, flat, value=number)
+
+
+def _repeated(x: Tensor, rows: dict[int, tuple[int, int]], mode: str) -> Tensor:
+    """Return a tensor padded with its own rows; negative padding cuts first."""
+    for axis, (before, after) in rows.items():
+        size = x.shape[axis]
+        kept = np.arange(max(-before, 0), size - max(-after, 0))
+        order = _padded_order(kept, max(before, 0), max(after, 0), mode)
+        x = x.index_select(axis, torch.as_tensor(order, dtype=torch.int64, device=x.device))
+    return x
+
+
+def _padded_order(
+    kept: np.ndarray[tuple[int], np.dtype[np.int64]], before: int, after: int, mode: str
+) -> Sequence[int]:
+    kind = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode]
+    order: list[int] = np.pad(kept, (before, after), mode=kind).tolist()  # type: ignore[call-overload]
+    return order
