@@ -57,7 +57,7 @@ class PositionMethod(GradientMethod):
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
         """Return L for each target, (T, h, w)."""
         products = [self.position_weights(one) * subject.maps for one in subject.gradients.astype(np.float64)]
-        return np.maximum(np.sum(products, axis=1), 0)
+        return np.asarray(np.maximum(np.sum(products, axis=1), 0))
 
 
 def gradcam_pp_shares(maps: Array, squares: Array, cubes: Array, epsilon: float = 0.0) -> Array:
@@ -75,4 +75,4 @@ def gradcam_pp_shares(maps: Array, squares: Array, cubes: Array, epsilon: float 
     Chattopadhay et al., Grad-CAM++, WACV 2018, eq. 19.
     """
     denominator = 2 * squares + maps.sum(axis=(1, 2), keepdims=True) * cubes + epsilon
-    return np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0)
+    return np.asarray(np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0))

@@ -61,7 +61,7 @@ class GradPPScoreCAM(Method):
         if self.variant != "figure":
             return super().combine(subject, weights)
         sums = np.einsum("tk,tkhw->thw", weights, self.gradient_maps(subject).astype(np.float64))
-        return np.maximum(sums, 0)
+        return np.asarray(np.maximum(sums, 0))
 
     def why_empty(self, subject: Subject) -> str:
         """Return why no weight is above zero, for the warning about an empty map."""

@@ -31,4 +31,4 @@ class LayerCAM(PositionMethod):
 
     def position_weights(self, gradient: NDArray[Any]) -> NDArray[Any]:
         """Return the weight of each position, (K, h, w)."""
-        return np.maximum(gradient, 0)
+        return np.asarray(np.maximum(gradient, 0))

@@ -33,4 +33,4 @@ class XGradCAM(GradientMethod):
         """Return α, shape (K,)."""
         total = maps.sum(axis=(1, 2))
         products = (maps * gradient).sum(axis=(1, 2))
-        return np.divide(products, total, out=np.zeros_like(products), where=total != 0)
+        return np.asarray(np.divide(products, total, out=np.zeros_like(products), where=total != 0))
