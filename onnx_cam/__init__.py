@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnx_cam.classifier import Classifier
+    from onnx_cam.compare import compare
+    from onnx_cam.comparison import Comparison
     from onnx_cam.errors import OnnxCamError
     from onnx_cam.explain import explain
     from onnx_cam.explanation import Explanation, Target, read_saved
@@ -36,6 +38,7 @@ __all__ = [
     "SSCAM1",
     "SSCAM2",
     "Classifier",
+    "Comparison",
     "Explanation",
     "Finding",
     "Layer",
@@ -46,6 +49,7 @@ __all__ = [
     "ScoreCAM",
     "Target",
     "check",
+    "compare",
     "explain",
     "export",
     "inspect",
@@ -62,6 +66,7 @@ _HOMES = {
     "SSCAM1": "methods",
     "SSCAM2": "methods",
     "Classifier": "classifier",
+    "Comparison": "comparison",
     "Explanation": "explanation",
     "Finding": "inspection",
     "Layer": "graph.find_layers",
@@ -72,6 +77,7 @@ _HOMES = {
     "ScoreCAM": "methods",
     "Target": "explanation",
     "check": "self_test",
+    "compare": "compare",
     "explain": "explain",
     "export": "export",
     "inspect": "inspection",
