@@ -52,7 +52,6 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="onnx-cam")
 def main() -> None:

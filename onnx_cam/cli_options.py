@@ -105,9 +105,7 @@ TARGET = click.option(
 )
 LAYER = click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
 SAMPLES = click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
-SEED = click.option(
-    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise."
-)
+SEED = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
 BATCH_SIZE = click.option(
     "--batch-size",
     callback=_batch_size,

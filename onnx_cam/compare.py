@@ -204,7 +204,9 @@ def choose_methods(methods: str | Sequence[str | Method] | None, samples: int | 
     for i, method in enumerate(chosen):
         if method in chosen[:i]:
             raise SettingError(f"{method.name}:{method.variant} said twice; name each method once")
-    if samples is not None and not any(isinstance(name, str) and hasattr(m, "samples") for name, m in zip(named, chosen, strict=True)):
+    if samples is not None and not any(
+        isinstance(name, str) and hasattr(m, "samples") for name, m in zip(named, chosen, strict=True)
+    ):
         raise SettingError(f"samples={samples}; none of {', '.join(m.name for m in chosen)} has samples: leave it out")
     return tuple(chosen)
 

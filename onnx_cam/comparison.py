@@ -149,9 +149,10 @@ def check_output(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
         hint = did_you_mean(suffix, _SUFFIXES) if suffix else "."
-        raise SettingError(f"'{os.fspath(path)}' is neither a picture nor a page{hint} Expected a name ending in .png or .html")
+        raise SettingError(
+            f"'{os.fspath(path)}' is neither a picture nor a page{hint} Expected a name ending in .png or .html"
+        )
     return suffix
-
 
 
 @contextmanager

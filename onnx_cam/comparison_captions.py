@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from onnx_cam.errors import one_line_text
@@ -18,7 +19,7 @@ def image_name(explanation: Explanation) -> str:
     image = explanation.record()["image"]
     if image is None:
         return "array"
-    return "standard input" if image == "-" else one_line_text(image.replace("\\", "/").rsplit("/", maxsplit=1)[-1])
+    return "standard input" if image == "-" else one_line_text(os.path.basename(image))
 
 
 def method_name(explanation: Explanation) -> str:
@@ -48,7 +49,9 @@ def cost(explanation: Explanation, classes: int) -> str:
 def settings(explanation: Explanation) -> str:
     """Return the method's own settings."""
     own = {k: v for k, v in explanation.parameters.items() if k not in ("score", "baseline") and v is not None}
-    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items())
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items()
+    )
 
 
 def sharing(rows: Sequence[Row]) -> list[int]:
@@ -59,5 +62,5 @@ def sharing(rows: Sequence[Row]) -> list[int]:
 def about(explanation: Explanation) -> str:
     """Return the model and the layer in a line."""
     shape = "×".join(map(str, explanation.layer_shape))
-    model = one_line_text(explanation.record()["model"].replace("\\", "/").rsplit("/", maxsplit=1)[-1])
+    model = one_line_text(os.path.basename(explanation.record()["model"]))
     return f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})"

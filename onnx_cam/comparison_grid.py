@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ _MARGIN, _GAP = 24, 18
 _CAPTION_LINES = 5
 _CUT = 300  # characters of a label that are looked at: no line holds more
 
+_ALIKE = {"×": "x", "–": "-", "—": "-", "ß": "ss", "ø": "o", "æ": "ae"}
 _TEXT, _FAINT, _ALARM = (17, 24, 39), (85, 92, 104), (185, 28, 28)  # each 6:1 or better on white
 _BACKGROUND = (255, 255, 255)
 
@@ -123,7 +125,8 @@ def draw_grid(rows: Sequence[Row], *, alpha: float, colormap: str, side: int) ->
 
 def draw_picture(explanation: Explanation, side: int) -> Pixels:
     """Return the image as given, its longest side `side` pixels."""
-    return _resize(explanation.pixels, *_scaled(explanation.pixels.shape, side))
+    picture: Pixels = _resize(explanation.pixels, *_scaled(explanation.pixels.shape, side))
+    return picture
 
 
 def draw_thumbnail(explanation: Explanation, side: int, *, alpha: float, colormap: str) -> Pixels:
@@ -134,7 +137,9 @@ def draw_thumbnail(explanation: Explanation, side: int, *, alpha: float, colorma
     x0, y0, x1, y1 = explanation.crop
     left, top = min(round(x0 * scale_x), width - 1), min(round(y0 * scale_y), height - 1)
     crop = left, top, max(round(x1 * scale_x), left + 1), max(round(y1 * scale_y), top + 1)
-    heat = np.clip(_resize(explanation.geometry.place(explanation.cam), height, width), 0, 1)  # kept nowhere: it is large
+    heat = np.clip(
+        _resize(explanation.geometry.place(explanation.cam), height, width), 0, 1
+    )  # kept nowhere: it is large
     return draw_overlay(image, heat, crop, alpha=alpha, colormap=colormap, empty=explanation.empty)
 
 
@@ -165,16 +170,16 @@ def _draw_cell(
 
     x, y = layout.corner(*place)
     height, width = picture.shape[:2]
-    left, top = x + (layout.width - width) // 2, y + (layout.height - height) // 2
+    left, top = x, y + layout.height - height  # its caption stands close below
     canvas.paste(Image.fromarray(picture), (left, top))
     pen = ImageDraw.Draw(canvas)
     if alarm:
         pen.rectangle((left, top, left + width - 1, top + height - 1), outline=_ALARM, width=3)
     for i, (text, rest, colour, is_title) in enumerate(caption):
-        font = _font(layout.text)
-        line = _shorten(text, rest, font, layout.width - is_title)
+        font = _font(round(layout.text * 1.15) if is_title else layout.text)
+        line = _shorten(text, rest, font, layout.width)
         where = (x, y + layout.height + layout.text // 2 + i * layout.line)
-        pen.text(where, line, colour, font=font, stroke_width=0.35 if is_title else 0, stroke_fill=colour)
+        pen.text(where, line, colour, font=font)
 
 
 def _shorten(text: str, rest: str, font: Any, width: int) -> str:
@@ -188,7 +193,12 @@ def _shorten(text: str, rest: str, font: Any, width: int) -> str:
 
 
 def _drawable(text: str) -> str:
-    return "".join(c if _has_glyph(c) else "?" for c in text)
+    """Return a text in the letters that the font has: é as e, and a question mark where nothing is alike."""
+    return "".join(c if _has_glyph(c) else _ALIKE.get(c) or _plain(c) or "?" for c in text)
+
+
+def _plain(character: str) -> str:
+    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
 
 
 @cache
@@ -200,7 +210,7 @@ def _font(size: int) -> Any:
 
 @cache
 def _has_glyph(character: str) -> bool:
-    """Whether Pillow's own font has the character: it holds Latin letters and little else."""
+    """Whether Pillow's own font has the character: it holds ASCII and little else."""
     return character.isascii() or (character.isprintable() and _shape(character) != _shape("\U0010fffd"))
 
 

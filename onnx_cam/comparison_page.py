@@ -19,8 +19,13 @@ from onnx_cam.render import encode_png
 
 __all__ = ["write_page"]
 
+_EMPTY = ' class="empty"'
+
 _STYLE = """
-:root { color-scheme: light dark; --back: #ffffff; --text: #111827; --faint: #4b5563; --rule: #d1d5db; --alarm: #b91c1c; }
+:root {
+  color-scheme: light dark;
+  --back: #ffffff; --text: #111827; --faint: #4b5563; --rule: #d1d5db; --alarm: #b91c1c;
+}
 @media (prefers-color-scheme: dark) {
   :root { --back: #111418; --text: #f3f4f6; --faint: #b6bcc6; --rule: #3a414c; --alarm: #fca5a5; }
 }
@@ -39,7 +44,8 @@ b { font-weight: 600; }
 small { display: block; font-size: .875rem; color: var(--faint); }
 .empty img { outline: 3px solid var(--alarm); outline-offset: -3px; }
 .empty strong { color: var(--alarm); font-size: .875rem; }
-footer { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--rule); color: var(--faint); font-size: .875rem; }
+footer { margin-top: 1.5rem; padding-top: 1rem; font-size: .875rem;
+  border-top: 1px solid var(--rule); color: var(--faint); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0 0 1rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; }
@@ -71,8 +77,8 @@ _PAGE = """<!DOCTYPE html>
 </div>
 </main>
 <footer>
-<p>A score is the probability of the class for the image. Specificity tells how far a map is from the one with all weights
-equal: at 0 the class played no part. What the network did not see is grey.</p>
+<p>A score is the probability of the class for the image. Specificity tells how far a map is from the one with all
+weights equal: at 0 the class played no part. What the network did not see is grey.</p>
 <dl>
 {facts}
 </dl>
@@ -85,9 +91,7 @@ equal: at 0 the class played no part. What the network did not see is grey.</p>
 """
 
 
-def write_page(
-    rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, colormap: str, side: int
-) -> str:
+def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, colormap: str, side: int) -> str:
     """Return a comparison as HTML.
 
     Parameters
@@ -137,7 +141,7 @@ def _map_cell(explanation: Explanation, picture: NDArray[np.uint8], classes: int
     state = _text(explanation.state)
     warnings = "".join(f"<small>{_text(warning)}</small>" for warning in explanation.warnings)
     return (
-        f'<td{" class=" + chr(34) + "empty" + chr(34) if explanation.empty else ""}><div class="cell">'
+        f'<td{_EMPTY if explanation.empty else ""}><div class="cell">'
         f"{_img(picture, seen)}<b>{_text(method_name(explanation))}</b><br>{_text(target)}"
         f"<small>{_text(cost(explanation, classes))}</small>"
         f"{f'<strong>{state}</strong>' if explanation.empty else f'<small>{state}</small>'}{warnings}</div></td>"

@@ -46,7 +46,16 @@ def test_nothing_in_the_package_imports_torch() -> None:
 
 
 LAYERS = [
-    *("cli", "cli_options", "demo", "compare", "comparison", "comparison_page", "comparison_grid", "comparison_captions"),
+    *(
+        "cli",
+        "cli_options",
+        "demo",
+        "compare",
+        "comparison",
+        "comparison_page",
+        "comparison_grid",
+        "comparison_captions",
+    ),
     *("explain", "methods", "loading", "classifier", "runtime", "graph", "errors"),
 ]
 """Imports go one way: from left to right."""
