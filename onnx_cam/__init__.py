@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnx_cam.classifier import Classifier
+    from onnx_cam.compare import compare
+    from onnx_cam.comparison import Comparison
     from onnx_cam.errors import OnnxCamError
     from onnx_cam.explain import explain
     from onnx_cam.explanation import Explanation, Target, read_saved
@@ -53,6 +55,7 @@ __all__ = [
     "SSCAM1",
     "SSCAM2",
     "Classifier",
+    "Comparison",
     "Explanation",
     "Finding",
     "GradCAM",
@@ -70,6 +73,7 @@ __all__ = [
     "Target",
     "XGradCAM",
     "check",
+    "compare",
     "explain",
     "export",
     "inspect",
@@ -87,6 +91,7 @@ _HOMES = {
     "SSCAM1": "methods",
     "SSCAM2": "methods",
     "Classifier": "classifier",
+    "Comparison": "comparison",
     "Explanation": "explanation",
     "Finding": "inspection",
     "GradCAM": "methods",
@@ -104,6 +109,7 @@ _HOMES = {
     "Target": "explanation",
     "XGradCAM": "methods",
     "check": "self_test",
+    "compare": "compare",
     "explain": "explain",
     "export": "export",
     "inspect": "inspection",

@@ -6,23 +6,24 @@ Nothing heavy is imported here before a command runs: ``onnx-cam --help`` answer
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx_cam import __version__, terminal
+from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET
 from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnx_cam.classifier import Classifier
+    from onnx_cam.comparison import Comparison
     from onnx_cam.methods import Method
 
 __all__ = ["main"]
 
-_PRESETS = ("auto", "imagenet", "tf", "caffe", "unit", "raw", "none")
-_COLORMAPS = ("turbo", "jet", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone")
 _METHODS = (
     *("scorecam", "sscam1", "sscam2", "sscam-max", "iscam", "cam"),
     *("gradcam", "gradcam++", "smoothgradcam++", "grad++scorecam", "xgradcam", "layercam", "hirescam"),
@@ -54,74 +55,6 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
-    return int(match[1]), int(match[2])
-
-
-def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    if value == "auto":
-        return None
-    if not re.fullmatch(r"[1-9]\d{0,8}", value):
-        raise click.BadParameter(f"{value!r} is no batch size; expected auto or a whole number of at least 1")
-    return int(value)
-
-
-def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from onnx_cam.runtime.devices import DEVICES, is_device
-
-    if not is_device(value):
-        raise click.BadParameter(f"{value!r} is no device; expected auto, cuda:N or one of {', '.join(DEVICES)}")
-    return value
-
-
-def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if value not in _PRESETS and not value.endswith(".json"):
-        raise click.BadParameter(f"{value!r} is no preprocessing; expected {', '.join(_PRESETS)} or a .json file")
-    return value
-
-
-def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not value.strip(" ,") or re.fullmatch(r"top0+", value):
-        raise click.BadParameter(f"{value!r} is no target; expected top1, topN, an index or a name")
-    return value
-
-
-def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(command: Any) -> Any:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
-
-
-_MODEL = _options(
-    click.argument("model"),
-    click.option("--labels", metavar="FILE|imagenet", help="Class names: a text or JSON file, or ImageNet's."),
-    click.option("--label-offset", type=click.IntRange(min=0), help="Position in the output of the first name."),
-    click.option(
-        "--preprocess",
-        callback=_preprocess,
-        metavar="NAME|FILE.json",
-        default="auto",
-        show_default=True,
-        help="Image to network input.",
-    ),
-    click.option("--size", callback=_size, metavar="HxW", help="Network input, where the model leaves it free."),
-    click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
-    click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
-    click.option(
-        "--device", callback=_device, metavar="DEVICE", default="auto", show_default=True, help="Never left silently."
-    ),
-    click.option("--threads", type=click.IntRange(1, 512), help="Threads within an operator."),
-)
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="onnx-cam")
 def main() -> None:
@@ -134,37 +67,20 @@ def main() -> None:
 
 
 @main.command()
-@_MODEL
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@MODEL
+@IMAGES
 @click.option("--method", type=click.Choice(_METHODS), default="scorecam", show_default=True)
-@click.option(
-    "--target",
-    callback=_target_text,
-    metavar="top1|topN|INDEX|NAME[,…]",
-    default="top1",
-    show_default=True,
-    help="The class or classes to explain.",
-)
-@click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
+@TARGET
+@LAYER
 @click.option("--variant", metavar="V", help="A named variant of the method; see the README.")
-@click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
+@SAMPLES
 @click.option("--sigma", type=click.FloatRange(min=0), help="σ, of the noisy methods.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
+@SEED
 @click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
-@click.option(
-    "--batch-size",
-    callback=_batch_size,
-    metavar="auto|B",
-    default="auto",
-    show_default=True,
-    help="It never changes the map.",
-)
+@BATCH_SIZE
 @click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
-@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours.")
-@click.option("--colormap", type=click.Choice(_COLORMAPS), default="turbo", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON record a line, and nothing else.")
-@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+@DRAWING
 def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:
     """Draw which pixels of IMAGE the decision of MODEL rests on.
 
@@ -179,12 +95,10 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     """
     method = _method(settings)
     from onnx_cam.explanation import results_folder
-    from onnx_cam.image_files import SUFFIXES, list_images, stems
+    from onnx_cam.image_files import stems
 
     classifier = _load(model, settings)
-    suffixes = SUFFIXES if settings["preprocess"] != "none" else (".npy",)
-    paths, failed = _each(lambda name: list_images([name], suffixes), images)
-    unique = list(dict.fromkeys(path for found in paths for path in found))
+    unique, failed = _list(images, settings)
     wanted, notes = _target(classifier, target), [] if quiet else classifier.notes
     with results_folder(settings["out"]):
         stem = dict(zip(unique, stems(unique), strict=True))
@@ -196,9 +110,22 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
             "settings": settings,
         }
         _, lost = _each(lambda path: _explain_one(classifier, method, path, stem=stem[path], **chosen), unique)
-    if failed + lost:
-        if len(unique) + failed > 1:
-            terminal.say(f"{failed + lost} of {len(unique) + failed} images failed")
+    _end(failed + lost, len(unique) + failed)
+
+
+def _list(images: Sequence[str], settings: dict[str, Any]) -> tuple[list[str], int]:
+    """Return the image files that words stand for, each once, and how many words stand for none."""
+    from onnx_cam.image_files import SUFFIXES, list_images
+
+    suffixes = SUFFIXES if settings["preprocess"] != "none" else (".npy",)
+    paths, failed = _each(lambda name: list_images([name], suffixes), images)
+    return list(dict.fromkeys(path for found in paths for path in found)), failed
+
+
+def _end(failed: int, images: int) -> None:
+    if failed:
+        if images > 1:
+            terminal.say(f"{failed} of {images} images failed")
         click.get_current_context().exit(1)
 
 
@@ -277,7 +204,93 @@ def _load(model: str, settings: dict[str, Any]) -> Classifier:
 
 
 @main.command()
-@_MODEL
+@MODEL
+@IMAGES
+@click.option(
+    "--methods", default="all", show_default=True, metavar="NAME[:VARIANT][,…]", help="Methods, or all that work here."
+)
+@TARGET
+@LAYER
+@SAMPLES
+@SEED
+@BATCH_SIZE
+@click.option(
+    "-o",
+    "--out",
+    "paths",
+    type=click.Path(),
+    multiple=True,
+    default=("comparison.png",),
+    show_default=True,
+    metavar="FILE.png|FILE.html",
+    help="File to write; twice for both kinds.",
+)
+@DRAWING
+def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quiet: bool, **settings: Any) -> None:
+    """Draw the maps of several methods side by side: a row for each IMAGE and class.
+
+    IMAGE is a file, a folder, a glob, or - for standard input. How each map was made is in the file itself: a text
+    chunk of the PNG, the footer of the HTML.
+
+    \b
+    Examples:
+      onnx-cam compare model.onnx cat.jpg --methods scorecam,sscam1,sscam2,iscam -o grid.png
+      onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
+    """
+    methods = _methods(settings, paths)
+    from onnx_cam.compare import ALL, Comparing
+    from onnx_cam.comparison import output_folders
+
+    classifier = _load(settings["model"], settings)
+    unique, failed = _list(images, settings)
+    chosen = {key: settings[key] for key in ("layer", "seed", "batch_size")}
+    with output_folders(paths):
+        comparing = Comparing(
+            classifier,
+            methods,
+            images=max(1, len(unique)),
+            lenient=settings["methods"] == ALL,
+            target=_target(classifier, settings["target"]),
+            **chosen,
+        )
+        _, lost = _each(lambda path: comparing.add(path, lambda name: terminal.progress(name, quiet)), unique)
+        comparison = comparing.finish()
+        if comparison:
+            written = comparison.save(*paths, alpha=settings["alpha"], colormap=settings["colormap"])
+            if not quiet:
+                terminal.say_notes(comparison, [f"{classifier.name}: {note}" for note in classifier.notes])
+            _print_comparison(comparison, written, as_json)
+    _end(failed + lost, len(unique) + failed)
+
+
+def _methods(settings: dict[str, Any], paths: Sequence[str]) -> tuple[Method, ...]:
+    """Judge what to compare and where to write it by the command's words alone."""
+    from onnx_cam.compare import choose_methods
+    from onnx_cam.comparison import check_output
+    from onnx_cam.explain import check_settings
+
+    try:
+        for path in paths:
+            check_output(path)
+        methods = choose_methods(settings["methods"], settings["samples"])
+        for method in methods:
+            check_settings(method, seed=settings["seed"], batch_size=settings["batch_size"])
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
+    return methods
+
+
+def _print_comparison(comparison: Comparison, written: Sequence[Path], as_json: bool) -> None:
+    if not as_json:
+        terminal.show_comparison(comparison, written)
+        return
+    files = {path.suffix[1:].lower(): str(path) for path in written}
+    for explanation in comparison.explanations:
+        click.echo(json.dumps(explanation.record(files), ensure_ascii=False, allow_nan=False))
+
+
+@main.command()
+@MODEL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def layers(model: str, as_json: bool, **settings: Any) -> None:
     """List the layers of MODEL that can be explained, the default first.
@@ -300,7 +313,7 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
 
 
 @main.command()
-@_MODEL
+@MODEL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(model: str, as_json: bool, **settings: Any) -> None:
     """Print what is known of MODEL, and what it was concluded from.
@@ -320,7 +333,7 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
 
 
 @main.command()
-@_MODEL
+@MODEL
 @click.option("--layer", metavar="NAME", help="Layer's output tensor or node; the default layer without it.")
 @click.option("-o", "--out", "path", required=True, type=click.Path(), metavar="TAPPED.onnx", help="File to write.")
 def export(model: str, layer: str | None, path: str, **settings: Any) -> None:

@@ -101,7 +101,8 @@ def explain(
     if kind == "logit":
         classifier.check_logits()
     preprocessing = _preprocessing(classifier, preprocess)
-    picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
+    is_open = isinstance(image, Picture)  # by a comparison, once for all its methods
+    picture = image if is_open else open_picture(image, preprocessing, classifier.input.channels, classifier.size)
     started = time.perf_counter()
     tapped = classifier.layer(layer)
     maps, probabilities, ran = classifier.activations(tapped, picture.network_input)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from onnx_cam.comparison import Comparison
     from onnx_cam.explanation import Explanation
 
-__all__ = ["progress", "say", "say_error", "show_result", "show_table"]
+__all__ = ["progress", "say", "say_error", "say_notes", "show_comparison", "show_result", "show_table"]
 
 _WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can be copied
 
@@ -74,3 +75,29 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
     )
     for what, path in files.items():
         click.echo(_printable(f"  {what:8} {path}"))
+
+
+def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
+    """Print on standard error what the reader of a comparison should know."""
+    from onnx_cam.comparison_captions import image_name
+
+    for note in notes:
+        say(note)
+    for name, reason in comparison.left_out.items():
+        say(f"{name} left out: {reason}")
+    for result in comparison.explanations:
+        for warning in result.warnings:
+            say(f"{image_name(result)}, {result.target}, {result.method}: {warning}")
+
+
+def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
+    """Print a comparison: a line for each map, and where the picture is."""
+    from onnx_cam.comparison_captions import image_name, method_name
+
+    rows = [
+        (image_name(e), e.target, f"{e.target.score:.3f}", method_name(e), e.passes, f"{e.seconds:.1f}", e.state)
+        for e in comparison.explanations
+    ]
+    show_table(("image", "class", "score", "method", "passes", "seconds", "map"), rows)
+    for path in written:
+        click.echo(_printable(f"wrote {path}"))

@@ -59,7 +59,19 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
     assert "pip install 'onnx-cam[torch]'" in run.stderr
 
 
-LAYERS = ["cli", "demo", "explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"]
+LAYERS = [
+    *(
+        "cli",
+        "cli_options",
+        "demo",
+        "compare",
+        "comparison",
+        "comparison_page",
+        "comparison_grid",
+        "comparison_captions",
+    ),
+    *("explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
+]
 """Imports go one way: from left to right."""
 
 

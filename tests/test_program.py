@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import onnx_cam
-from onnx_cam import baselines, cli, preprocess, render
+from onnx_cam import baselines, cli, cli_options, preprocess, render
 from onnx_cam.cli import main
 from tests import tiny
 
@@ -44,8 +44,8 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_command_lines_own_lists_are_the_librarys() -> None:
     """They are written twice so that --help need not import NumPy."""
     assert tuple(onnx_cam.METHODS) == cli._METHODS
-    assert render.COLORMAPS == cli._COLORMAPS
-    assert ("auto", *preprocess.PRESETS, "none") == cli._PRESETS
+    assert render.COLORMAPS == cli_options.COLORMAPS
+    assert ("auto", *preprocess.PRESETS, "none") == cli_options.PRESETS
     options = {o.name: o for o in main.commands["explain"].params}
     assert options["baseline"].type.choices == baselines.BASELINES  # type: ignore[attr-defined]
 

@@ -1,0 +1,124 @@
+"""The options that several commands share, and what is judged of them by the command's words alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+__all__ = [
+    "BATCH_SIZE",
+    "COLORMAPS",
+    "DRAWING",
+    "IMAGES",
+    "LAYER",
+    "MODEL",
+    "PRESETS",
+    "SAMPLES",
+    "SEED",
+    "TARGET",
+    "options",
+]
+
+PRESETS = ("auto", "imagenet", "tf", "caffe", "unit", "raw", "none")
+COLORMAPS = ("turbo", "jet", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone")
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
+    return int(match[1]), int(match[2])
+
+
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,8}", value):
+        raise click.BadParameter(f"{value!r} is no batch size; expected auto or a whole number of at least 1")
+    return int(value)
+
+
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from onnx_cam.runtime.devices import DEVICES, is_device
+
+    if not is_device(value):
+        raise click.BadParameter(f"{value!r} is no device; expected auto, cuda:N or one of {', '.join(DEVICES)}")
+    return value
+
+
+def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value not in PRESETS and not value.endswith(".json"):
+        raise click.BadParameter(f"{value!r} is no preprocessing; expected {', '.join(PRESETS)} or a .json file")
+    return value
+
+
+def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip(" ,") or re.fullmatch(r"top0+", value):
+        raise click.BadParameter(f"{value!r} is no target; expected top1, topN, an index or a name")
+    return value
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+MODEL = options(
+    click.argument("model"),
+    click.option("--labels", metavar="FILE|imagenet", help="Class names: a text or JSON file, or ImageNet's."),
+    click.option("--label-offset", type=click.IntRange(min=0), help="Position in the output of the first name."),
+    click.option(
+        "--preprocess",
+        callback=_preprocess,
+        metavar="NAME|FILE.json",
+        default="auto",
+        show_default=True,
+        help="Image to network input.",
+    ),
+    click.option("--size", callback=_size, metavar="HxW", help="Network input, where the model leaves it free."),
+    click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
+    click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
+    click.option(
+        "--device", callback=_device, metavar="DEVICE", default="auto", show_default=True, help="Never left silently."
+    ),
+    click.option("--threads", type=click.IntRange(1, 512), help="Threads within an operator."),
+)
+
+
+IMAGES = click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+TARGET = click.option(
+    "--target",
+    callback=_target_text,
+    metavar="top1|topN|INDEX|NAME[,…]",
+    default="top1",
+    show_default=True,
+    help="The class or classes to explain.",
+)
+LAYER = click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
+SAMPLES = click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
+SEED = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
+BATCH_SIZE = click.option(
+    "--batch-size",
+    callback=_batch_size,
+    metavar="auto|B",
+    default="auto",
+    show_default=True,
+    help="It never changes the map.",
+)
+DRAWING = options(
+    click.option(
+        "--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours."
+    ),
+    click.option("--colormap", type=click.Choice(COLORMAPS), default="turbo", show_default=True),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON record a line, and nothing else."),
+    click.option("--quiet", is_flag=True, help="No progress and no notes."),
+)
