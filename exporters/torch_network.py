@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -168,8 +169,9 @@ def _run(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor, Tensor
 
 
 def _export(network: nn.Module, images: Tensor, path: Path, axes: dict[str, dict[int, str]], opset: int) -> None:
+    silent = mock.patch("torch._C._jit_onnx_log", create=True)  # else a failure prints the graph to standard output
     try:
-        with warnings.catch_warnings():
+        with silent, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the exporter by tracing: the other needs onnxscript
             torch.onnx.export(
                 network,

@@ -27,7 +27,7 @@ PARAMETERS = {
     "squeezenet1_0": 1_248_424,
     "vgg16": 138_357_544,
 }
-SHAPES = {  # of torchvision's checkpoints
+SHAPES: dict[str, dict[str, tuple[int, ...]]] = {  # of torchvision's checkpoints
     "alexnet": {
         "features.0.weight": (64, 3, 11, 11),
         "features.10.bias": (256,),
