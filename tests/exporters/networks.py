@@ -53,6 +53,35 @@ def of_one_size() -> nn.Module:
     return _Fixed(5)
 
 
+class _Named(nn.Module):
+    """A network whose modules are called like the graph's input and output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Conv2d(1, 6, 3, padding=1)
+        self.same = nn.Identity()
+        self.scores = nn.Conv2d(6, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.scores(self.same(self.image(x)).relu())
+        return torch.softmax(x.mean(dim=(2, 3)), dim=1)
+
+
+def named_alike() -> nn.Module:
+    """Return a network of grey images."""
+    return _Named()
+
+
+class _Pair(_Small):
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, (super().forward(x), x))
+
+
+def two_results() -> nn.Module:
+    """Return a network that makes more than scores."""
+    return _Pair(5)
+
+
 def broken() -> nn.Module:
     """Fail."""
     raise ValueError("no such thing\nas this")

@@ -125,6 +125,17 @@ def test_of_a_module_called_twice_the_last_call_counts(network: nn.Module) -> No
     assert scores.shape == (2, 5)
 
 
+@pytest.mark.parametrize(
+    ("layer", "output"), [("image", "image.output"), ("same", "same"), ("scores", "scores.output")]
+)
+def test_modules_may_be_called_as_input_and_output_are(layer: str, output: str, run: Run) -> None:
+    words = ("tests.exporters.networks:named_alike", "--layer", layer, "--size", "24x24", "-o", "out.onnx")
+    assert run(main, *words).exit_code == 0
+    model = onnx_cam.load("out.onnx", device="cpu")
+    assert [found.name for found in model.file.proto.graph.output] == ["scores", output]
+    assert (model.head.kind, model.input.channels, model.layer().name) == ("softmax", 1, output)
+
+
 def test_a_free_size_takes_others(run: Run, network: nn.Module, weights: Path) -> None:
     result = run(main, *SMALL, "--weights", weights, "--layer", "body", "--dynamic-size")
     assert "random input 3×3×72×112" in result.stdout
@@ -193,6 +204,11 @@ def test_a_network_that_onnx_cannot_hold_is_refused(run: Run, capfd: pytest.Capt
     words = ("tests.exporters.networks:of_one_size", "--layer", "body", "--size", "40x40", "-o", "out.onnx")
     refused(run(main, *words, "--dynamic-size"), "torch cannot export", "without --dynamic-size")
     assert capfd.readouterr().out == ""  # torch would print its graph
+
+
+def test_a_network_that_makes_more_than_scores_is_refused(run: Run) -> None:
+    words = ("tests.exporters.networks:two_results", "--layer", "body", "--size", "40x40", "-o", "out.onnx")
+    refused(run(main, *words), "expected one tensor (B, classes)")
 
 
 def test_what_differs_from_torch_is_not_written(run: Run) -> None:
