@@ -158,8 +158,8 @@ def _run(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor, Tensor
             scores, maps = network(images)
     except Exception as error:  # the network is anybody's code
         raise ModelError(
-            f"{type(network).__name__} fails on an input of shape {shape} ({one_line(error, 120)}); give the --size that "
-            "it takes, without --dynamic-size where it takes no other"
+            f"{type(network).__name__} fails on an input of shape {shape} ({one_line(error, 120)}); give "
+            "the --size that it takes, without --dynamic-size where it takes no other"
         ) from error
     if not isinstance(maps, Tensor):
         made = "is not called" if maps is None else f"makes a {type(maps).__name__}"
