@@ -18,7 +18,8 @@ from onnx_cam.errors import LayerError, ModelError, OutOfMemoryError, ScoreError
 from onnx_cam.find_preprocessing import both_normalise, choose_preprocessing
 from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, rank_layers
+from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
+from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, prefer, rank_layers
 from onnx_cam.graph.free_batch import free_batch
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
@@ -145,7 +146,10 @@ class Classifier:
         return choose_preprocessing(name, self.file, dtype=self.input.dtype, built_in=self.built_in)
 
     def layers(self) -> list[Layer]:
-        """Return the layers that can be explained, the one nearest to the scores first: it is the default."""
+        """Return the layers that can be explained, from the scores backwards, but the default first.
+
+        It is the one nearest to the scores, unless the metadata names another (``onnx_cam.layer``).
+        """
         return list(self._layers)
 
     def layer(self, name: str | Layer | None = None) -> Layer:
@@ -300,7 +304,8 @@ class Classifier:
         grid = shapes.get(patches, ())[2:] if patches else ()
         order = [output.name for node in self.graph.nodes for output in node.outputs]
         patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
-        return rank_layers(order, maps, tokens, shapes, patch_grid=patch_grid, patches=patches)
+        ranked = rank_layers(order, maps, tokens, shapes, patch_grid=patch_grid, patches=patches)
+        return prefer(ranked, self.file.metadata.get(LAYER_KEY))
 
     def _shapes(self, session: Session, names: Sequence[str], tokens: set[str]) -> dict[str, tuple[int, ...]]:
         """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open.

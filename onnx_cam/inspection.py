@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from onnx_cam.catalogue import recognise
 from onnx_cam.classifier import Classifier
+from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
 
 __all__ = ["Finding", "inspect"]
 
@@ -102,7 +103,9 @@ def _layer(model: Classifier) -> Finding:
             "layer", "none that can be explained", "no convolution's output keeps a height and width above 1"
         )
     shape = "×".join(map(str, layers[0].shape))
-    return Finding("layer", f"{layers[0].name} ({shape})", f"the last spatial one of {len(layers)}")
+    named = layers[0].name == model.file.metadata.get(LAYER_KEY)
+    source = f"the model's metadata, {LAYER_KEY}" if named else f"the last spatial one of {len(layers)}"
+    return Finding("layer", f"{layers[0].name} ({shape})", source)
 
 
 def _device(model: Classifier) -> Finding:

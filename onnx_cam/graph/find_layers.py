@@ -15,7 +15,10 @@ from onnx_cam.graph.tap import Dequantized
 from onnx_cam.graph.tokens import TokenCandidate, TokenGrid, choose_default, token_grid, tokens_to_maps
 from onnx_cam.graph.walk import leading_to, reads
 
-__all__ = ["Candidate", "Layer", "Layout", "find_candidates", "name_layer", "rank_layers"]
+__all__ = ["METADATA_KEY", "Candidate", "Layer", "Layout", "find_candidates", "name_layer", "prefer", "rank_layers"]
+
+METADATA_KEY = "onnx_cam.layer"
+"""The metadata property that names the layer to explain where the user names none."""
 
 Layout = Literal["NCHW", "NHWC", "tokens"]
 
@@ -201,6 +204,14 @@ def rank_layers(
     layers = maps + [_token_layer(c, shapes[c.name], patch_grid) for c in fitting.values()]
     layers.sort(key=lambda layer: (layer.name != default, -place[layer.name]))
     return [replace(layer, is_default=layer.name == default) for layer in layers]
+
+
+def prefer(layers: Sequence[Layer], name: str | None) -> list[Layer]:
+    """Return the layers with that one in front, as the default; as they are where none has that name."""
+    if name not in {layer.name for layer in layers}:
+        return list(layers)
+    marked = [replace(layer, is_default=layer.name == name) for layer in layers]
+    return sorted(marked, key=lambda layer: not layer.is_default)
 
 
 def _map_layer(candidate: Candidate, shape: Sequence[int]) -> Layer | None:

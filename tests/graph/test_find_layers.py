@@ -40,6 +40,17 @@ def test_layers_run_from_the_scores_backwards(tiny_classifier: Classifier) -> No
     assert layers[0] == onnx_cam.Layer("relu2", "Relu", (tiny.CHANNELS, 5, 5), True, "Relu_2")
 
 
+@pytest.mark.parametrize(("named", "default"), [("relu1", "relu1"), ("relu2", "relu2"), ("other", "relu2")])
+def test_the_metadata_may_name_the_default(named: str, default: str, tmp_path: Path) -> None:
+    proto = tiny.model(metadata={"onnx_cam.layer": named})
+    model = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
+    layers = model.layers()
+    assert model.layer() == layers[0]
+    assert [layer.name for layer in layers if layer.is_default] == [default]
+    rest = [name for name in ("relu2", "conv2", "relu1", "conv1") if name != default]
+    assert [layer.name for layer in layers[1:]] == rest
+
+
 def test_a_layer_may_be_named_by_its_node_or_its_tensor(tiny_classifier: Classifier) -> None:
     assert tiny_classifier.layer("Conv_1") == tiny_classifier.layer("conv1")
 

@@ -1,0 +1,76 @@
+"""What the exporters' command lines share: options, and errors of one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporters.check import Report
+from onnx_cam import terminal
+from onnx_cam.errors import OnnxCamError
+from onnx_cam.preprocess import PRESETS
+
+__all__ = ["IMAGE", "LABELS", "OUT", "PREPROCESS", "SIZE", "ExporterCommand", "show"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class ExporterCommand(click.Command):
+    """Turns errors into one line and exit status 1, and Ctrl-C into 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OnnxCamError as error:
+            terminal.say_error(error)
+            ctx.exit(1)
+        except MemoryError:
+            terminal.say_error(MemoryError("out of memory; free some, or export at a smaller --size"))
+            ctx.exit(1)
+        except (KeyboardInterrupt, click.Abort):
+            terminal.say("interrupted")
+            ctx.exit(130)
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,3})[xX×]([1-9]\d{0,3})", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
+    return int(match[1]), int(match[2])
+
+
+def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value not in PRESETS and not value.endswith(".json"):
+        raise click.BadParameter(f"{value!r} is no preprocessing; expected {', '.join(PRESETS)} or a .json file")
+    return value
+
+
+OUT: Decorator = click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUT.onnx", help="The file to write."
+)
+IMAGE: Decorator = click.option("--image", metavar="FILE", help="A photo to compare on, beside random input.")
+LABELS: Decorator = click.option(
+    "--labels", metavar="FILE|imagenet", help="Class names to write into the file: text, JSON, or ImageNet's."
+)
+PREPROCESS: Decorator = click.option(
+    "--preprocess",
+    callback=_preprocess,
+    default="imagenet",
+    show_default=True,
+    metavar="NAME|FILE.json",
+    help="Preprocessing to write into the file.",
+)
+SIZE: Decorator = click.option(
+    "--size", callback=_size, default="224x224", show_default=True, metavar="HxW", help="The network's input."
+)
+
+
+def show(out: Path, report: Report) -> None:
+    """Print what was compared and what was written."""
+    for line in report.lines():
+        click.echo(line)
+    click.echo(f"wrote {out}: onnx-cam explain {out} IMAGE explains {report.layer} {report.shape}")
