@@ -15,21 +15,21 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.errors import LayerError, ModelError, OutOfMemoryError, ScoreError, SettingError
-from onnx_cam.find_preprocessing import both_normalise, choose_preprocessing
+from onnx_cam.find_preprocessing import choose_preprocessing
 from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
-from onnx_cam.graph.find_layers import Layer, find_candidates, name_layer, prefer, rank_layers
+from onnx_cam.graph.find_layers import Layer, name_layer
 from onnx_cam.graph.free_batch import free_batch
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.score_graph import GraphNoise, score_graph
-from onnx_cam.graph.tap import Dequantized, tap
-from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
+from onnx_cam.graph.tap import tap
+from onnx_cam.guesses import guesses
 from onnx_cam.image_files import MAX_PIXELS
 from onnx_cam.labels import find_labels
+from onnx_cam.layer_shapes import rank_by_shape
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.load import Loaded, load_model
 from onnx_cam.runtime.score_session import ScoreSession
@@ -109,7 +109,7 @@ class Classifier:
         self._session = self.open_session(self._with_logits())
         self._try()
         self.labels = find_labels(labels, label_offset, file, self.classes)
-        self._note_guesses()
+        self.notes += guesses(self.head, self.preprocessing, self.input, self.built_in)
 
     @property
     def name(self) -> str:
@@ -291,33 +291,7 @@ class Classifier:
 
     @cached_property
     def _layers(self) -> list[Layer]:
-        maps = find_candidates(self.graph, self.head.output)
-        tokens = find_token_candidates(self.graph, self.head.output)
-        patches = find_patch_embedding(self.graph, tokens)
-        wanted: dict[str, str | Dequantized] = {c.output: c.tapped for c in maps} | {c.name: c.name for c in tokens}
-        wanted |= {patches: patches} if patches else {}
-        if not wanted:
-            return []
-        session = self.open_session(tap(self.proto, wanted.values()), optimise=False)
-        shapes = self._shapes(session, list(wanted), {c.name for c in tokens})
-        tokens = [c for c in tokens if shapes.get(c.name, (0,))[0] == (self._fixed_batch or 1)]
-        grid = shapes.get(patches, ())[2:] if patches else ()
-        order = [output.name for node in self.graph.nodes for output in node.outputs]
-        patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
-        ranked = rank_layers(order, maps, tokens, shapes, patch_grid=patch_grid, patches=patches)
-        return prefer(ranked, self.file.metadata.get(LAYER_KEY))
-
-    def _shapes(self, session: Session, names: Sequence[str], tokens: set[str]) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open.
-
-        Of tokens the first dimension counts, too: it may be windows and not the batch.
-        """
-        inferred = {name: shape for name, (shape, kind) in session.outputs.items() if kind in _FLOATS}
-        shapes = {name: inferred[name] for name in names if name in inferred}
-        unknown = [n for n, shape in shapes.items() if not shape or None in (shape if n in tokens else shape[1:])]
-        ran = session.run_once(self.trial_images(1), unknown) if unknown else []
-        measured = {name: array.shape for name, array in zip(unknown, ran, strict=True)}
-        return {name: measured.get(name, tuple(size or 1 for size in shape)) for name, shape in shapes.items()}
+        return rank_by_shape(self)
 
     def open_session(self, proto: onnx.ModelProto, optimise: bool = True) -> Session:
         """Return a session for this model or a rewritten one, on the model's device (on the CPU if not optimised)."""
@@ -409,23 +383,6 @@ class Classifier:
             self._one_at_a_time = True
             self._session = self.open_session(self._with_logits())
             self.notes.append("the model mixes the images of its batch: filling the batch with one image at a time")
-
-    def _note_guesses(self) -> None:
-        if self.head.choice:
-            self.notes.append(self.head.choice)
-        if self.preprocessing and self.preprocessing.source.startswith("a guess"):
-            self.notes.append(f"preprocessing: ImageNet's, {self.preprocessing.source} (--preprocess)")
-        if self.preprocessing and self.input.dtype in EIGHT_BITS and self.preprocessing.normalises:
-            self.notes.append(
-                f"preprocessing {self.preprocessing.name!r} normalises, but the input takes {self.input.dtype} pixels: "
-                "--preprocess raw leaves them as they are"
-            )
-        elif self.preprocessing and self.built_in and both_normalise(self.preprocessing, self.built_in):
-            plain = "raw" if self.built_in.takes_pixels else "unit"
-            self.notes.append(
-                f"preprocessing {self.preprocessing.name!r} normalises, and so does the graph itself: {self.built_in}; "
-                f"--preprocess {plain} leaves it to the graph"
-            )
 
     def check_logits(self) -> None:
         """Refuse to score logits where the graph has none.
