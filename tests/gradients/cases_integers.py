@@ -29,6 +29,12 @@ QUANTIZED = [
     Case("QLinearConv", [PIXELS, *A, WEIGHT, number(0.01), number(0, "int8"), *OUT]),
     Case("QLinearConv", [PIXELS, *A, WEIGHT, CHANNEL_SCALES, CHANNEL_ZEROS, *OUT, int32(5)], {"pads": [0, 1, 1, 1]}),
     Case("QLinearConv", [PIXELS, *A, int8(8, 1, 3, 3), number(0.1), number(0, "int8"), *OUT], {"group": 4}),
+    Case(
+        "QLinearConv",
+        [uint8(1, 6, 6, 4), *A, WEIGHT, CHANNEL_SCALES, CHANNEL_ZEROS, *OUT],
+        {"channels_last": 1},
+        domain=MS,
+    ),
     Case("ConvInteger", [PIXELS, uint8(5, 4, 3, 3), number(99, "uint8"), number(7, "uint8")]),
     Case("MatMulInteger", [uint8(3, 6), int8(6, 4), number(99, "uint8"), number(0, "int8")]),
     Case("QLinearMatMul", [uint8(3, 6), *A, int8(6, 4), number(0.02), number(0, "int8"), *Y]),
@@ -36,13 +42,20 @@ QUANTIZED = [
     Case("QLinearMul", [PIXELS, *A, uint8(1, 4, 6, 6, seed=1), *Y, *OUT], domain=MS),
     Case("QLinearGlobalAveragePool", [PIXELS, *A, *Y], {"channels_last": 0}, domain=MS),
     Case("QLinearGlobalAveragePool", [uint8(1, 6, 6, 4), *A, *Y], {"channels_last": 1}, domain=MS),
-    Case("QLinearAveragePool", [PIXELS, *A, *Y], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, domain=MS),
+    Case(
+        "QLinearAveragePool",
+        [PIXELS, *A, number(0.0371), Y[1]],
+        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+        domain=MS,
+    ),
     Case("QLinearSigmoid", [PIXELS, *A, number(1 / 256), number(0, "uint8")], domain=MS),
     Case("QLinearLeakyRelu", [PIXELS, *A, *Y], {"alpha": 0.1}, domain=MS),
     Case("QLinearSoftmax", [uint8(2, 9), *A, number(1 / 256), number(0, "uint8")], {"opset": 13}, domain=MS),
     Case("QLinearSoftmax", [PIXELS, *A, number(1 / 256), number(0, "uint8")], {"opset": 11, "axis": 1}, domain=MS),
     Case("QLinearConcat", [*Y, PIXELS, *A, uint8(1, 2, 6, 6), *OUT], {"axis": 1}, domain=MS),
-    Case("QGemm", [uint8(3, 6), *A, int8(4, 6), number(0.02), number(0, "int8"), int32(4), *Y], {"transB": 1}, domain=MS),
+    Case(
+        "QGemm", [uint8(3, 6), *A, int8(4, 6), number(0.02), number(0, "int8"), int32(4), *Y], {"transB": 1}, domain=MS
+    ),
     Case("QGemm", [uint8(3, 6), *A, int8(6, 4), number(0.02), number(0, "int8"), int32(4)], domain=MS),
     Case("MatMulIntegerToFloat", [uint8(3, 6), int8(6, 4), SCALE, SCALE, ZERO], domain=MS),
 ]

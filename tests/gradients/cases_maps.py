@@ -81,7 +81,7 @@ NORMALISATIONS = [
     Case("LayerNormalization", [floats(2, 3, 8), floats(3, 8)], {"axis": 1}, outputs=3),
     Case("GroupNormalization", [X, floats(4), floats(4, seed=1)], {"num_groups": 2}, 21),
     Case("LRN", [X], {"size": 3, "alpha": 0.1, "beta": 0.7, "bias": 2.0}),
-    Case("LRN", [X], {"size": 4}),
+    Case("LRN", [X], {"size": 5}),
     Case("LpNormalization", [X], {"axis": 1, "p": 1}),
     Case("LpNormalization", [X], {"axis": -1}),
     Case("MeanVarianceNormalization", [X]),

@@ -31,6 +31,7 @@ class Case:
     domain: str = ""
     outputs: int = 1
     tolerance: float = 1e-5
+    smooth: bool = True
 
     def __str__(self) -> str:
         settings = ",".join(f"{name}={value}" for name, value in self.attributes.items())

@@ -53,7 +53,8 @@ def slope(case: Case) -> tuple[float, float] | None:
     weights = torch.randn(output.shape, generator=generator, dtype=torch.float64)
 
     def along(step: float) -> Tensor:
-        return (module(image + step * direction, ["output0"])[0] * weights).sum()
+        moved: Tensor = module(image + step * direction, ["output0"])[0]
+        return (moved * weights).sum()
 
     (gradient,) = torch.autograd.grad((output * weights).sum(), leaf)
     step = 1e-6
@@ -61,7 +62,7 @@ def slope(case: Case) -> tuple[float, float] | None:
         return float((gradient * direction).sum()), float((along(step) - along(-step)) / (2 * step))
 
 
-@pytest.mark.parametrize("case", [c for c in FLOATS if c.fed and c.operator not in _ROUGH], ids=str)
+@pytest.mark.parametrize("case", [c for c in FLOATS if c.fed and c.smooth and c.operator not in _ROUGH], ids=str)
 def test_a_rule_has_the_gradient_of_central_differences(case: Case) -> None:
     found = slope(case)
     if found is not None:
@@ -74,7 +75,7 @@ def test_rounding_passes_the_gradient_and_clipping_stops_it() -> None:
     leaf = torch.tensor(x, requires_grad=True)
     output = case.module()(leaf, ["output0"])[0]
     assert output.tolist() == [0, 98, 101, 106, 255]
-    output.sum().backward()  # type: ignore[no-untyped-call]
+    output.sum().backward()
     assert leaf.grad is not None
     assert leaf.grad.tolist() == [0, 2, 2, 2, 0]
 
