@@ -31,10 +31,11 @@ def attention(
     groups = query.shape[1] // key.shape[1]
     wide_key, wide_value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scores = query @ wide_key.mT * scale  # (B, heads, S, T)
-    scores = _masked(scores, mask, causal=bool(node.get("is_causal", 0)))
     if softcap := node.get("softcap", 0.0):
         scores = softcap * torch.tanh(scores / softcap)
-    y = torch.softmax(scores, -1) @ wide_value
+    past = 0 if past_key is None else past_key.shape[2]
+    scores = _masked(scores, mask, causal=bool(node.get("is_causal", 0)), past=past)
+    y = _shares(scores) @ wide_value
     return (_joined(y) if flat else y), key, value
 
 
@@ -67,6 +68,12 @@ def _attend(node: Node, query: Tensor, key: Tensor, value: Tensor, *, causal: bo
     return _joined(torch.softmax(scores, -1) @ value)
 
 
+def _shares(scores: Tensor) -> Tensor:
+    """Return the softmax; where everything is masked out, nothing is attended to."""
+    empty = torch.isneginf(scores).all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(empty, 0), -1).masked_fill(empty, 0)
+
+
 def _heads(x: Tensor, count: int) -> Tensor:
     return x.reshape(*x.shape[:-1], count, -1).transpose(1, 2)  # (B, heads, S, D)
 
@@ -75,9 +82,9 @@ def _joined(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)  # (B, S, heads · D)
 
 
-def _masked(scores: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
+def _masked(scores: Tensor, mask: Tensor | None, *, causal: bool, past: int = 0) -> Tensor:
     if causal:
-        allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril(past)
         scores = scores.masked_fill(~allowed, -torch.inf)
     if mask is None:
         return scores

@@ -48,7 +48,7 @@ def _rows(x: Tensor, axis: int, rows: range) -> Tensor:
 def gather(node: Node, x: Tensor, indices: Tensor) -> Tensor:
     axis = node.get("axis", 0) % x.ndim
     flat = _counted_from_front(indices.flatten(), x.shape[axis])
-    return x.index_select(axis, flat).reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return x.index_select(axis, flat).reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def gather_elements(node: Node, x: Tensor, indices: Tensor) -> Tensor:

@@ -100,14 +100,13 @@ def lrn(node: Node, x: Tensor) -> Tensor:
     squares = functional.pad(x * x, [0, 0] * (x.ndim - 2) + [before, size - 1 - before])
     total = squares.unfold(1, size, 1).sum(-1)
     alpha, beta, bias = node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0)
-    return x / (bias + alpha / size * total) ** beta
+    return x / torch.pow(bias + alpha / size * total, beta)
 
 
 def lp_normalization(node: Node, x: Tensor) -> Tensor:
     axis = node.get("axis", -1)
     norm: Tensor = torch.linalg.vector_norm(x, node.get("p", 2), axis, keepdim=True)
-    divisor = torch.where(norm == 0, torch.ones_like(norm), norm)
-    return x / divisor
+    return x / torch.where(norm == 0, torch.ones_like(norm), norm)
 
 
 def mean_variance_normalization(node: Node, x: Tensor) -> Tensor:

@@ -17,9 +17,11 @@ from onnx_cam.gradients.node import Node
 
 __all__ = [
     "along_axis",
+    "centred",
     "dequantize",
     "dequantize_linear",
     "dynamic_quantize_linear",
+    "limits_of",
     "quantize",
     "quantize_linear",
     "round_straight_through",
@@ -62,7 +64,7 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, limits: Range 
     shifted = round_straight_through(x / scale)
     if zero_point is not None:
         shifted = shifted + zero_point.to(shifted.dtype)
-    return torch.clamp(shifted, *(limits or _limits(zero_point)))
+    return torch.clamp(shifted, *(limits or limits_of(zero_point)))
 
 
 def dequantize(x: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
@@ -111,7 +113,8 @@ def dynamic_quantize_linear(node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tens
     return quantize(x, scale, zero_point), scale, zero_point
 
 
-def _limits(zero_point: Tensor | None) -> Range:
+def limits_of(zero_point: Tensor | None) -> Range:
+    """Return the range of a zero point's type; uint8's where there is none."""
     return _UINT8 if zero_point is None or zero_point.is_floating_point() else _type_limits(zero_point.dtype)
 
 

@@ -105,7 +105,7 @@ def _weights(node: Node, places: Coordinates, given: int, factor: float) -> Weig
     """Return how much each input row counts in each output row; rows outside are the nearest one inside."""
     cubic = node.get("mode", b"") == b"cubic"
     stretch = 1 / factor if node.get("antialias", 0) and factor < 1 else 1.0
-    outside = bool(node.get("exclude_outside", 0)) or stretch > 1
+    outside = bool(node.get("exclude_outside", 0))
     reach = int(np.ceil((2 if cubic else 1) * stretch))
     near = np.floor(places.astype(np.float64))[:, None] + np.arange(1 - reach, 1 + reach)  # (size, taps)
     distance = np.abs(near - places[:, None].astype(np.float64)) / stretch

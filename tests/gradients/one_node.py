@@ -1,0 +1,111 @@
+"""Models of one node, run by ONNX Runtime and by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from onnx_cam.gradients import GraphModule
+
+Array = NDArray[Any]
+
+_FED = ("float32", "uint8", "int8")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node: its inputs (None is left out), attributes and version; the first is fed, the others are weights."""
+
+    operator: str
+    inputs: Sequence[Array | None]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    opset: int = 17
+    domain: str = ""
+    outputs: int = 1
+    tolerance: float = 1e-5
+    smooth: bool = True
+
+    def __str__(self) -> str:
+        settings = ",".join(f"{name}={value}" for name, value in self.attributes.items())
+        return f"{self.operator}-{self.opset}({settings})"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"output{i}" for i in range(self.outputs)]
+
+    @property
+    def fed(self) -> bool:
+        first = self.inputs[0] if self.inputs else None
+        return first is not None and first.dtype.name in _FED
+
+    def model(self) -> onnx.ModelProto:
+        names = ["" if value is None else f"input{i}" for i, value in enumerate(self.inputs)]
+        node = helper.make_node(self.operator, names, self.names, domain=self.domain, name="node", **self.attributes)
+        weights = [
+            numpy_helper.from_array(np.asarray(value), name)
+            for i, (name, value) in enumerate(zip(names, self.inputs, strict=True))
+            if value is not None and (i or not self.fed)
+        ]
+        first = self.inputs[0] if self.fed else None
+        images = [] if first is None else [_info("input0", first)]
+        outputs = [helper.make_empty_tensor_value_info(name) for name in self.names]
+        graph = helper.make_graph([node], "one", images, outputs, weights)
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+    def module(self) -> GraphModule:
+        return GraphModule(self.model(), name="one.onnx")
+
+    def image(self) -> Array:
+        return np.asarray(self.inputs[0]) if self.fed else np.zeros(1, np.float32)
+
+    def expected(self) -> list[Array]:
+        """Return what ONNX Runtime computes."""
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(self.model().SerializeToString(), options)
+        return [np.asarray(a) for a in session.run(None, {"input0": self.inputs[0]} if self.fed else {})]
+
+    def computed(self) -> list[Array]:
+        with torch.no_grad():
+            return [t.numpy() for t in self.module()(torch.as_tensor(self.image()), self.names)]
+
+
+def _info(name: str, array: Array) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+
+def floats(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def positive(*shape: int) -> Array:
+    return np.abs(floats(*shape)) + np.float32(0.1)
+
+
+def ints(*values: Any) -> Array:
+    return np.array(values, np.int64)
+
+
+def number(value: float, kind: str = "float32") -> Array:
+    return np.array(value, kind)
+
+
+def uint8(*shape: int, seed: int = 0, high: int = 256) -> Array:
+    return np.random.default_rng(seed).integers(0, high, shape).astype(np.uint8)
+
+
+def int8(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(-127, 128, shape).astype(np.int8)
+
+
+def int32(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(-999, 999, shape).astype(np.int32)

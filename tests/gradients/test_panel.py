@@ -1,0 +1,41 @@
+"""Deployed models that lie beside the project, against ONNX Runtime; skipped where they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import onnx_cam
+from onnx_cam.gradients import GraphModule
+from onnx_cam.graph.tap import tap
+
+PANEL = Path(__file__).parent.parent.parent.parent / "shared" / "panel"
+
+FLOAT32, FLOAT16, EIGHT_BITS = 1e-4, 2e-3, 0.1
+"""Of the largest logit. Integers: a sum at the border of two whole numbers is rounded the other way, and the layers
+behind it carry that on; ONNX Runtime with and without its fused kernels differs as much from itself."""
+
+BOUNDS = {
+    "squeezenet_fp16_two_outputs": FLOAT16,
+    "coral_mnv1_025_128_quant": EIGHT_BITS,
+    "coral_mnv2_100_224_quant": EIGHT_BITS,
+    "mobilenetv2_quant_nns": EIGHT_BITS,
+    "resnet50_int8_qdq_nhwc": EIGHT_BITS,
+}
+MODELS = sorted(PANEL.glob("*.onnx"))
+
+
+@pytest.mark.skipif(not MODELS, reason="no ../shared/panel: the models are not part of the project")
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
+    model = onnx_cam.load(path, device="cpu")
+    logits = model.head.logits or model.head.output
+    proto = tap(model.proto, [logits])
+    batch = model.trial_images(1)
+    expected = model.open_session(proto).run(batch, [logits])[0].astype(np.float64)
+    with torch.no_grad():
+        found = GraphModule(proto, name=model.name)(torch.as_tensor(model.input.feed(batch)), [logits])[0].numpy()
+    assert np.abs(found - expected).max() <= BOUNDS.get(path.stem, FLOAT32) * np.abs(expected).max()
