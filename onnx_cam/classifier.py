@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from onnx_cam.graph.score_graph import GraphNoise, score_graph
 from onnx_cam.graph.tap import tap
 from onnx_cam.guesses import guesses
 from onnx_cam.image_files import MAX_PIXELS
+from onnx_cam.keeping import OneAtATime, make_room, read_only
 from onnx_cam.labels import find_labels
 from onnx_cam.layer_shapes import rank_by_shape
 from onnx_cam.preprocess import Preprocessing
@@ -51,6 +52,8 @@ _FLOATS = ("tensor(float)", "tensor(float16)")
 class Classifier:
     """A loaded model: made by :func:`onnx_cam.load`, it keeps its sessions for all calls that follow.
 
+    Threads may share one: it explains one image at a time, and the others wait.
+
     Attributes
     ----------
     file : ModelFile
@@ -71,6 +74,8 @@ class Classifier:
         As asked for.
     notes : list of str
         What was guessed or done otherwise than asked, a line each.
+    in_use : OneAtATime
+        Held while an image is explained.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Classifier:
         self._score_sessions: dict[GraphNoise, ScoreSession] = {}
         self._last_activations: tuple[tuple[str, bytes], Floats, NDArray[np.float64]] | None = None
         self._differentiable: tuple[str, Any] | None = None
+        self.in_use = OneAtATime(file.name)
         self._baselines: dict[tuple[ScoreKind, bytes], NDArray[np.float64]] = {}
         self._session = self.open_session(self._with_logits())
         self._try()
@@ -195,7 +201,7 @@ class Classifier:
         if self._last_activations is not None and self._last_activations[0] == key:
             return *self._last_activations[1:], False
         if layer.name not in self._tapped:
-            _make_room(self._tapped, _KEPT_SESSIONS)
+            make_room(self._tapped, _KEPT_SESSIONS)
             self._tapped[layer.name] = self.open_session(tap(self.proto, [layer.tapped]))
         tapped, raw = self._tapped[layer.name].run(image[None], [layer.output, self.head.output])
         maps = layer.maps(tapped)
@@ -205,7 +211,7 @@ class Classifier:
                 f"{self.name} gives NaN or infinite values for this image; "
                 "check its preprocessing with onnx-cam inspect, and the model itself"
             )
-        self._last_activations = key, _read_only(maps[0]), _read_only(scores)
+        self._last_activations = key, read_only(maps[0]), read_only(scores)
         return *self._last_activations[1:], True
 
     def score(self, images: Floats, kind: ScoreKind = "probability") -> NDArray[np.float64]:
@@ -258,7 +264,7 @@ class Classifier:
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""
         if noise not in self._score_sessions:
-            _make_room(self._score_sessions, _KEPT_SESSIONS)
+            make_room(self._score_sessions, _KEPT_SESSIONS)
             self._score_sessions[noise] = ScoreSession(
                 lambda: self._load_score_graph(noise),
                 name=self.name,
@@ -281,8 +287,8 @@ class Classifier:
         key = (kind, hashlib.sha256(image.tobytes()).digest())
         known = key in self._baselines
         if not known:
-            _make_room(self._baselines, _KEPT_BASELINES)
-            self._baselines[key] = _read_only(self.score(image[None], kind)[0])
+            make_room(self._baselines, _KEPT_BASELINES)
+            self._baselines[key] = read_only(self.score(image[None], kind)[0])
         return self._baselines[key], not known
 
     def linear_head(self, layer: Layer) -> NDArray[np.float32] | None:
@@ -396,14 +402,3 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.setflags(write=False)
-    return array
-
-
-def _make_room(kept: MutableMapping[Any, Any], most: int) -> None:
-    """Drop the oldest entry of a mapping that is full."""
-    if len(kept) >= most:
-        del kept[next(iter(kept))]

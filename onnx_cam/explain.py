@@ -66,7 +66,7 @@ def explain(
     method : str or Method
         A name in :data:`onnx_cam.METHODS`, or a method object.
     target : int, str, or sequence of them, optional
-        An index, a name, or ``topN``; the likeliest class by default.
+        An index, a name, or ``topN``; the likeliest class by default. A class named twice in a list counts once.
     layer : str or Layer, optional
         A layer's output tensor or node; the last spatial one by default.
     variant, samples, sigma : optional
@@ -104,29 +104,30 @@ def explain(
     is_open = isinstance(image, Picture)  # by a comparison, once for all its methods
     picture = image if is_open else open_picture(image, preprocessing, classifier.input.channels, classifier.size)
     started = time.perf_counter()
-    tapped = classifier.layer(layer)
-    maps, probabilities, ran = classifier.activations(tapped, picture.network_input)
-    targets, single = _targets(classifier, target, probabilities)
-    x_b = make_baseline(baseline or "zero", picture.network_input, preprocessing)
-    scorer = Scorer(
-        classifier,
-        picture.network_input,
-        targets,
-        x_b,
-        seed=seed,
-        batch_size=batch_size,
-        progress=progress,
-        image_name=picture.stem,
-    )
-    subject = Subject(
-        maps,
-        scorer,
-        kind,
-        linear_head=lambda: _linear_weights(classifier, tapped, targets),
-        gradient=lambda image: classifier.gradients(tapped, image, targets),
-    )
-    weights = chosen.weights(subject)
-    cams = chosen.combine(subject, weights).astype(np.float32)
+    with classifier.in_use:
+        tapped = classifier.layer(layer)
+        maps, probabilities, ran = classifier.activations(tapped, picture.network_input)
+        targets, single = _targets(classifier, target, probabilities)
+        x_b = make_baseline(baseline or "zero", picture.network_input, preprocessing)
+        scorer = Scorer(
+            classifier,
+            picture.network_input,
+            targets,
+            x_b,
+            seed=seed,
+            batch_size=batch_size,
+            progress=progress,
+            image_name=picture.stem,
+        )
+        subject = Subject(
+            maps,
+            scorer,
+            kind,
+            linear_head=lambda: _linear_weights(classifier, tapped, targets),
+            gradient=lambda image: classifier.gradients(tapped, image, targets),
+        )
+        weights = chosen.weights(subject)
+        cams = chosen.combine(subject, weights).astype(np.float32)
     facts = {
         **_facts_of_model(classifier, tapped, preprocessing),
         **_facts_of_picture(picture),
@@ -134,7 +135,7 @@ def explain(
         "top": _top(classifier, probabilities),
         "seed": seed,
         "seconds": time.perf_counter() - started,
-        "warnings": (*_batch_warnings(classifier, batch_size, scorer), *_device_warnings(classifier, scorer)),
+        "warnings": (*_batch_warnings(classifier, batch_size), *_device_warnings(classifier, scorer)),
     }
     results = [
         _explanation(chosen, subject, alpha, cam, target=_target(classifier, index, probabilities), facts=facts)
@@ -184,6 +185,8 @@ def _targets(classifier: Classifier, target: Any, probabilities: NDArray[np.floa
         if count > classifier.classes:
             raise TargetError(f"target {target!r}; {classifier.name} has {classifier.classes} classes")
         return _likeliest(probabilities, count), False
+    if isinstance(target, np.ndarray) and target.ndim == 0:
+        target = target.item()
     if isinstance(target, str) or not isinstance(target, Sequence | np.ndarray):
         return [_index(classifier, target)], True
     indices = [_index(classifier, one) for one in target]
@@ -210,21 +213,26 @@ def _target(classifier: Classifier, index: int, probabilities: NDArray[np.float6
     return Target(index, classifier.labels.name(index), float(probabilities[index]))
 
 
-def _batch_warnings(classifier: Classifier, asked: int | None, scorer: Scorer) -> tuple[str, ...]:
+def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...]:
     fixed = classifier.fixed_batch
     if asked is None:
         return ()
     if fixed is not None:
         return () if asked == fixed else (f"the model runs at a batch of {fixed} alone: {asked} was not used",)
-    if scorer.batch_size < asked:
-        return (f"memory ran out at a batch of {asked}: went on with {scorer.batch_size}",)
     return ()
 
 
 def _device_warnings(classifier: Classifier, scorer: Scorer) -> tuple[str, ...]:
-    if not scorer.cpu_fallback_nodes:
-        return ()
-    return (f"{scorer.cpu_fallback_nodes} nodes ran on the CPU, not on {classifier.provider}",)
+    said = []
+    if scorer.cpu_fallback_nodes:
+        said.append(f"{scorer.cpu_fallback_nodes} nodes ran on the CPU, not on {classifier.provider}")
+    short = sum(failure.startswith("out of memory") for failure in scorer.failures)
+    if short:
+        said.append(f"memory ran out {short} times: went on with a batch of {scorer.batch_size}")
+    others = [failure for failure in scorer.failures if not failure.startswith("out of memory")]
+    if others:
+        said.append(f"{len(others)} runs failed and were repeated, the first with: {others[0]}")
+    return tuple(said)
 
 
 def _top(classifier: Classifier, probabilities: NDArray[np.float64]) -> tuple[Target, ...]:

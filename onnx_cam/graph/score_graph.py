@@ -77,7 +77,8 @@ def score_graph(
     ``targets``    (T) int64            the classes to score
     =============  ===================  =============================================================
 
-    Outputs: ``probability`` (m·n, T) float32, and ``logit`` (m·n, T) float32 where the graph has logits.
+    Outputs: ``probability`` (m·n, T) float64, and ``logit`` (m·n, T) float64 where the graph has logits. Float64,
+    because scores are subtracted: of a class that is nearly certain, float32 keeps too little.
 
     Parameters
     ----------
@@ -99,8 +100,9 @@ def score_graph(
     Raises
     ------
     ModelError
-        The model's opset is below 7.
+        The model's opset is below 7, or a tensor has a name that the score graph needs.
     """
+    _check_names(proto.graph)
     tapped = tap(proto, [head.tapped_logits] if head.logits else [])
     opset = _opset(tapped)
     if opset < _FIRST_OPSET:
@@ -214,32 +216,34 @@ def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:
 
 
 def _emit_probability(back: _Emission, head: Head, binary: bool) -> None:
-    """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (m·n, T) float32."""
-    values = _floats(back, head.output)
+    """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (m·n, T) float64."""
+    values = _doubles(back, head.output)
     if head.quantizer is not None:
-        shifted = back.add("Sub", values, np.array(head.zero_point, np.float32))
-        values = back.add("Mul", shifted, np.array(head.scale, np.float32))
+        shifted = back.add("Sub", values, np.array(head.zero_point, np.float64))
+        values = back.add("Mul", shifted, np.array(head.scale, np.float64))
     if head.kind == "log-softmax":
         values = back.add("Exp", values)
-    elif binary:
-        p = values if head.kind == "sigmoid" else back.add("Sigmoid", values)
-        values = back.add("Concat", back.add("Sub", np.array(1, np.float32), p), p, axis=1)
+    elif binary and head.kind == "sigmoid":
+        values = back.add("Concat", back.add("Sub", np.array(1, np.float64), values), values, axis=1)
     elif head.kind == "logits":
+        if binary:
+            values = back.add("Concat", back.add("Sub", values, values), values, axis=1)  # 0 and z
         values = back.add("Softmax", values, axis=1)
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "probability"
 
 
 def _emit_logit(back: _Emission, head: Head, binary: bool) -> None:
-    """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (m·n, T) float32."""
-    values = _floats(back, head.integers.name if head.integers else head.logits)
+    """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (m·n, T) float64."""
+    values = _doubles(back, head.integers.name if head.integers else head.logits)
     if binary:
-        values = back.add("Concat", back.add("Neg", values), values, axis=1)
+        values = back.add("Concat", back.add("Sub", np.array(0, np.float64), values), values, axis=1)
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "logit"
 
 
-def _floats(back: _Emission, tensor: str) -> gs.Variable:
-    """Return a tensor (m·n, classes), (m·n, classes, 1, 1), … as (m·n, classes) float32."""
-    return back.add("Flatten", back.add("Cast", tensor, to=onnx.TensorProto.FLOAT), axis=1)
+def _doubles(back: _Emission, tensor: str) -> gs.Variable:
+    """Return a tensor (m·n, classes), (m·n, classes, 1, 1), … as (m·n, classes) float64."""
+    # In this order: a Cast right behind a float16 output would cancel the one that ONNX Runtime ends it with on a CPU.
+    return back.add("Cast", back.add("Flatten", tensor, axis=1), to=onnx.TensorProto.DOUBLE)
 
 
 def _graft(model: onnx.ModelProto, image_input: ImageInput, front: _Emission, back: _Emission) -> None:
@@ -263,11 +267,21 @@ def _declare(model: onnx.ModelProto, head: Head, noise: GraphNoise, batch: int |
     model.graph.input.append(make(PREFIX + "targets", onnx.TensorProto.INT64, ["T"]))
     del model.graph.output[:]
     for name in ("probability", "logit") if head.logits else ("probability",):
-        model.graph.output.append(make(PREFIX + name, onnx.TensorProto.FLOAT, [batch or "m·n", "T"]))
+        model.graph.output.append(make(PREFIX + name, onnx.TensorProto.DOUBLE, [batch or "m·n", "T"]))
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    names = [info.name for info in [*graph.input, *graph.output, *graph.initializer]]
+    taken = [name for name in [*names, *(o for node in graph.node for o in node.output)] if name.startswith(PREFIX)]
+    if taken:
+        raise ModelError(
+            f"the model has a tensor called {taken[0]!r}; expected no name that begins with {PREFIX!r}, as those that "
+            "onnx-cam adds do: rename it"
+        )
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    for entry in model.opset_import:
+    for entry in reversed(model.opset_import):  # of several ONNX Runtime takes the last
         if entry.domain in ("", "ai.onnx"):
             return int(entry.version)
     model.opset_import.append(onnx.helper.make_opsetid("", _OPSET_WHERE_NONE_IS_NAMED))

@@ -21,6 +21,7 @@ __all__ = ["Method", "Subject", "Variant", "authors_deviation"]
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
 
+_RESOLUTION = 2.0**-22  # of a score: a few units in the last place of float32
 _MAX_SAMPLES = 10_000  # N noise fields are held at once
 
 
@@ -219,7 +220,16 @@ class Method:
         means = subject.scorer.score(self.schedule(subject), subject.score).mean(axis=1).T  # (T, K)
         if self.wiring.softmax:
             return softmax(means)
-        return np.where(is_dead(subject.maps), 0.0, means - baseline[:, None])
+        return np.where(is_dead(subject.maps), 0.0, difference(means, baseline[:, None]))
+
+
+def difference(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores less the baseline's; 0 where they differ by no more than a network in float32 can tell.
+
+    Else a map could be made of rounding errors alone, stretched to look like one.
+    """
+    least = _RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
+    return np.where(np.abs(scores - baseline) <= least, 0.0, scores - baseline)
 
 
 def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:

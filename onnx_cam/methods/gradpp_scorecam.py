@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
-from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.methods.base import Method, Subject, Variant, Weights, difference
 from onnx_cam.methods.gradient import gradcam_pp_shares
 from onnx_cam.runtime.masks import is_dead, normalised, upsample
 from onnx_cam.runtime.schedule import Schedule
@@ -51,7 +51,7 @@ class GradPPScoreCAM(Method):
             return np.stack([self._small_weights(subject, maps, t) for t, maps in enumerate(made)])
         baseline = subject.scorer.baseline(subject.score)
         scores = [
-            subject.scorer.score(Schedule(maps, path=np.ones(1)), subject.score)[:, 0, t] - baseline[t]
+            difference(subject.scorer.score(Schedule(maps, path=np.ones(1)), subject.score)[:, 0, t], baseline[t])
             for t, maps in enumerate(made)
         ]
         return np.where(np.stack([is_dead(maps) for maps in made]), 0.0, np.stack(scores))

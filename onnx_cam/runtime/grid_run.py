@@ -63,6 +63,7 @@ class GridRun:
     fields: Floats | None
     size: tuple[int, int]
     image_name: str
+    failures: list[str]
 
     def blocks(self, batch: BatchSize) -> Iterator[Block]:
         """Score the grid block by block; a block that failed is tried again, in halves where memory ran out."""
@@ -82,6 +83,7 @@ class GridRun:
                     raise
                 failed = failed or not halved
                 scores = None
+                self.failures.append(str(error))
             if scores is None:  # here, where the error's traceback no longer holds on to the session
                 self.session.reopen(tight=tight)
                 left.append(whole)
@@ -104,7 +106,8 @@ class GridRun:
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is found by _check
             maps, settings = self._masks(block, fields)
             steps = block.steps.stop - block.steps.start
-            return self.session.run(self.kind, maps, steps, **settings, full=max(1, batch.size // steps))
+            full = min(max(1, batch.size // steps), self.grid.shape[0])
+            return self.session.run(self.kind, maps, steps, **settings, full=full)
 
     def _masks(self, block: Block, fields: Floats | None) -> tuple[Floats, dict[str, Floats]]:
         """Return normalised maps (m, h, w), and their scale or deviation."""

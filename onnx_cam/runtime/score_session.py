@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,7 @@ class ScoreSession:
         self._loaded: Loaded | None = load()
         self.provider = self._loaded.provider
         self.cpu_fallback_nodes = self._loaded.cpu_nodes
+        self._index = self._loaded.index
         self._inputs_a_run = 1 if one_at_a_time else fixed_batch
         self.batch = self.batch_size(None)
         self._bound: dict[str, NDArray[Any]] = {}
@@ -94,7 +96,7 @@ class ScoreSession:
         on_cpu = self.provider == CPU
         bytes_each = 4 * self._input.channels * self._size[0] * self._size[1]
         largest = max(1, min(_LARGEST, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST
-        free = free_cuda_memory if self.provider in _CUDA else None
+        free = partial(free_cuda_memory, self._index) if self.provider in _CUDA else None
         return BatchSize(asked, first=_FIRST[on_cpu], largest=largest, free=free)
 
     @property

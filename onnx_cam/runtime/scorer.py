@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import ScoreError
+from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsampled_range
@@ -75,6 +75,8 @@ class Scorer:
         whose score was known.
     cpu_fallback_nodes : int or None
         Nodes that the provider left to the CPU.
+    failures : list of str
+        What runs that were repeated had failed with.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Scorer:
         self.passes = 0
         self.passes_skipped = 0
         self.cpu_fallback_nodes: int | None = 0
+        self.failures: list[str] = []
 
     @property
     def target_count(self) -> int:
@@ -164,7 +167,7 @@ class Scorer:
         """
         grids = distinct_inputs(schedule)
         planned = self.passes + sum(grid.size for grid in grids)
-        table = np.zeros((*schedule.shape, self.target_count))
+        table = self._table(*schedule.shape)
         ran = 0
         for grid in grids:
             scores = self._score_grid(schedule, grid, kind, planned)  # (U, n, T)
@@ -196,9 +199,18 @@ class Scorer:
         noise: GraphNoise = "none" if schedule.noise == "map" or grid.fields[0] < 0 else schedule.noise
         session = self._model.score_session(noise)
         batch = session.batch_size(self._asked_batch) if self._asked_batch else session.batch
-        run = GridRun(session, schedule, grid, kind, self._fields(schedule, grid, session), self.size, self._image_name)
+        run = GridRun(
+            session,
+            schedule,
+            grid,
+            kind,
+            self._fields(schedule, grid, session),
+            self.size,
+            self._image_name,
+            self.failures,
+        )
         session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking.align_corners)
-        scores = np.zeros((*grid.shape, self.target_count))
+        scores = self._table(*grid.shape)
         try:
             for block in run.blocks(batch):
                 scores[block.units, block.steps] = block.scores
@@ -210,6 +222,16 @@ class Scorer:
             self.batch_size = batch.size
             self.cpu_fallback_nodes = session.cpu_fallback_nodes
         return scores
+
+    def _table(self, units: int, steps: int) -> NDArray[np.float64]:
+        """Return room for scores, (units, steps, T)."""
+        try:
+            return np.zeros((units, steps, self.target_count))
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"the scores of {units} channels, {steps} samples and {self.target_count} targets do not fit; "
+                "take fewer --samples, or fewer targets at once"
+            ) from error
 
     def _fields(self, schedule: Schedule, grid: Grid, session: ScoreSession) -> Floats | None:
         """Return the noise of each step, (n, …), as the score graph takes it (on maps: as they are)."""

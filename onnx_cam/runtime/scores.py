@@ -32,8 +32,9 @@ def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
     if head.kind == "log-softmax":
         return np.exp(values)
     if values.shape[1] == 1:
-        p = values if head.kind == "sigmoid" else _sigmoid(values)
-        return np.concatenate([1 - p, p], axis=1)
+        if head.kind == "sigmoid":
+            return np.concatenate([1 - values, values], axis=1)
+        return np.concatenate([_sigmoid(-values), _sigmoid(values)], axis=1)
     return softmax(values) if head.kind == "logits" else values
 
 

@@ -330,7 +330,7 @@ def assert_scores_as_the_bare_model(model: Model, binary: bool) -> None:
     for targets in (list(range(p.shape[1])), [p.shape[1] - 1, 0]):
         for name, values in wanted.items():
             found = graph.run([PREFIX + name], feeds("none", a, "NCHW", targets))[0]
-            assert found.dtype == np.float32
+            assert found.dtype == np.float64
             np.testing.assert_allclose(found, values[:, targets], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
