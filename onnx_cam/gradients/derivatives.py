@@ -61,7 +61,7 @@ def layer_gradients(
     TargetError
         No such class.
     """
-    pixels = torch.as_tensor(np.asarray(image), device=module.device)
+    pixels = torch.tensor(np.asarray(image), device=module.device)
     with torch.no_grad():
         activations = _value(module, pixels, layer, {})
     leaf = activations.detach().clone().requires_grad_()

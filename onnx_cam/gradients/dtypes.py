@@ -28,9 +28,9 @@ TORCH_TYPES: dict[int, torch.dtype] = {
     TensorProto.INT32: torch.int32,
     **dict.fromkeys((TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64), torch.int64),
 }
-_KEPT = ("float32", "float64", "bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
-_WIDENED = {"float16": "float32", "bfloat16": "float32", "uint32": "int64", "uint64": "int64"}
-_WIDENED |= {"int4": "int8", "uint4": "uint8"}
+_KEPT = ("float32", "bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
+_OTHERS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "uint32": "int64", "uint64": "int64"}
+_OTHERS |= {"int4": "int8", "uint4": "uint8"}
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
@@ -42,9 +42,9 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
         Strings, complex numbers or floats of 8 bits.
     """
     name = array.dtype.name
-    if name not in _KEPT and name not in _WIDENED:
+    if name not in _KEPT and name not in _OTHERS:
         raise TypeError(name)
-    return torch.from_numpy(np.array(array, _WIDENED.get(name, name)))
+    return torch.from_numpy(np.array(array, _OTHERS.get(name, name)))
 
 
 def as_floats(tensor: Tensor) -> Tensor:

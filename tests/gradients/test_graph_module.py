@@ -208,6 +208,26 @@ def test_external_weights_are_read_from_the_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(module(torch.as_tensor(images()), ["logits"])[0].numpy(), expected)
 
 
+def test_a_float64_model_with_sparse_weights_runs_in_float32() -> None:
+    values = numpy_helper.from_array(np.array([1.5, -2.0]), "sparse")
+    for places in (np.array([1, 5]), np.array([[0, 1], [1, 2]])):
+        proto = tiny.build(
+            [helper.make_node("Cast", ["image"], ["wide"], to=TensorProto.DOUBLE), _mul("wide", "sparse", "out")],
+            {},
+            image=[2, 3],
+            outputs=[tiny.value_info("out", None, TensorProto.DOUBLE)],
+        )
+        indices = numpy_helper.from_array(places, "places")
+        proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2, 3]))
+        (out,) = computed(proto, np.ones((2, 3), np.float32), ["out"])
+        assert out.dtype == np.float32
+        assert out.tolist() == [[0, 1.5, 0], [0, 0, -2]]
+
+
+def _mul(a: str, b: str, output: str) -> onnx.NodeProto:
+    return helper.make_node("Mul", [a, b], [output])
+
+
 def test_a_second_input_is_refused() -> None:
     proto = tiny.model()
     proto.graph.input.append(tiny.value_info("mask", [1]))
