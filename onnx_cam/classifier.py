@@ -46,7 +46,6 @@ _DEFAULT_SIZE = (224, 224)
 _KEPT_SESSIONS = 2  # of each kind: each holds the weights once more
 _KEPT_BASELINES = 4
 _MAX_BATCH = 4096
-_FLOATS = ("tensor(float)", "tensor(float16)")
 
 
 class Classifier:

@@ -215,11 +215,9 @@ def _target(classifier: Classifier, index: int, probabilities: NDArray[np.float6
 
 def _batch_warnings(classifier: Classifier, asked: int | None) -> tuple[str, ...]:
     fixed = classifier.fixed_batch
-    if asked is None:
+    if fixed is None or asked is None or asked == fixed:
         return ()
-    if fixed is not None:
-        return () if asked == fixed else (f"the model runs at a batch of {fixed} alone: {asked} was not used",)
-    return ()
+    return (f"the model runs at a batch of {fixed} alone: {asked} was not used",)
 
 
 def _device_warnings(classifier: Classifier, scorer: Scorer) -> tuple[str, ...]:
