@@ -1,0 +1,1 @@
+"""The papers' evaluation: datasets, runs that resume, tables, reports."""
