@@ -31,8 +31,8 @@ class Evaluation:
     folder : Path
     facts : mapping
         Plain JSON values: ``model`` (its path), ``model_sha256``, ``layer``, ``preprocessing``, ``provider``,
-        ``versions``, ``dataset`` (its path), ``kind``, ``seed``, ``level`` and ``resamples`` of the intervals, ``left_out`` (reason to
-        number of images), ``unreadable`` (name to reason), ``notes`` (list of str) and more.
+        ``versions``, ``dataset`` (its path), ``kind``, ``seed``, ``level`` and ``resamples`` of the intervals,
+        ``left_out`` (reason to number of images), ``unreadable`` (name to reason), ``notes`` (list of str) and more.
     methods : mapping of str to str
         Each method's name in tables, and its key.
     metrics : tuple of Metric

@@ -62,8 +62,8 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return the same as a flat table: a row a method and metric, for ``win`` a row a pair of methods.
 
     Each row: ``method``, ``metric``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``, ``unit``, ``better``
-    and ``parameters``; None where it does not apply. Beside the metrics there are ``empty``, ``passes`` and ``seconds``,
-    the latter two means over all images.
+    and ``parameters``; None where it does not apply. Beside the metrics there are ``empty``,
+    ``passes`` and ``seconds``, the latter two means over all images.
     """
     return list(_rows(evaluation))
 
