@@ -1,0 +1,1 @@
+"""The papers' evaluation: datasets, metrics, runs that resume, reports."""
