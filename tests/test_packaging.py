@@ -70,7 +70,7 @@ LAYERS = [
         "comparison_grid",
         "comparison_captions",
     ),
-    *("explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
+    *("evaluation", "explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
 ]
 """Imports go one way: from left to right."""
 
