@@ -62,6 +62,7 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
 LAYERS = [
     *(
         "cli",
+        "cli_evaluation",
         "cli_options",
         "demo",
         "compare",
