@@ -231,8 +231,9 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
       onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
     """
     methods = _methods(settings, paths)
-    from onnx_cam.compare import ALL, Comparing
+    from onnx_cam.compare import Comparing
     from onnx_cam.comparison import output_folders
+    from onnx_cam.methods.spelling import ALL
 
     classifier = load_model(settings["model"], settings)
     unique, failed = _list(images, settings)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onnx_cam.classifier import Classifier
-from onnx_cam.compare import ALL
 from onnx_cam.errors import ImageError, OnnxCamError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
 from onnx_cam.evaluation.finished import Evaluation, figure_key, read_evaluation
@@ -24,7 +23,7 @@ from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image_files import read_image
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.spelling import read_method
+from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES
 from onnx_cam.runtime.devices import CPU
