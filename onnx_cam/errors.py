@@ -14,7 +14,8 @@
     ├── MissingExtraError     an optional dependency is not installed (also an ImportError)
     ├── ScoreError            the model failed on an input, or its score is not a number
     │   └── OutOfMemoryError  memory ran out, with the smallest batch too (also a MemoryError)
-    └── OutputError           a result cannot be written
+    ├── OutputError           a result cannot be written
+    └── AnswersError          a reviewer's answers that cannot be scored
 
 Each message is one line: what was given, what was expected, what to do next.
 """
@@ -25,6 +26,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "AnswersError",
     "DeviceError",
     "ImageError",
     "LabelsError",
@@ -94,6 +96,10 @@ class OutOfMemoryError(ScoreError, MemoryError):
 
 class OutputError(OnnxCamError):
     """A result cannot be written."""
+
+
+class AnswersError(OnnxCamError):
+    """A file of a reviewer's answers is missing, damaged, empty, of another survey, or there twice."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
