@@ -7,6 +7,7 @@
     │   ├── LayerError        no such layer, or one without a spatial map
     │   └── LabelsError       class names that cannot be read or do not fit
     ├── TargetError           no such class, or more than one of that name
+    ├── DatasetError          a data set, its labels or its boxes: missing, damaged, or unfit for the model
     ├── ImageError            the image: missing, damaged, too large, or of no use to the model
     ├── PreprocessingError    a preprocessing that cannot be read or does not fit
     ├── SettingError          a setting out of range, unknown, or said twice (also a ValueError)
@@ -27,6 +28,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "AnswersError",
+    "DatasetError",
     "DeviceError",
     "ImageError",
     "LabelsError",
@@ -64,6 +66,10 @@ class LabelsError(ModelError):
 
 class TargetError(OnnxCamError):
     """There is no such class, or more than one of that name."""
+
+
+class DatasetError(OnnxCamError):
+    """A data set, its labels or its boxes are missing, damaged, or do not fit."""
 
 
 class ImageError(OnnxCamError):
