@@ -50,11 +50,9 @@ def survey(run: str, out: str, as_json: bool, quiet: bool, **settings: Any) -> N
 def _say_notes(made: Survey, wanted: int) -> None:
     for reason, number in made.key.left_out.items():
         if number:
-            terminal.say(f"{number} images passed over: {reason}")
+            terminal.say(f"images passed over: {number}, {reason}")
     if made.key.alike:
-        terminal.say(
-            f"{made.key.alike} images where maps of several methods look the same: shown once, for all of them"
-        )
+        terminal.say(f"images where maps of several methods look the same, and are shown once: {made.key.alike}")
     if len(made.key.items) < wanted:
         terminal.say(f"{len(made.key.items)} images, not {wanted}: the run has no more to show")
 
@@ -90,6 +88,9 @@ def _show(score: SurveyScore) -> None:
         f"{score.answers} answers by {len(score.reviewers)} reviewers for {score.images} images; "
         f"{score.unanswered} not answered"
     )
+    passed_over = [f"{number}, {reason}" for reason, number in score.left_out.items() if number]
+    if passed_over:
+        click.echo(f"images passed over: {'; '.join(passed_over)}")
     if score.agreement is None:
         click.echo("agreement: not known, no image has two answers")
         return

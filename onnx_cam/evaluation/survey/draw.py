@@ -18,6 +18,7 @@ __all__ = ["as_jpeg", "draw_image", "draw_maps"]
 Pixels = NDArray[np.uint8]
 
 _QUALITY = 90
+_INVISIBLE = 1 / 255
 
 
 def draw_image(image: SeenImage) -> Pixels:
@@ -42,8 +43,10 @@ def draw_image(image: SeenImage) -> Pixels:
 
 def draw_maps(
     image: SeenImage, pixels: Pixels, cams: Mapping[str, NDArray[np.float32]]
-) -> dict[bytes, tuple[str, ...]] | None:
+) -> list[tuple[bytes, tuple[str, ...]]] | None:
     """Return the maps of an image as JPEG files, each with the methods whose maps look like that.
+
+    Two maps look the same where no pixel is further apart than one of the 256 colours.
 
     Parameters
     ----------
@@ -55,18 +58,22 @@ def draw_maps(
 
     Returns
     -------
-    dict of bytes to tuple of str, or None
+    list of (bytes, tuple of str), or None
         None where a method's map says nothing: it would show which one it is.
     """
     geometry = _scaled(image, pixels)
-    drawn: dict[bytes, tuple[str, ...]] = {}
+    groups: list[tuple[NDArray[np.float32], list[str]]] = []
     for method, cam in cams.items():
         heat = geometry.place(cam)
         if not heat.any():
             return None
-        picture = as_jpeg(draw_overlay(pixels, heat, geometry.crop))
-        drawn[picture] = (*drawn.get(picture, ()), method)
-    return drawn
+        same = (names for first, names in groups if np.abs(first - heat).max() <= _INVISIBLE)
+        alike = next(same, None)
+        if alike is None:
+            groups.append((heat, [method]))
+        else:
+            alike.append(method)
+    return [(as_jpeg(draw_overlay(pixels, heat, geometry.crop)), tuple(names)) for heat, names in groups]
 
 
 def as_jpeg(pixels: Pixels) -> bytes:

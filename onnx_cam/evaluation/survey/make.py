@@ -160,11 +160,12 @@ def _draw(
         if drawn is None or len(drawn) == 1:
             left_out[_BLANK if drawn is None else _SAME] += 1
             continue
-        order = generator.permutation(len(drawn))
-        pictures = [list(drawn)[place] for place in order]
+        order = [drawn[place] for place in generator.permutation(len(drawn))]
         said = _said(image)
-        item = Item(image.name, image.sha256, said, _lettered(drawn[picture] for picture in pictures))
-        shown.append((Question(str(len(shown) + 1), said, as_jpeg(pixels), _lettered(pictures)), item))
+        item = Item(image.name, image.sha256, said, _lettered(names for _, names in order))
+        shown.append(
+            (Question(str(len(shown) + 1), said, as_jpeg(pixels), _lettered(picture for picture, _ in order)), item)
+        )
     if not shown:
         raise OutputError(
             f"of {len(run.images)} images none can be shown: {left_out[_BLANK]} with {_BLANK}, {left_out[_SAME]} where "

@@ -117,12 +117,13 @@ function setAnswer(item, chosen) {
   if (chosen.length) answers[item] = chosen;
   else delete answers[item];
   unsaved += 1;
-  updateStore((store) => {
-    const own = mine(store).answers;
-    if (chosen.length) own[item] = chosen;
-    else delete own[item];
+  updateStore((store) => { // what another window wrote stays; what was lost there is put back
+    const own = mine(store);
+    own.answers = { ...answers, ...own.answers, [item]: chosen };
+    if (!chosen.length) delete own.answers[item];
+    answers = validAnswers(own.answers);
   });
-  showCount();
+  showAnswers();
 }
 
 byId("review").addEventListener("change", (event) => {
@@ -162,9 +163,9 @@ function showImage(index, focus = true) {
 function showEnd() {
   const open = sections.filter((section) => !answers[section.dataset.item]).map((section) => section.dataset.item);
   showPart("end");
-  byId("end-title").textContent = open.length ? `${open.length} images have no answer` : "All images have an answer";
+  byId("end-title").textContent = open.length ? `Images without an answer: ${open.length}` : "All images have an answer";
   byId("end-text").textContent = open.length
-    ? `No answer yet: ${open.join(", ")}. You can go back, or save what there is.`
+    ? `They are ${open.join(", ")}. You can go back, or save what there is.`
     : "Save your answers, and send the file to whoever sent you this page. Thank you.";
   byId("end-title").focus();
 }
