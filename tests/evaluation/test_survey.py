@@ -77,7 +77,9 @@ def test_each_letter_shows_the_map_that_the_key_says(real: bool, run: Path, tmp_
         item = survey.key.items[number]
         image = by_name[item.image]
         picture = np.asarray(Image.open(io.BytesIO(image.picture)))
-        geometry = Geometry(*picture.shape[:2], tuple(image.facts["crop"]))  # the small copy is as large as the image
+        geometry = Geometry(
+            picture.shape[0], picture.shape[1], image.facts["crop"]
+        )  # the small copy is as large as the image
         drawn = {
             name: draw_overlay(picture, geometry.place(evaluation.maps[image.sha256, name].cam), geometry.crop)
             for name in REAL_METHODS
@@ -85,7 +87,7 @@ def test_each_letter_shows_the_map_that_the_key_says(real: bool, run: Path, tmp_
         for (letter, names), content in zip(item.maps.items(), shown, strict=True):
             distances = {name: np.abs(pixels(content) - overlay).mean() for name, overlay in drawn.items()}
             nearest = min(distances, key=lambda name: distances[name])
-            assert distances[nearest] < 6, letter  # JPEG's loss on noise
+            assert distances[nearest] < 10, letter  # JPEG's loss on noise
             assert nearest in names
             others = [distances[name] for name in set(drawn) - set(names)]
             assert real or min(others) > 2 * distances[nearest]  # the real ones are much alike

@@ -83,7 +83,7 @@ def ticked(page: Any, item: str) -> list[str]:
 def save(page: Any, folder: Path) -> Path:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save answers").click()
-    path = folder / waiting.value.suggested_filename
+    path = folder / str(waiting.value.suggested_filename)
     waiting.value.save_as(path)
     return path
 
@@ -190,7 +190,12 @@ def test_where_nothing_can_be_kept_the_page_says_so_and_still_saves(
     tick(page, "1", "A")
     assert "does not keep your answers" in page.get_by_role("alert").inner_text()
     asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def accept(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
     page.reload()
     assert asked == ["beforeunload"]
     begin(page, "Ada")

@@ -18,7 +18,7 @@ from onnx_cam.evaluation.survey.key import Item, Key
 from onnx_cam.metrics.interval import Interval, mean_interval, ratio_interval
 
 METHODS = ("scorecam", "sscam2", "cam", "gradcam")
-LETTERS = (
+LETTERS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"A": ("sscam2",), "B": ("scorecam",), "C": ("cam", "gradcam")},
     {"A": ("cam", "gradcam"), "B": ("sscam2",), "C": ("scorecam",)},
     {"A": ("scorecam",), "B": ("cam",), "C": ("sscam2",), "D": ("gradcam",)},
