@@ -242,6 +242,11 @@ byId("change").addEventListener("click", () => {
 // Files
 
 function save() {
+  const done = Object.keys(answers).length;
+  if (!done) {
+    say("There is no answer to save yet.");
+    return;
+  }
   const ordered = Object.fromEntries([...items.keys()].filter((item) => answers[item]).map((item) => [item, answers[item]]));
   const content = { version: Number(version), survey, reviewer, answers: ordered };
   const link = document.createElement("a");
@@ -251,7 +256,6 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   unsaved = 0;
-  const done = Object.keys(answers).length;
   say(`Saved ${done} of ${items.size} answers as ${link.download}. It is where this browser puts downloads.`);
 }
 
