@@ -14,6 +14,7 @@ import click
 from onnx_cam import __version__, terminal
 from onnx_cam.cli_evaluation import evaluate
 from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
+from onnx_cam.cli_survey import survey, survey_score
 from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
 
 if TYPE_CHECKING:
@@ -383,4 +384,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-main.add_command(evaluate)
+for command in (evaluate, survey, survey_score):
+    main.add_command(command)
