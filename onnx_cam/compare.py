@@ -19,15 +19,12 @@ from onnx_cam.explanation import Explanation
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method, make_method
-from onnx_cam.methods.spelling import read_method
+from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.picture import open_picture
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scorer import Progress
 
-__all__ = ["ALL", "Comparing", "choose_methods", "compare"]
-
-ALL = "all"
-"""Every method that works on the model."""
+__all__ = ["Comparing", "choose_methods", "compare"]
 
 _MAX_CELLS = 400
 

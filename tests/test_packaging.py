@@ -23,6 +23,7 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert "onnx_cam/py.typed" in names
     assert "onnx_cam/imagenet_classes.txt" in names
     assert "onnx_cam/catalogue.toml" in names
+    assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 
@@ -63,6 +64,7 @@ LAYERS = [
     *(
         "cli",
         "cli_evaluation",
+        "cli_survey",
         "cli_options",
         "demo",
         "compare",

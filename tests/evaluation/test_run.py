@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import onnx_cam
-from onnx_cam.errors import DatasetError, ImageError, OutputError, SettingError
+from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
 from onnx_cam.evaluation.run import choose_named_methods
@@ -181,7 +181,7 @@ def test_labels_that_do_not_fit_the_model_are_an_error_unless_left_alone(
     model: Path, table: Path, tmp_path: Path
 ) -> None:
     table.write_text(table.read_text().replace("2.png,2", "2.png,17"))
-    with pytest.raises(DatasetError, match=r"17.*--ignore-labels"):
+    with pytest.raises(LabelsError, match=r"17.*--ignore-labels"):
         run(model, table, tmp_path / "run", methods="equal")
     assert not (tmp_path / "run").exists()
     run(model, table, tmp_path / "run", methods="equal", ignore_labels=True)
