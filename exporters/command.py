@@ -11,7 +11,6 @@ import click
 
 from exporters.check import Report
 from onnx_cam import terminal
-from onnx_cam.errors import OnnxCamError
 from onnx_cam.preprocess import PRESETS
 
 __all__ = ["IMAGE", "LABELS", "OUT", "PREPROCESS", "SIZE", "ExporterCommand", "show"]
@@ -23,17 +22,8 @@ class ExporterCommand(click.Command):
     """Turns errors into one line and exit status 1, and Ctrl-C into 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with terminal.errors_as_lines(ctx, "free some, or export at a smaller --size"):
             return super().invoke(ctx)
-        except OnnxCamError as error:
-            terminal.say_error(error)
-            ctx.exit(1)
-        except MemoryError:
-            terminal.say_error(MemoryError("out of memory; free some, or export at a smaller --size"))
-            ctx.exit(1)
-        except (KeyboardInterrupt, click.Abort):
-            terminal.say("interrupted")
-            ctx.exit(130)
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
