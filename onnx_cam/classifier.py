@@ -73,6 +73,8 @@ class Classifier:
         As asked for.
     notes : list of str
         What was guessed or done otherwise than asked, a line each.
+    refused_sizes : set of tuple of int
+        Sizes of an image at which a run failed.
     in_use : OneAtATime
         Held while an image is explained.
     """
@@ -110,6 +112,7 @@ class Classifier:
         self._last_activations: tuple[tuple[str, bytes], Floats, NDArray[np.float64]] | None = None
         self._differentiable: tuple[str, Any] | None = None
         self.in_use = OneAtATime(file.name)
+        self.refused_sizes: set[tuple[int, int]] = set()
         self._baselines: dict[tuple[ScoreKind, bytes], NDArray[np.float64]] = {}
         self._session = self.open_session(self._with_logits())
         self._try()

@@ -69,11 +69,16 @@ def test_agrees_with_the_reference(method: str, variant: str, layer: str, free: 
     assert compared >= (0 if dead else 1)
 
 
-def test_a_reduced_image_is_resized_back_where_the_model_takes_no_other_size(tiny_classifier: Classifier) -> None:
+def test_a_reduced_image_is_resized_back_where_the_model_takes_no_other_size(free: Classifier, tiny_path: Path) -> None:
+    fixed = onnx_cam.load(tiny_path, device="cpu", preprocess="none")
     x = tiny.image(1)
-    result = onnx_cam.explain(tiny_classifier, x, method="grad++scorecam", variant="paper", layer="relu1")
-    assert result.passes > 2
-    assert np.isfinite(result.cam).all()
+    results = [
+        onnx_cam.explain(model, x, method="grad++scorecam", variant="paper", layer="relu1") for model in (free, fixed)
+    ]
+    assert results[0].passes == results[1].passes > 2
+    assert np.isfinite(results[1].cam).all()
+    assert np.abs(results[0].weights - results[1].weights).max() > 0
+    assert (free.refused_sizes, fixed.refused_sizes) == (set(), {(10, 10)})  # known from now on
 
 
 def test_behind_global_pooling_gradcam_is_cam(lite0: Classifier, photo: Path) -> None:
