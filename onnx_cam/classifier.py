@@ -41,7 +41,7 @@ __all__ = ["Classifier"]
 
 Floats = NDArray[np.float32]
 
-_KEPT_SESSIONS = 2  # of each kind: each holds the weights once more
+_KEPT_SESSIONS = 3  # of each kind: each holds the weights once more; there are three kinds of noise
 _KEPT_BASELINES = 4
 
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from onnx_cam.explanation import Explanation
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method, make_method
+from onnx_cam.methods.spelling import read_method
 from onnx_cam.picture import open_picture
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scorer import Progress
@@ -149,8 +149,9 @@ def compare(
     images : image, or list of them
         Each as for :func:`onnx_cam.explain`.
     methods : str, or sequence of str and Method, optional
-        Names in :data:`onnx_cam.METHODS`, or ``name:variant``, or method objects; a single string may hold several,
-        with commas. By default, and for ``"all"``, every method that works on this model.
+        Names in :data:`onnx_cam.METHODS`, or ``name:variant`` or ``name:variant:sigma=0.5``, or method objects; a
+        single string may hold several, with commas. By default, and for ``"all"``, every method that works on this
+        model.
     samples : int, optional
         N, for the methods that are given by name and have one.
     target, layer, seed, preprocess, batch_size, progress
@@ -212,11 +213,7 @@ def choose_methods(methods: str | Sequence[str | Method] | None, samples: int | 
 
 
 def _choose(method: str | Method, samples: int | None) -> Method:
-    if not isinstance(method, str):
-        return make_method(method)
-    name, colon, variant = method.partition(":")
-    takes_samples = name in METHODS and "samples" in {field.name for field in fields(METHODS[name])}
-    return make_method(name, variant=variant if colon else None, samples=samples if takes_samples else None)
+    return read_method(method, samples) if isinstance(method, str) else make_method(method)
 
 
 def _rows_of(target: Any) -> int:

@@ -36,6 +36,8 @@ class Schedule:
         How a map becomes a mask.
     score_dead : bool
         Whether dead maps are scored, with mask 0 and one pass a step for all of them; else their scores are 0.
+    fields : ndarray of shape (N, …), float32, optional
+        The field of each step, in place of one drawn from the seed: what is added need not be noise.
     """
 
     maps: Floats
@@ -45,6 +47,7 @@ class Schedule:
     deviation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     masking: Masking = field(default_factory=Masking)
     score_dead: bool = False
+    fields: Floats | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

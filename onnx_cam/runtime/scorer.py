@@ -265,4 +265,6 @@ class Scorer:
             "mask": lambda field: mask_columns(field, layout, channels).reshape(-1),
             "input": lambda field: arranged(field, layout).reshape(-1),
         }
+        if schedule.fields is not None:
+            return np.stack([arrange[schedule.noise](field) for field in schedule.fields])
         return noise_fields(self._seed, count, shapes[schedule.noise], arrange[schedule.noise])

@@ -1,0 +1,29 @@
+"""The control: all weights equal, no passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.runtime.masks import is_dead
+
+__all__ = ["EqualWeights"]
+
+
+@dataclass(frozen=True)
+class EqualWeights(Method):
+    """``L_equal``: every live channel weighs the same, so the class plays no part.
+
+    It explains nothing. It is what a method must beat in an evaluation: most of any map comes from the activations.
+    """
+
+    name: ClassVar[str] = "equal"
+    variants: ClassVar[dict[str, Variant]] = {"control": Variant(baseline=False)}
+
+    def weights(self, subject: Subject) -> Weights:
+        """Return 1 for each live channel, for each target: (T, K)."""
+        live = (~is_dead(subject.maps)).astype(np.float64)
+        return np.tile(live, (subject.scorer.target_count, 1))

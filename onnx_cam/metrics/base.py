@@ -1,0 +1,72 @@
+"""What every metric is: a number for one map of one image, and what it is called."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from onnx_cam.metrics.masked_image import MaskedImage
+
+__all__ = ["Measurement", "Metric"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a metric says of one map.
+
+    Attributes
+    ----------
+    value : float or None
+        None where the metric is not defined for this map or this image.
+    curve : tuple of float
+        The scores that the value is the area under, where it is one.
+    """
+
+    value: float | None
+    curve: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """Base of the metrics; the fields are the free choices, printed with every figure.
+
+    Attributes
+    ----------
+    name : str
+        The name on the command line and in files (METHODS.md, "Evaluation").
+    title : str
+        For tables.
+    unit : {"%", ""}
+    better : {"lower", "higher", None}
+        None where neither is.
+    needs_boxes, needs_second_class : bool
+        Whether it is defined only where the image has boxes; whether it compares with the map of another class.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    unit: ClassVar[Literal["%", ""]] = ""
+    better: ClassVar[Literal["lower", "higher"] | None] = None
+    needs_boxes: ClassVar[bool] = False
+    needs_second_class: ClassVar[bool] = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The free choices as plain JSON values."""
+        return asdict(self)
+
+    @property
+    def key(self) -> str:
+        """The name with the free choices: what a stored value is found by."""
+        return json.dumps([self.name, self.parameters], sort_keys=True)
+
+    @property
+    def passes(self) -> int:
+        """Forward passes for one map."""
+        return 0
+
+    @abstractmethod
+    def measure(self, image: MaskedImage) -> Measurement:
+        """Return what the metric says of the map that an image is masked by."""

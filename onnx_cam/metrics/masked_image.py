@@ -1,0 +1,157 @@
+"""One image and one map of it: what the metrics measure, and the forward passes they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.baselines import make_baseline
+from onnx_cam.classifier import Classifier
+from onnx_cam.preprocess import Preprocessing
+from onnx_cam.runtime.masks import Masking, is_dead, masks
+from onnx_cam.runtime.schedule import Schedule
+from onnx_cam.runtime.scorer import Scorer
+from onnx_cam.runtime.scores import ScoreKind
+
+__all__ = ["MaskedImage"]
+
+Floats = NDArray[np.float32]
+
+_AS_IT_IS = Masking(normalise="never")
+
+
+class MaskedImage:
+    """An image, the class that is explained, and the map that explains it.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    image : ndarray of shape (C, H, W), float32
+        X, in network-input space.
+    target : int
+        c: the predicted class of X.
+    cam : ndarray of shape (h, w), float32
+        L.
+    preprocessing : Preprocessing, optional
+        What says which number stands for black.
+    boxes : ndarray of shape (H, W), bool, optional
+        Where the object is.
+    specificity : float, optional
+        Of the map, as in its record.
+    second_cam : ndarray of shape (h, w), float32, optional
+        The same method's map for the second likeliest class.
+    batch_size : int, optional
+        Inputs a run.
+
+    Attributes
+    ----------
+    passes : int
+        Forward passes so far.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        image: Floats,
+        target: int,
+        cam: Floats,
+        *,
+        preprocessing: Preprocessing | None = None,
+        boxes: NDArray[np.bool_] | None = None,
+        specificity: float | None = None,
+        second_cam: Floats | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.image = image
+        self.target = target
+        self.cam = cam
+        self.boxes = boxes
+        self.specificity = specificity
+        self.second_cam = second_cam
+        self.passes = 0
+        self._preprocessing = preprocessing
+        self._batch_size = batch_size
+        self._known: dict[tuple[object, ...], float] = {}
+
+    @cached_property
+    def importance(self) -> Floats:
+        """``L↑ = s(U(L))``, (H, W) float32 in [0, 1]; 0 everywhere where L is constant."""
+        size = self.image.shape[1], self.image.shape[2]
+        return np.asarray(np.clip(masks(self.cam[None], size, Masking())[0], 0, 1), np.float32)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the map says nothing: it is the same everywhere, zero for one."""
+        return bool(is_dead(self.cam[None])[0])
+
+    def score(self, kind: ScoreKind) -> float:
+        """``Y = f^c(X)``."""
+        return self._once(("image", kind), lambda: self._score_images(self.image, kind))
+
+    def baseline_score(self, baseline: str, kind: ScoreKind) -> float:
+        """``f^c(X_b)``."""
+        return self._once(("baseline", baseline, kind), lambda: self._score_images(self._baseline(baseline), kind))
+
+    def masked_score(self, kind: ScoreKind, keep: float) -> float:
+        """``O = f^c(X ⊙ L↑)``, of L↑ the given share of pixels, the most important ones; the rest is 0."""
+        return self._once(("masked", kind, keep), lambda: self._score_masked(kind, keep))
+
+    def score_composed(self, kept: Floats, baseline: str, kind: ScoreKind) -> NDArray[np.float64]:
+        """Return ``f^c(X ⊙ m + X_b ⊙ (1 − m))`` for masks (B, H, W), none of them 0 or 1 everywhere; (B,) float64."""
+        onto = self._baseline(baseline)
+        schedule = Schedule(maps=kept, path=np.ones(1), masking=_AS_IT_IS)
+        image = self.image
+        if onto.any():  # X ⊙ m + X_b ⊙ (1 − m) = (X − X_b) ⊙ m + X_b: what is added is a field, and no noise
+            image = self.image - onto
+            schedule = Schedule(
+                maps=kept,
+                path=np.ones(1),
+                masking=_AS_IT_IS,
+                noise="input",
+                deviation=np.ones(len(kept)),
+                fields=onto[None],
+            )
+        return self._run(image, schedule, kind)
+
+    def _score_masked(self, kind: ScoreKind, keep: float) -> float:
+        masking, maps = Masking(), self.cam[None]
+        if keep < 1:
+            masking, maps = _AS_IT_IS, _most_important(self.importance, keep)[None]
+        schedule = Schedule(maps=maps, path=np.ones(1), masking=masking, score_dead=True)
+        return float(self._run(self.image, schedule, kind)[0])
+
+    def _run(self, image: Floats, schedule: Schedule, kind: ScoreKind) -> NDArray[np.float64]:
+        with self.classifier.in_use:
+            scorer = Scorer(
+                self.classifier, image, [self.target], np.zeros_like(image), seed=0, batch_size=self._batch_size
+            )
+            scores = scorer.score(schedule, kind)[:, 0, 0]  # (B,)
+        self.passes += scorer.passes
+        return scores
+
+    def _score_images(self, image: Floats, kind: ScoreKind) -> float:
+        with self.classifier.in_use:
+            scores, ran = self.classifier.baseline_scores(image, kind)
+        self.passes += ran
+        return float(scores[self.target])
+
+    def _baseline(self, name: str) -> Floats:
+        return make_baseline(name, self.image, self._preprocessing)
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], float]) -> float:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+
+def _most_important(importance: Floats, keep: float) -> Floats:
+    from onnx_cam.metrics.pixels import pixel_order
+
+    kept = pixel_order(importance)[: max(1, round(keep * importance.size))]
+    mask = np.zeros(importance.size, np.float32)
+    mask[kept] = importance.reshape(-1)[kept]
+    return mask.reshape(importance.shape)
