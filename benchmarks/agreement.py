@@ -49,17 +49,17 @@ from tests.torch_twins import Lite0, Tiny
 LAYER = "_blocks.10._bn2"  # 112 channels, 14×14
 SMALL_LAYER = "_blocks.0._bn2"  # 16 channels, 112×112, for sscam-max's two passes
 
-NETWORKS = {
-    "alexnet": ("features.12", "features.7"),
-    "mobilenet_v2": ("features.18", "features.14"),
-    "resnet18": ("layer4", "layer3"),
-    "squeezenet1_0": ("features.12", "features.7"),
-    "vgg16": ("features.29",),
+NETWORKS: dict[str, tuple[Any, ...]] = {
+    "alexnet": (224, "features.12", "features.7"),
+    "mobilenet_v2": (128, "features.18", "features.14"),
+    "resnet18": (128, "layer4", "layer3"),
+    "squeezenet1_0": (128, "features.12", "features.7"),
+    "vgg16": (224, "features.29"),
 }
-"""To the layers that are explained."""
+"""To the size of the input (where the pooling leaves a choice, a small one) and the layers that are explained."""
 
+NO_SCORECAM = ("vgg16",)  # 512 passes of 15 GFLOP, twice
 CLASSES = 1000
-SIZE = 224
 TARGETS = 3  # the likeliest classes; one for Score-CAM
 COMPARISONS: list[tuple[str, str, PeerMap]] = [
     *(("torchcam", method, torchcam_gradient_map) for method in TORCHCAM_GRADIENTS),
@@ -139,30 +139,26 @@ def against_torchcam(method: str, small: onnx_cam.Classifier, real: onnx_cam.Cla
     return max(d or 0.0 for d in differences), there or 0.0
 
 
-def networks() -> Iterator[tuple[str, nn.Module, tuple[str, ...]]]:
-    """Make each network of the papers: its name, itself, and the layers to explain."""
-    for name, layers in NETWORKS.items():
-        yield name, seeded_network(name, CLASSES, SIZE), layers
+def networks() -> Iterator[tuple[str, nn.Module, int, tuple[str, ...]]]:
+    """Make each network of the papers: its name, itself, the size of its input, and the layers to explain."""
+    for name, (size, *layers) in NETWORKS.items():
+        yield name, seeded_network(name, CLASSES, size), size, tuple(layers)
     checkpoint = mobilenet_checkpoint()
     if checkpoint is not None:
-        yield "mobilenet_v2, trained", trained_mobilenet(checkpoint), NETWORKS["mobilenet_v2"]
+        size, *layers = NETWORKS["mobilenet_v2"]
+        yield "mobilenet_v2, trained", trained_mobilenet(checkpoint), size, tuple(layers)
 
 
-def against_peers(network: nn.Module, layer: str) -> Iterator[tuple[str, str, float | None]]:
+def against_peers(name: str, network: nn.Module, size: int, layer: str) -> Iterator[tuple[str, str, float | None]]:
     """Return peer, method and the largest difference over the classes, for one exported file."""
     with TemporaryDirectory() as folder:
-        model = onnx_cam.load(exported(network, layer, SIZE, Path(folder)), device="cpu")
+        model = onnx_cam.load(exported(network, layer, size, Path(folder)), device="cpu")
     x = open_picture(demo_image(), model.preprocessing, 3, model.size).network_input
     for peer, method, peer_map in COMPARISONS:
-        if peer == "grad-cam" and not has_grad_cam():
+        if (peer == "grad-cam" and not has_grad_cam()) or (method == "scorecam" and name in NO_SCORECAM):
             continue
-        found = onnx_cam.explain(
-            model,
-            demo_image(),
-            method=method,
-            variant=named_variant(method),
-            target="top1" if method == "scorecam" else f"top{TARGETS}",
-        )
+        target = "top1" if method == "scorecam" else f"top{TARGETS}"
+        found = onnx_cam.explain(model, demo_image(), method=method, variant=named_variant(method), target=target)
         apart = [relative(one.cam, peer_map(network, layer, x, one.target.index, method)) for one in found]
         yield peer, method, max((value for value in apart if value is not None), default=None)
 
@@ -197,12 +193,12 @@ def print_references() -> None:
 def print_peers() -> None:
     """Print the table of the networks of the papers."""
     columns = [f"{method}, {peer}" for peer, method, _ in COMPARISONS]
-    print(f"| network, layer | {' | '.join(columns)} |")
+    print(f"| network, layer, input | {' | '.join(columns)} |")
     print(f"|---|{'---|' * len(columns)}")
-    for name, network, layers in networks():
+    for name, network, size, layers in networks():
         for layer in layers:
-            found = {f"{method}, {peer}": shown(value) for peer, method, value in against_peers(network, layer)}
-            print(f"| {name}, {layer} | {' | '.join(found.get(c, '–') for c in columns)} |", flush=True)
+            found = {f"{method}, {peer}": shown(d) for peer, method, d in against_peers(name, network, size, layer)}
+            print(f"| {name}, {layer}, {size} | {' | '.join(found.get(c, '–') for c in columns)} |", flush=True)
 
 
 def main() -> None:
@@ -214,7 +210,7 @@ def main() -> None:
     print(f"`python -m benchmarks.agreement` on {platform.machine()}, CPU; {versions}; {peers}. N = {SAMPLES}.\n")
     print("## Every variant\n\nTiny: the network of the tests. Lite0: EfficientNet-Lite0.\n")
     print_references()
-    print(f"\n## The networks of the papers\n\n{SIZE}×{SIZE}, seeded weights; {TARGETS} classes, one for Score-CAM.\n")
+    print(f"\n## The networks of the papers\n\nSeeded weights; {TARGETS} classes, one for Score-CAM.\n")
     print_peers()
 
 
