@@ -15,7 +15,7 @@ from onnx_cam import __version__, terminal
 from onnx_cam.cli_evaluation import evaluate
 from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
 from onnx_cam.cli_survey import survey, survey_score
-from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
+from onnx_cam.errors import ImageError, ScoreError, SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,18 +43,8 @@ class _Commands(click.Group):
             raise SystemExit(1) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with terminal.errors_as_lines(ctx, "try a smaller --batch-size, --samples or --size"):
             return super().invoke(ctx)
-        except OnnxCamError as error:
-            terminal.say_error(error)
-            ctx.exit(1)
-        except MemoryError as error:
-            detail = f": {error}" if str(error) else ""
-            terminal.say_error(MemoryError(f"out of memory{detail}; try a smaller --batch-size, --samples or --size"))
-            ctx.exit(1)
-        except (KeyboardInterrupt, click.Abort):
-            terminal.say("interrupted")
-            ctx.exit(130)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

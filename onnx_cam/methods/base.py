@@ -16,7 +16,7 @@ from onnx_cam.runtime.schedule import NoiseSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind, softmax
 
-__all__ = ["Method", "Subject", "Variant", "authors_deviation"]
+__all__ = ["Method", "Subject", "Variant", "authors_deviation", "difference", "weighted_sum"]
 
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
@@ -173,7 +173,7 @@ class Method:
 
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
         """Return L for each target, (T, h, w): ``ReLU(Σ_k α_k A_k)``."""
-        return np.maximum(np.tensordot(weights, subject.maps.astype(np.float64), axes=1), 0)
+        return weighted_sum(weights, subject.maps)
 
     def check_baseline(self, asked: str | None) -> None:
         """Refuse a baseline for a variant that has none.
@@ -224,6 +224,11 @@ class Method:
         if self.wiring.softmax:
             return softmax(means)
         return np.where(is_dead(subject.maps), 0.0, difference(means, baseline[:, None]))
+
+
+def weighted_sum(weights: Weights, maps: Floats) -> NDArray[np.float64]:
+    """Return ``ReLU(Σ_k α_k A_k)`` for each row of weights, (T, h, w)."""
+    return np.maximum(np.tensordot(weights, maps.astype(np.float64), axes=1), 0)
 
 
 def difference(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> NDArray[np.float64]:

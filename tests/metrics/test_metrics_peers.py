@@ -17,7 +17,7 @@ CLASS = 2
 
 @pytest.mark.parametrize("seed", range(3))
 def test_openvino_xais_curves_agree(tmp_path: Path, seed: int) -> None:
-    """Both take zero for a baseline, and a number of steps that divides the pixels: it rounds down, we to the nearest."""
+    """With zero for a baseline, and steps that divide the pixels: it rounds down, we to the nearest."""
     auc = pytest.importorskip("openvino_xai.metrics.insertion_deletion_auc")
     classifier = onnx_cam.load(tiny.save(tiny.model(), tmp_path), preprocess="none")
     x = tiny.image(seed)
