@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam import __version__, terminal
-from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET
+from onnx_cam.cli_evaluation import evaluate
+from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
 from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     from onnx_cam.explanation import results_folder
     from onnx_cam.image_files import stems
 
-    classifier = _load(model, settings)
+    classifier = load_model(model, settings)
     unique, failed = _list(images, settings)
     wanted, notes = _target(classifier, target), [] if quiet else classifier.notes
     with results_folder(settings["out"]):
@@ -195,14 +196,6 @@ def _target(classifier: Classifier, text: str) -> str | list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _load(model: str, settings: dict[str, Any]) -> Classifier:
-    import onnx_cam
-
-    names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
-    chosen = {name: settings[name] for name in names}
-    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
-
-
 @main.command()
 @MODEL
 @IMAGES
@@ -241,7 +234,7 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
     from onnx_cam.compare import ALL, Comparing
     from onnx_cam.comparison import output_folders
 
-    classifier = _load(settings["model"], settings)
+    classifier = load_model(settings["model"], settings)
     unique, failed = _list(images, settings)
     chosen = {key: settings[key] for key in ("layer", "seed", "batch_size")}
     with output_folders(paths):
@@ -299,7 +292,7 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
     Example:
       onnx-cam layers model.onnx
     """
-    classifier = _load(model, settings)
+    classifier = load_model(model, settings)
     classifier.layer()  # an error where there is none
     found = classifier.layers()
     if as_json:
@@ -324,7 +317,7 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
     """
     import onnx_cam
 
-    found = onnx_cam.inspect(_load(model, settings))
+    found = onnx_cam.inspect(load_model(model, settings))
     if as_json:
         content = {finding.what: {"value": finding.value, "source": finding.source} for finding in found}
         click.echo(json.dumps(content, ensure_ascii=False))
@@ -345,7 +338,7 @@ def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
     """
     import onnx_cam
 
-    tapped = onnx_cam.export(_load(model, settings), path, layer=layer)
+    tapped = onnx_cam.export(load_model(model, settings), path, layer=layer)
     shape = "×".join(map(str, tapped.shape))
     click.echo(f"wrote {path}: its output {tapped.name} ({shape}) is the layer; the others are as before, by a run")
 
@@ -387,3 +380,6 @@ def demo(out: str, quiet: bool) -> None:
     if not quiet:
         terminal.say(f"the model: {model}")
     terminal.show_result(result, str(result.image), files)
+
+
+main.add_command(evaluate)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from onnx_cam.classifier import Classifier
 
 __all__ = [
     "BATCH_SIZE",
@@ -19,6 +22,7 @@ __all__ = [
     "SAMPLES",
     "SEED",
     "TARGET",
+    "load_model",
     "options",
 ]
 
@@ -61,6 +65,15 @@ def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value.strip(" ,") or re.fullmatch(r"top0+", value):
         raise click.BadParameter(f"{value!r} is no target; expected top1, topN, an index or a name")
     return value
+
+
+def load_model(model: str, settings: dict[str, Any]) -> Classifier:
+    """Load a model with the settings of `MODEL`."""
+    import onnx_cam
+
+    names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
+    chosen = {name: settings[name] for name in names}
+    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -7,6 +7,7 @@
     │   ├── LayerError        no such layer, or one without a spatial map
     │   └── LabelsError       class names that cannot be read or do not fit
     ├── TargetError           no such class, or more than one of that name
+    ├── DatasetError          a data set, its labels or its boxes: missing, damaged, or unfit for the model
     ├── ImageError            the image: missing, damaged, too large, or of no use to the model
     ├── PreprocessingError    a preprocessing that cannot be read or does not fit
     ├── SettingError          a setting out of range, unknown, or said twice (also a ValueError)
@@ -25,6 +26,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "DatasetError",
     "DeviceError",
     "ImageError",
     "LabelsError",
@@ -62,6 +64,10 @@ class LabelsError(ModelError):
 
 class TargetError(OnnxCamError):
     """There is no such class, or more than one of that name."""
+
+
+class DatasetError(OnnxCamError):
+    """A data set, its labels or its boxes are missing, damaged, or do not fit."""
 
 
 class ImageError(OnnxCamError):

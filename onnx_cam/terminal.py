@@ -12,9 +12,19 @@ import click
 
 if TYPE_CHECKING:
     from onnx_cam.comparison import Comparison
+    from onnx_cam.evaluation.finished import Evaluation
     from onnx_cam.explanation import Explanation
 
-__all__ = ["progress", "say", "say_error", "say_notes", "show_comparison", "show_result", "show_table"]
+__all__ = [
+    "progress",
+    "say",
+    "say_error",
+    "say_notes",
+    "show_comparison",
+    "show_evaluation",
+    "show_result",
+    "show_table",
+]
 
 _WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can be copied
 
@@ -101,3 +111,29 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
     show_table(("image", "class", "score", "method", "passes", "seconds", "map"), rows)
     for path in written:
         click.echo(_printable(f"wrote {path}"))
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Print an evaluation: methods × metrics, each figure with its interval, and where the rest is."""
+    from onnx_cam.evaluation.summary import summarise
+
+    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    rows = []
+    for method, figures in summarise(evaluation).items():
+        cells = [_figure(figures[metric.name]) for metric in metrics]
+        rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
+    show_table(("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty"), rows)
+    click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
+    for metric in evaluation.metrics:
+        choices = ", ".join(f"{key} {value}" for key, value in metric.parameters.items())
+        click.echo(f"  {metric.name}: {metric.better or 'neither'} is better{f'; {choices}' if choices else ''}")
+    for path in evaluation.files:
+        click.echo(_printable(f"wrote {path}"))
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return "–"
+    digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
+    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"

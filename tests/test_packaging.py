@@ -62,6 +62,7 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
 LAYERS = [
     *(
         "cli",
+        "cli_evaluation",
         "cli_options",
         "demo",
         "compare",
@@ -70,7 +71,7 @@ LAYERS = [
         "comparison_grid",
         "comparison_captions",
     ),
-    *("explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
+    *("evaluation", "explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
 ]
 """Imports go one way: from left to right."""
 

@@ -40,6 +40,10 @@ class Evaluation:
         Those that the figures are over, in the order of the dataset.
     maps : mapping of (str, str) to MeasuredMap
         By the image's hash and the method's name. Complete: each image with each method.
+    files : tuple of Path
+        What was written beside the results file.
+    notes : tuple of str
+        What could not be written, and why.
     """
 
     folder: Path
@@ -48,6 +52,8 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     images: tuple[SeenImage, ...]
     maps: Mapping[tuple[str, str], MeasuredMap]
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def metric(self, name: str) -> Metric | None:
         """Return the metric of that name; None where it was not measured."""

@@ -115,6 +115,7 @@ class Results:
 
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         self.path = Path(path)
+        self._made = write and not self.path.exists()
         if not write and not self.path.is_file():
             raise OutputError(f"no results at '{self.path}'; expected what onnx-cam evaluate -o wrote: run it first")
         with self._named():
@@ -129,8 +130,11 @@ class Results:
     def __enter__(self) -> Results:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        bare = failure is not None and self._made and not self._rows("SELECT 1 FROM maps LIMIT 1")
         self.close()
+        if bare:  # nothing came of it
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file, and let others in."""
@@ -143,7 +147,7 @@ class Results:
 
     def set_run(self, facts: Mapping[str, Any]) -> None:
         """Write what all results have in common; what is there under other keys stays."""
-        rows = [(key, json.dumps(value, sort_keys=True)) for key, value in facts.items()]
+        rows = [(key, json.dumps(value)) for key, value in facts.items()]
         with self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
 
@@ -167,6 +171,11 @@ class Results:
         for image, method, metric in self._rows("SELECT image, method, metric FROM figures"):
             known[image, method].add(metric)
         return known
+
+    def costs(self) -> dict[str, float]:
+        """Return the mean number of passes for a map and its figures, by the method's key."""
+        passes = "json_extract(record, '$.passes') + json_extract(record, '$.measuring_passes')"
+        return dict(self._rows(f"SELECT method, avg({passes}) FROM maps GROUP BY method"))
 
     def map(self, image: str, method: str) -> MeasuredMap:
         """Return a map with all that was measured of it."""

@@ -1,0 +1,155 @@
+"""COCO's ``instances_*.json``."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any
+
+from onnx_cam.errors import DatasetError
+from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
+from onnx_cam.evaluation.datasets.content import (
+    beginning,
+    check_count,
+    checked,
+    coordinates,
+    quoted,
+    read_json,
+    said_size,
+)
+from onnx_cam.evaluation.datasets.places import Places
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+
+__all__ = ["is_coco", "read_coco"]
+
+_IN_FOLDER = ("instances_*.json", "annotations/instances_*.json", "_annotations.coco.json")
+_LISTS = ("images", "annotations", "categories")
+
+Entry = dict[str, Any]
+
+
+def is_coco(path: str) -> bool:
+    """Tell whether a path is a JSON object, or a folder with COCO's files of instances."""
+    if os.path.isdir(path):
+        return bool(_files(path))
+    return path.lower().endswith(".json") and os.path.isfile(path) and beginning(path).startswith("{")
+
+
+def read_coco(path: str, images: str | None, classes: ClassList | None) -> Dataset:
+    """Read COCO's images, annotations and categories; a box is ``[x, y, width, height]``, from the left upper corner.
+
+    Crowds are left out. The label of an image without annotations is unknown.
+    """
+    source = _file(path)
+    images_in, annotations, categories = _lists(source)
+    check_count(len(images_in), source)
+    names = {number: _name(*place, classes) for number, *place in _numbered(categories, "categories", source)}
+    places = Places(_folder(source), images, _below(source))
+    by_image: dict[int, Entry] = {number: entry for number, entry, _ in _numbered(images_in, "images", source)}
+    boxes: dict[int, list[tuple[Box, str]]] = {number: [] for number in by_image}
+    crowds = 0
+    for position, entry in enumerate(annotations):
+        where = f"'{source}', annotations[{position}]"
+        if _is_crowd(entry, where):
+            crowds += 1
+        else:
+            boxes[_known(entry, "image_id", boxes, where)].append((_box(entry, names, where), where))
+    samples = _samples(by_image, boxes, places, source)
+    places.check(len(samples), source)
+    listed = tuple(str(names[number]) for number in sorted(names))
+    notes = (f"{crowds} crowd annotations were left out",) if crowds else ()
+    return Dataset(path, "coco", samples, classes.names if classes else listed or None, notes)
+
+
+def _files(folder: str) -> list[str]:
+    return sorted(path for name in _IN_FOLDER for path in glob.glob(os.path.join(glob.escape(folder), name)))
+
+
+def _file(path: str) -> str:
+    if not os.path.isdir(path):
+        return path
+    files = _files(path)
+    if len(files) != 1:
+        found = ", ".join(f"'{file}'" for file in files) or "none"
+        raise DatasetError(f"'{path}' holds {len(files)} files of COCO instances ({found}); give one of them")
+    return files[0]
+
+
+def _folder(source: str) -> str:
+    """Return the data set's folder: the one that holds ``annotations``, if the file lies in such a folder."""
+    folder = os.path.dirname(source) or "."
+    return os.path.dirname(folder) or "." if os.path.basename(folder) == "annotations" else folder
+
+
+def _below(source: str) -> tuple[str, ...]:
+    split = os.path.splitext(os.path.basename(source))[0].removeprefix("instances_")
+    return ("", split, "images", f"images/{split}", "annotations")
+
+
+def _lists(source: str) -> tuple[list[Any], list[Any], list[Any]]:
+    content = read_json(source)
+    for name in _LISTS:
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise DatasetError(f"'{source}' has no list \"{name}\"; expected COCO's instances")
+    if not content["images"]:
+        raise DatasetError(f"'{source}' lists no image; expected at least one")
+    return content["images"], content["annotations"], content["categories"]
+
+
+def _numbered(entries: list[Any], kind: str, source: str) -> list[tuple[int, Entry, str]]:
+    """Return entries with their ``id`` and their place in the file."""
+    found: dict[int, tuple[int, Entry, str]] = {}
+    for position, entry in enumerate(entries):
+        where = f"'{source}', {kind}[{position}]"
+        number = entry.get("id") if isinstance(entry, dict) else None
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise DatasetError(f'{where}: {quoted(entry)} has no "id"; expected a whole number')
+        if number in found:
+            raise DatasetError(f"{where}: the id {quoted(number)} is there twice; expected it once")
+        found[number] = number, entry, where
+    return list(found.values())
+
+
+def _name(entry: Entry, where: str, classes: ClassList | None) -> int | str:
+    label = as_label(entry.get("name"), classes, where)
+    if label is None:
+        raise DatasetError(f'{where}: the category has no "name"; expected one')
+    return label
+
+
+def _is_crowd(entry: Any, where: str) -> bool:
+    if not isinstance(entry, dict):
+        raise DatasetError(f"{where}: {quoted(entry)} is no annotation; expected image_id, category_id and bbox")
+    return entry.get("iscrowd") in (1, True)
+
+
+def _known(entry: Entry, key: str, known: dict[int, Any], where: str) -> int:
+    number = entry.get(key)
+    if isinstance(number, bool) or not isinstance(number, int) or number not in known:
+        raise DatasetError(f'{where}: "{key}" is {quoted(number)}; expected an id that the file lists')
+    return number
+
+
+def _box(entry: Entry, names: dict[int, int | str], where: str) -> Box:
+    where = f"{where} (id {quoted(entry.get('id'))}, image {quoted(entry.get('image_id'))})"
+    label = names[_known(entry, "category_id", names, where)]
+    x, y, width, height = coordinates(entry.get("bbox"), where)
+    return Box(x, y, x + width, y + height, label)
+
+
+def _samples(
+    by_image: dict[int, Entry], boxes: dict[int, list[tuple[Box, str]]], places: Places, source: str
+) -> tuple[Sample, ...]:
+    samples: dict[str, Sample] = {}
+    for number, entry in by_image.items():
+        where = f"'{source}', image {quoted(number)}"
+        if not isinstance(entry.get("file_name"), str):
+            raise DatasetError(f'{where}: no "file_name"; expected the image\'s path')
+        path, name = places.find([entry["file_name"]], where)
+        if name in samples:
+            raise DatasetError(f"{where}: {quoted(name)} is there twice; expected it once")
+        size = said_size(entry.get("width"), entry.get("height"))
+        found = tuple(checked([box], f"{place} ({quoted(name)})", size)[0] for box, place in boxes[number])
+        samples[name] = Sample(path, name, image_label(found), found, size)
+    return tuple(samples.values())

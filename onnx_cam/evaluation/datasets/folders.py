@@ -1,0 +1,82 @@
+"""A folder of images, and a folder of class folders."""
+
+from __future__ import annotations
+
+import os
+
+from onnx_cam.errors import DatasetError, one_line, one_line_text
+from onnx_cam.evaluation.datasets.classes import ClassList, as_label
+from onnx_cam.evaluation.datasets.content import check_count
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.image_files import SUFFIXES
+
+__all__ = ["are_class_folders", "is_image_folder", "read_class_folders", "read_images"]
+
+
+def is_image_folder(path: str) -> bool:
+    """Tell whether images lie directly in a folder."""
+    return os.path.isdir(path) and bool(_images_in(path))
+
+
+def are_class_folders(path: str) -> bool:
+    """Tell whether a folder holds folders with images directly in them."""
+    return os.path.isdir(path) and any(_images_in(os.path.join(path, name)) for name in _folders_in(path))
+
+
+def read_images(path: str, images: str | None, classes: ClassList | None) -> Dataset:
+    """Read a folder with images directly in it: no labels, no boxes."""
+    _refuse_images(images)
+    paths = _images_in(path)
+    if not paths:
+        raise DatasetError(f"no image in '{path}'; expected files ending in {', '.join(SUFFIXES)}")
+    check_count(len(paths), path)
+    left = [name for name in _folders_in(path) if _images_in(os.path.join(path, name))]
+    notes = (f"images in {len(left)} folders inside were left out",) if left else ()
+    samples = tuple(Sample(found, os.path.basename(found), None) for found in paths)
+    return Dataset(path, "images", samples, classes.names if classes else None, notes)
+
+
+def read_class_folders(path: str, images: str | None, classes: ClassList | None) -> Dataset:
+    """Read a folder with a folder of images for each class; the folder's name is the label."""
+    _refuse_images(images)
+    by_class = {name: _images_in(os.path.join(path, name)) for name in _folders_in(path)}
+    by_class = {name: paths for name, paths in by_class.items() if paths}
+    if not by_class:
+        raise DatasetError(f"no class folder with images in '{path}'; expected PATH/CLASS/IMAGE")
+    check_count(sum(map(len, by_class.values())), path)
+    labels = {name: as_label(name, classes, f"the class folder '{os.path.join(path, name)}'") for name in by_class}
+    by_index = all(isinstance(label, int) for label in labels.values())
+    if not classes and not by_index:
+        labels = {name: one_line_text(name) for name in by_class}
+    samples = tuple(
+        Sample(found, f"{name}/{os.path.basename(found)}", labels[name])
+        for name, paths in by_class.items()
+        for found in paths
+    )
+    if classes:
+        return Dataset(path, "folders", samples, classes.names)
+    if by_index:
+        return Dataset(path, "folders", samples, None, ("folders named by digits are class indices",))
+    return Dataset(path, "folders", samples, tuple(map(str, labels.values())))
+
+
+def _refuse_images(images: str | None) -> None:
+    if images is not None:
+        raise DatasetError("a folder of images is the data set itself; --images goes with an annotation file")
+
+
+def _images_in(folder: str) -> list[str]:
+    names = (entry.name for entry in _entries(folder) if entry.name.lower().endswith(SUFFIXES) and entry.is_file())
+    return sorted(os.path.join(folder, name) for name in names)
+
+
+def _folders_in(folder: str) -> list[str]:
+    return sorted(entry.name for entry in _entries(folder) if not entry.name.startswith("__") and entry.is_dir())
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DatasetError(f"cannot read the folder '{folder}': {one_line(error)}") from error

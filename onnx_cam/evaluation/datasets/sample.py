@@ -1,0 +1,58 @@
+"""What a data set is, whatever layout it came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx_cam.evaluation.boxes import Box
+
+__all__ = ["Dataset", "Sample"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image with what is known of it; the file itself has not been opened.
+
+    Attributes
+    ----------
+    path : str
+        As it can be opened.
+    name : str
+        Relative to the data set, unique, with ``/`` between folders.
+    label : int, str or None
+        Of the image: an index of the class list, or a name; None: unknown.
+    boxes : tuple of Box
+    size : tuple of int or None
+        ``(width, height)`` that the annotations were made for, where they say so.
+    """
+
+    path: str
+    name: str
+    label: int | str | None
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, labels and boxes.
+
+    Attributes
+    ----------
+    path : str
+        As given.
+    kind : str
+        The layout's name: one of `FORMATS`.
+    samples : tuple of Sample
+        At least one; in the order of the annotations, or by name.
+    class_names : tuple of str or None
+        The class list that integer labels are an index of; None where nothing lists the classes.
+    notes : tuple of str
+        What was left out or assumed, a line each.
+    """
+
+    path: str
+    kind: str
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()

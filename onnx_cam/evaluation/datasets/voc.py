@@ -1,0 +1,148 @@
+"""Pascal VOC: an XML file for each image."""
+
+from __future__ import annotations
+
+import os
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from onnx_cam.errors import DatasetError, one_line
+from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
+from onnx_cam.evaluation.datasets.content import (
+    check_count,
+    checked,
+    coordinates,
+    quoted,
+    read_bytes,
+    said_size,
+)
+from onnx_cam.evaluation.datasets.places import Places
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.image_files import SUFFIXES
+
+__all__ = ["is_voc", "parse_xml", "read_voc"]
+
+_ANNOTATIONS, _IMAGES = "Annotations", "JPEGImages"
+_MAX_BYTES = 16 << 20
+_MAX_DEPTH = 32
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_FROM_0 = "ILSVRC"  # ImageNet's boxes come in the same layout, counted from 0
+_ENDINGS = (".jpg", ".JPEG", ".jpeg", ".png", ".JPG", *(s for s in SUFFIXES if s not in (".jpg", ".jpeg", ".png")))
+
+
+def is_voc(path: str) -> bool:
+    """Tell whether a folder holds XML files, itself or in ``Annotations``."""
+    return os.path.isdir(path) and bool(_files(_annotations(path)))
+
+
+def read_voc(path: str, images: str | None, classes: ClassList | None) -> Dataset:
+    """Read a folder with ``Annotations/*.xml`` and ``JPEGImages``, or of XML files; boxes are pixels counted from 1.
+
+    ``difficult`` objects are kept. Both ends of a box are included.
+    """
+    folder = _annotations(path)
+    names = _files(folder)
+    if not names:
+        raise DatasetError(f"no XML file in '{folder}'; expected Pascal VOC's annotations")
+    check_count(len(names), folder)
+    root = os.path.dirname(folder) or "." if os.path.basename(folder) == _ANNOTATIONS else folder
+    places = Places(root, images, (_IMAGES, "", "images"))
+    samples: dict[str, Sample] = {}
+    for name in names:
+        sample = _sample(os.path.join(folder, name), places, classes)
+        if sample.name in samples:
+            raise DatasetError(
+                f"'{os.path.join(folder, name)}': another file describes {quoted(sample.name)} too; expected one"
+            )
+        samples[sample.name] = sample
+    places.check(len(samples), path)
+    found = tuple(samples.values())
+    return Dataset(path, "voc", found, classes.names if classes else _class_names(found))
+
+
+def _annotations(path: str) -> str:
+    path = path.rstrip("/") or path
+    below = os.path.join(path, _ANNOTATIONS)
+    return below if os.path.isdir(below) else path
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise DatasetError(f"cannot read the folder '{folder}': {one_line(error)}") from error
+    return sorted(name for name in names if name.lower().endswith(".xml") and not name.startswith("."))
+
+
+def _class_names(samples: tuple[Sample, ...]) -> tuple[str, ...] | None:
+    return tuple(sorted({box.label for s in samples for box in s.boxes if isinstance(box.label, str)})) or None
+
+
+def _sample(path: str, places: Places, classes: ClassList | None) -> Sample:
+    where = f"'{path}'"
+    root = parse_xml(read_bytes(path, _MAX_BYTES), where)
+    if root.tag != "annotation":
+        raise DatasetError(f"{where}: the XML is a <{quoted(root.tag)}>; expected an <annotation> of Pascal VOC")
+    size = said_size(*(_whole(root.findtext(f"size/{side}")) for side in ("width", "height")))
+    start = 0 if (root.findtext("source/database") or "").startswith(_FROM_0) else 1
+    boxes = checked((_box(item, start, where, classes) for item in root.findall("object")), where, size)
+    found, name = places.find(_names(root, path), where)
+    return Sample(found, name, image_label(boxes), boxes, size)
+
+
+def _names(root: Element, path: str) -> list[str]:
+    """Return what the image may be called: as the annotation says, else as its file; the ending may be missing."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    said = (root.findtext("filename") or "").strip()
+    names = []
+    for name in (said, stem) if said else (stem,):
+        names += [name] if name.lower().endswith(SUFFIXES) else [name + ending for ending in _ENDINGS]
+    return names
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.strip().isdecimal() and len(text) < 10 else None
+
+
+def _box(item: Element, start: int, where: str, classes: ClassList | None) -> Box:
+    edges = [item.findtext(f"bndbox/{edge}") for edge in _EDGES]
+    if None in edges:
+        raise DatasetError(f"{where}: an <object> has no <bndbox> with xmin, ymin, xmax and ymax; mend it")
+    label = as_label(item.findtext("name"), classes, where)
+    x0, y0, x1, y1 = coordinates(edges, where, as_text=True)
+    return Box(x0 - start, y0 - start, x1 + 1 - start, y1 + 1 - start, label)
+
+
+def parse_xml(content: bytes, where: str) -> Element:
+    """Return an XML document's root element; document types, entities with them, are refused.
+
+    Expat itself calls the builder, so that the parser that refuses and the one that reads are the same.
+    """
+    builder, parser = TreeBuilder(), expat.ParserCreate()
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise DatasetError(f"{where}: the XML is nested too deeply; expected an annotation of Pascal VOC")
+        builder.start(tag, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(tag)
+
+    def refuse(*_: object) -> None:
+        raise DatasetError(f"{where}: the XML declares a document type or an entity; remove the declaration")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.UnparsedEntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]
+    try:
+        parser.Parse(content, True)
+        return builder.close()
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise DatasetError(f"{where}: damaged XML: {one_line(error)}") from None

@@ -1,0 +1,288 @@
+"""A model, a dataset, methods and metrics: the papers' evaluation, which can be stopped and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from onnx_cam.classifier import Classifier
+from onnx_cam.compare import ALL
+from onnx_cam.errors import ImageError, OnnxCamError, SettingError
+from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
+from onnx_cam.evaluation.finished import Evaluation, figure_key, read_evaluation
+from onnx_cam.evaluation.local_engine import Engine, LocalEngine, Outcome
+from onnx_cam.evaluation.measuring import Measuring, Task, method_key
+from onnx_cam.evaluation.output import write_output
+from onnx_cam.evaluation.results import FILE_NAME, Results, SeenImage
+from onnx_cam.evaluation.sample_labels import SampleLabels, read_labels
+from onnx_cam.evaluation.shared_facts import bind
+from onnx_cam.evaluation.work_left import WorkLeft
+from onnx_cam.explain import check_settings, package_versions
+from onnx_cam.explanation import results_folder
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.image_files import read_image
+from onnx_cam.loading import load
+from onnx_cam.methods import METHODS, Method
+from onnx_cam.methods.spelling import read_method
+from onnx_cam.metrics import Metric, choose_metrics
+from onnx_cam.metrics.interval import LEVEL, RESAMPLES
+from onnx_cam.runtime.devices import CPU
+from onnx_cam.runtime.scorer import Progress
+
+__all__ = ["choose_named_methods", "evaluate"]
+
+_BATCH = {True: 16, False: 64}
+"""On a CPU, or not: fixed, not measured, so that a run that is repeated, or gone on with, gives the same digits."""
+
+_WRONG = "taken for another class by the model"
+_BATCH_BYTES = 32 << 20  # of images, on a CPU
+
+
+def evaluate(
+    model: Classifier | str | Path,
+    dataset: Dataset | str | Path,
+    *,
+    methods: str | Sequence[str | Method] = "scorecam,sscam1,sscam2,sscam-max,iscam",
+    metrics: str | Sequence[str | Metric] = "all",
+    out: str | Path,
+    samples: int | None = None,
+    layer: str | Layer | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    limit: int | None = None,
+    shuffle: bool = False,
+    only_correct: bool = False,
+    only_boxed: bool = False,
+    ignore_labels: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Evaluation:
+    """Explain every image of a dataset by several methods, and measure each map.
+
+    Results are kept as they come, in ``results.sqlite`` in the folder `out`: the same call goes on where it was
+    stopped, whatever stopped it. At the end ``summary.json``, ``tables.csv`` and ``tables.json`` are written beside it.
+
+    Parameters
+    ----------
+    model : Classifier, str or Path
+    dataset : Dataset, str or Path
+        See :func:`onnx_cam.evaluation.datasets.open_dataset`.
+    methods : str, or sequence of str and Method
+        Names, each with its variant and settings if need be (``sscam2:paper:sigma=0.5``); ``equal`` is the control
+        with all weights equal; ``"all"``: every method that works on this model.
+    metrics : str, or sequence of str and Metric
+        Names in :data:`onnx_cam.metrics.METRICS`, or ``"all"``.
+    out : str or Path
+        The run's folder.
+    samples : int, optional
+        N, of the methods given by name that have one and do not say how many.
+    layer, seed
+        As for :func:`onnx_cam.explain`.
+    batch_size : int, optional
+        Inputs a run; by default 16 on a CPU and 64 elsewhere.
+    limit : int, optional
+        At most this many images.
+    shuffle : bool
+        Draw them at random, by the seed.
+    only_correct : bool
+        Leave out the drawn images that the model takes for another class.
+    only_boxed : bool
+        Draw from the images that have boxes.
+    ignore_labels : bool
+        Do not read the dataset's labels: for a model of other classes.
+    engine : {"local", "ray"}
+        Where the work is done; ``ray`` needs the extra of that name. The results are the same.
+    workers : int, optional
+        Of ``ray``.
+    progress : callable, optional
+        Called with the passes done and the passes expected.
+    **choices
+        ``score``, ``keep``, ``steps``, ``deletion_baseline``, ``insertion_baseline``, of the metrics: see
+        :func:`onnx_cam.metrics.choose_metrics`.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    OnnxCamError
+        As its subclass says; see :mod:`onnx_cam.errors`.
+    """
+    named = choose_named_methods(methods, samples)
+    measured = choose_metrics(metrics, **choices)
+    for method in named.values():
+        check_settings(method, seed=seed, batch_size=batch_size)
+    opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    drawn = choose(opened, limit=limit, shuffle=shuffle, seed=seed, boxed=only_boxed)
+    classifier = model if isinstance(model, Classifier) else load(model)
+    labels = read_labels(classifier, opened, drawn, ignore=ignore_labels, needed=only_correct)
+    measuring = Measuring(
+        classifier,
+        named,
+        measured,
+        layer=layer,
+        seed=seed,
+        batch_size=batch_size or _batch_size(classifier),
+        lenient=methods == ALL,
+    )
+    with results_folder(out), Results(Path(out) / FILE_NAME, write=True) as results:
+        bind(results, classifier, measuring.layer)
+        run = _Run(measuring, results, labels, only_correct=only_correct)
+        run.work(drawn, _engine(engine, measuring, workers), progress)
+        run.finish(
+            {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "drawn": len(drawn)}, opened.notes
+        )
+    return write_output(read_evaluation(out))
+
+
+def choose_named_methods(methods: str | Sequence[str | Method], samples: int | None = None) -> dict[str, Method]:
+    """Return methods by their names in tables.
+
+    Raises
+    ------
+    SettingError
+        A method is unknown or said twice.
+    """
+    if methods == ALL:
+        methods = list(METHODS)
+    words = [part.strip() for part in methods.split(",") if part.strip()] if isinstance(methods, str) else list(methods)
+    if not words:
+        raise SettingError(f"no method to evaluate; expected {ALL}, or some of {', '.join(METHODS)}")
+    named: dict[str, Method] = {}
+    for word in words:
+        method = read_method(word, samples) if isinstance(word, str) else word
+        name = word if isinstance(word, str) else f"{method.name}:{method.variant}"
+        if name in named or method in named.values():
+            raise SettingError(f"{name} said twice; name each method once")
+        named[name] = method
+    return named
+
+
+def _batch_size(classifier: Classifier) -> int | None:
+    if classifier.fixed_batch is not None:
+        return None
+    on_cpu = classifier.provider == CPU
+    bytes_each = 4 * classifier.input.channels * classifier.size[0] * classifier.size[1]
+    return max(1, min(_BATCH[on_cpu], _BATCH_BYTES // bytes_each)) if on_cpu else _BATCH[on_cpu]
+
+
+def _engine(name: Literal["local", "ray"], measuring: Measuring, workers: int | None) -> Engine:
+    if name == "local":
+        if workers is not None:
+            raise SettingError(f"workers={workers}; the local engine has none: leave it out, or take engine ray")
+        return LocalEngine(measuring)
+    raise SettingError(f"unknown engine {name!r}; expected local or ray")
+
+
+class _Run:
+    """The work of one call, and what came of it."""
+
+    def __init__(
+        self, measuring: Measuring, results: Results, labels: Mapping[str, SampleLabels], *, only_correct: bool
+    ) -> None:
+        self._measuring = measuring
+        self._results = results
+        self._labels = labels
+        self._only_correct = only_correct
+        self._keys = {name: method_key(method, measuring.seed) for name, method in measuring.methods.items()}
+        self._seen = results.images()
+        self._hashes: dict[str, str] = {}  # of the samples, by name
+        self._unreadable: dict[str, str] = {}
+
+    def work(self, samples: Sequence[Sample], engine: Engine, progress: Progress | None) -> None:
+        """Do what is left to do for these images; those that cannot be used are listed."""
+        tasks = list(self._tasks(samples))
+        left = WorkLeft(self._keys, self._results.costs(), self._measuring, len(tasks), progress)
+        self._measuring.watch = left.within
+        for task, outcome in self._outcomes(tasks, engine):
+            if isinstance(outcome, OnnxCamError):
+                self._unreadable[task.sample.name] = str(outcome)
+            elif isinstance(outcome, SeenImage):
+                self._results.add_image(outcome)
+                self._seen[outcome.sha256] = outcome
+                left.image()
+            else:
+                self._results.add_map(outcome)
+                left.map(outcome)
+
+    def finish(self, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
+        """Write down what the figures are over.
+
+        Raises
+        ------
+        ImageError
+            There is no image.
+        """
+        images = list(dict.fromkeys(sha256 for name, sha256 in self._hashes.items() if name not in self._unreadable))
+        right = [sha256 for sha256 in images if not self._only_correct or self._is_right(sha256)]
+        if not right:
+            raise ImageError(self._why_none(len(images)))
+        twins = len(self._hashes) - len(set(self._hashes.values()))
+        said = [f"{twins} images are the same file as another one, and count once"] if twins else []
+        left_out = [f"{name} left out: {reason}" for name, reason in self._measuring.left_out.items()]
+        found = {
+            "seed": self._measuring.seed,
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "versions": package_versions(),
+            "unreadable": self._unreadable,
+            "left_out": {"taken for another class by the model": len(images) - len(right)}
+            if self._only_correct
+            else {},
+            "notes": [*notes, *said, *left_out],
+        }
+        methods = {name: self._keys[name] for name in self._measuring.methods}
+        metrics = [[metric.name, metric.parameters] for metric in self._measuring.metrics]
+        asked = {"images": right, "methods": methods, "metrics": metrics, "facts": {**facts, **found}}
+        self._results.set_run({"asked": asked})
+
+    def _tasks(self, samples: Sequence[Sample]) -> Iterator[Task]:
+        """Yield the images with something left to do, each file once."""
+        done = self._results.measured()
+        for sample in samples:
+            try:
+                sha256 = read_image(sample.path).sha256
+            except ImageError as error:
+                self._unreadable[sample.name] = str(error)
+                continue
+            first = sha256 not in self._hashes.values()
+            self._hashes[sample.name] = sha256
+            known = {name: frozenset(done[sha256, key]) for name, key in self._keys.items() if (sha256, key) in done}
+            task = Task(sample, *self._labels[sample.name], known=known, only_correct=self._only_correct)
+            if first and not self._is_done(sha256, task):
+                yield task
+
+    def _is_done(self, sha256: str, task: Task) -> bool:
+        seen = self._seen.get(sha256)
+        if seen is None or not task.says_the_same(seen):
+            return False
+        if self._only_correct and not self._is_right(sha256):
+            return True
+        wanted = {figure_key(metric, seen.facts) for metric in self._measuring.metrics}
+        return all(wanted <= task.known.get(name, frozenset("?")) for name in self._keys)
+
+    def _is_right(self, sha256: str) -> bool:
+        facts = self._seen[sha256].facts
+        return bool(facts["predicted"] == facts["label"])
+
+    def _outcomes(self, tasks: Sequence[Task], engine: Engine) -> Iterator[tuple[Task, Outcome]]:
+        """Yield what comes of the tasks, of the first ones here: a method that cannot work is found at once."""
+        here = LocalEngine(self._measuring)
+        for number, task in enumerate(tasks):
+            failed = False
+            for outcome in here.work([task]):
+                failed = failed or isinstance(outcome[1], OnnxCamError)
+                yield outcome
+            if not failed:
+                yield from engine.work(tasks[number + 1 :])
+                return
+
+    def _why_none(self, readable: int) -> str:
+        if readable:
+            return f"the model takes each of the {readable} images for another class; nothing is left to evaluate"
+        reasons = list(self._unreadable.values())
+        return f"no image of {len(reasons)} can be used, the first because: {reasons[0]}"

@@ -1,0 +1,49 @@
+"""What all results of a file have in common: results of another model do not go into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnx_cam import __version__
+from onnx_cam.classifier import Classifier
+from onnx_cam.errors import OutputError
+from onnx_cam.evaluation.results import Results
+from onnx_cam.explain import package_versions
+from onnx_cam.graph.find_layers import Layer
+
+__all__ = ["bind"]
+
+
+def bind(results: Results, classifier: Classifier, layer: Layer) -> None:
+    """Write what all results have in common, or check it where there are results already.
+
+    Raises
+    ------
+    OutputError
+        The results there are of another model, another version, or were made otherwise.
+    """
+    wanted = _facts(classifier, layer)
+    there = results.run
+    for key, value in wanted.items():
+        if there and there.get(key) != value:
+            raise OutputError(
+                f"'{results.path}' holds results of {key.replace('_', ' ')} {there.get(key)!r}, this run has "
+                f"{value!r}; expected the same: choose another folder, or say what was said then"
+            )
+    results.set_run({**wanted, "model": str(classifier.file.path)})
+
+
+def _facts(classifier: Classifier, layer: Layer) -> dict[str, Any]:
+    preprocessing = classifier.preprocessing
+    described = preprocessing.describe() if preprocessing else {"name": "none"}
+    return {
+        "model_sha256": classifier.file.sha256,
+        "onnx_cam_version": __version__,
+        "onnxruntime_version": package_versions()["onnxruntime"],
+        "provider": classifier.provider,
+        "input": classifier.input.name,
+        "output": classifier.head.output,
+        "layer": layer.name,
+        "layer_shape": list(layer.shape),
+        "preprocessing": {**described, "size": list(classifier.size)},
+    }
