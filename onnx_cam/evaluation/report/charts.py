@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,12 +124,12 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
 
     rows = -(-len(series) // 2)
     legend = 0.2 * rows + 0.1
-    settings = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 10.5, "text.parse_math": False}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 10.5, "text.parse_math": False}
     with matplotlib.rc_context(settings):
         drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
         bottom = (0.5 + legend) / (_HEIGHT + legend)
-        axes = drawing.add_axes((0.115, bottom, 0.865, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
-        handles = [_draw(axes, one, shares, opacity=0.16 if len(series) <= 5 else 0.08) for one in series]
+        axes = drawing.add_axes((0.115, bottom, 0.85, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
+        handles = [_draw(axes, one, shares, opacity=_opacity(len(series))) for one in series]
         _dress(axes, metric)
         names = [f"{label(one.method)[:32]}  {figure(one.area)}" for one in series]
         _add_legend(drawing, handles, names)
@@ -138,6 +138,11 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
     areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
     about = f"Mean curves with 95 % bands over images. Area under each: {areas}. The numbers follow as a table."
     return _for_the_page(content.getvalue(), prefix, f"{metric.title} curves", about)
+
+
+def _opacity(bands: int) -> float:
+    """Return how dense a band may be: where many lie over each other, the lines must stay in sight."""
+    return 0.16 if bands <= 2 else 0.1 if bands <= 4 else 0.05
 
 
 def _draw(axes: Axes, series: _Series, shares: NDArray[np.float64], *, opacity: float) -> Line2D:

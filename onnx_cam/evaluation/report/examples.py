@@ -93,18 +93,24 @@ def show_examples(evaluation: Evaluation) -> Gallery | None:
     criterion = choose_criterion(evaluation)
     if criterion is None or not evaluation.images:
         return None
-    groups = []
-    for method in evaluation.methods:
-        values = criterion.values(evaluation, method)
-        examples = [
-            _example(evaluation, method, index, case, criterion, float(values[index]))
-            for index, case in _cases(values, criterion.better)
-        ]
-        empty = int(evaluation.blank(method).sum())
-        note = f"{count(empty, 'empty map')} not among them" if empty and examples else ""
-        groups.append((label(method), examples, note or ("" if examples else "No map of this method has this figure.")))
+    groups = [(label(method), *_group(evaluation, method, criterion)) for method in evaluation.methods]
     has_boxes = any(image.facts.get("boxes") for image in evaluation.images)
     return Gallery(criterion.title, criterion.better, groups, has_boxes)
+
+
+def _group(evaluation: Evaluation, method: str, criterion: Criterion) -> tuple[list[Example], str]:
+    """Return a method's examples, and what should be said of them."""
+    values = criterion.values(evaluation, method)
+    examples = []
+    for index, case in _cases(values, criterion.better):
+        image = evaluation.images[index]
+        cam = evaluation.maps[image.sha256, method].cam
+        value = figure(values[index], criterion.unit) + (f" {criterion.unit}" if criterion.unit else "")
+        examples.append(_example(image, cam, case, value, f"Map by {label(method)}, {case} by {criterion.title}"))
+    empty = int(evaluation.blank(method).sum())
+    if not examples:
+        return [], "All its maps are empty." if empty == len(evaluation.images) else "It has no such figure."
+    return examples, f"{count(empty, 'empty map')} not among them." if empty else ""
 
 
 def _cases(values: NDArray[np.float64], better: str) -> list[tuple[int, str]]:
@@ -120,18 +126,13 @@ def _cases(values: NDArray[np.float64], better: str) -> list[tuple[int, str]]:
     return ends if len(order) == 2 else [ends[0], (int(order[(len(order) - 1) // 2]), "median"), ends[1]]
 
 
-def _example(
-    evaluation: Evaluation, method: str, index: int, case: str, criterion: Criterion, value: float
-) -> Example:
-    image = evaluation.images[index]
-    picture = draw_example(image, evaluation.maps[image.sha256, method].cam)
-    name, predicted = label(image.name), _class(image, "predicted")
-    printed = figure(value, criterion.unit) + (f" {criterion.unit}" if criterion.unit else "")
-    alt = f"Map by {label(method)} on {name}, {case} by {criterion.title}: {printed}. The model says {predicted}."
-    labelled = _class(image, "label")
+def _example(image: SeenImage, cam: NDArray[np.float32], case: str, value: str, about: str) -> Example:
+    picture = draw_example(image, cam)
     height, width = picture.shape[:2]
-    other = labelled if image.facts.get("label") != image.facts.get("predicted") else ""
-    return Example(case, name, predicted, other, printed, _jpeg(picture), width, height, alt)
+    name, predicted = label(image.name), _class(image, "predicted")
+    labelled = _class(image, "label") if image.facts.get("label") != image.facts.get("predicted") else ""
+    alt = f"{about}: {value}. {name}; the model says {predicted}."
+    return Example(case, name, predicted, labelled, value, _jpeg(picture), width, height, alt)
 
 
 def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -169,7 +170,8 @@ def _outline(
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
     for x0, y0, x1, y1 in boxes:
-        corners = (x0 * scale[0], y0 * scale[1], max(x1 * scale[0] - 1, x0 * scale[0]), max(y1 * scale[1] - 1, y0 * scale[1]))
+        left, top = x0 * scale[0], y0 * scale[1]
+        corners = left, top, max(x1 * scale[0] - 1, left), max(y1 * scale[1] - 1, top)
         for colour, thickness in (("black", 4), ("white", 2)):
             pen.rectangle(corners, outline=colour, width=thickness)
     return np.asarray(canvas)
