@@ -72,7 +72,7 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
         lstrip_blocks=True,
     )
     names = name_runs(evaluations)
-    return environment.get_template(_TEMPLATE).render(
+    page = environment.get_template(_TEMPLATE).render(
         title=f"Evaluation of {names[0]}" if len(names) == 1 else f"Evaluation of {len(names)} runs",
         runs=[_run(one, name, f"run-{i}") for i, (one, name) in enumerate(zip(evaluations, names, strict=True), 1)],
         models=models_tables(evaluations, names) if len(names) > 1 else [],
@@ -80,6 +80,7 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
         most_empty=f"{100 * MOST_EMPTY:g}",
         version=__version__,
     )
+    return page.lstrip()
 
 
 def _run(evaluation: Evaluation, name: str, prefix: str) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (6, 2)), (0
 _MARKERS = "osD^vPX*<>"
 _POINTS = 101  # of a curve, at most
 _WIDTH, _HEIGHT = 5.2, 3.3  # inches of 72 points
+_FONT = 11.5  # points: a telephone shows the chart about as large as it is
+_WIDE = 20  # characters of a name in the legend, beyond which there is one column
 
 
 @dataclass(frozen=True)
@@ -122,17 +124,17 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
     import matplotlib
     from matplotlib.figure import Figure
 
-    rows = -(-len(series) // 2)
-    legend = 0.2 * rows + 0.1
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 10.5, "text.parse_math": False}
+    columns = 2 if max(len(one.method) for one in series) <= _WIDE else 1
+    legend = 0.215 * -(-len(series) // columns) + 0.1
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
     with matplotlib.rc_context(settings):
         drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
-        bottom = (0.5 + legend) / (_HEIGHT + legend)
-        axes = drawing.add_axes((0.115, bottom, 0.85, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
+        bottom = (0.56 + legend) / (_HEIGHT + legend)
+        axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
         handles = [_draw(axes, one, shares, opacity=_opacity(len(series))) for one in series]
         _dress(axes, metric)
-        names = [f"{label(one.method)[:32]}  {figure(one.area)}" for one in series]
-        _add_legend(drawing, handles, names)
+        names = [f"{label(one.method)[:40]}  {figure(one.area)}" for one in series]
+        _add_legend(drawing, handles, names, columns)
         content = io.StringIO()
         drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
@@ -177,12 +179,12 @@ def _dress(axes: Axes, metric: Metric) -> None:
     axes.spines["bottom"].set_color(_TEXT)
 
 
-def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str]) -> None:
+def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
     drawing.legend(
         handles,
         names,
         loc="lower center",
-        ncols=2,
+        ncols=columns,
         frameon=False,
         labelcolor=_TEXT,
         handlelength=3,
