@@ -254,11 +254,10 @@ class Classifier:
             proto = tap(self.proto, [layer.tapped, self.head.tapped_logits])
             self._differentiable = layer.name, GraphModule(proto, name=self.name, folder=self._weights_folder)
         given = self.input.feed(np.repeat(image[None], self._fixed_batch or 1, axis=0)).astype(np.float32)
-        logits = self.head.integers.name if self.head.integers else self.head.logits
         _, gradients = layer_gradients(
-            self._differentiable[1], given, layer.output, logits, targets, binary=self._binary
+            self._differentiable[1], given, layer.tapped, self.head.tapped_logits, targets, binary=self._binary
         )
-        return layer.maps(gradients[:, 0])
+        return layer.maps(gradients.sum(axis=1))  # of a fixed batch every image is this one
 
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""

@@ -14,6 +14,7 @@ import click
 from onnx_cam import __version__, terminal
 from onnx_cam.cli_evaluation import evaluate
 from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
+from onnx_cam.cli_survey import survey, survey_score
 from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
 
 if TYPE_CHECKING:
@@ -231,8 +232,9 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
       onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
     """
     methods = _methods(settings, paths)
-    from onnx_cam.compare import ALL, Comparing
+    from onnx_cam.compare import Comparing
     from onnx_cam.comparison import output_folders
+    from onnx_cam.methods.spelling import ALL
 
     classifier = load_model(settings["model"], settings)
     unique, failed = _list(images, settings)
@@ -382,4 +384,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-main.add_command(evaluate)
+for command in (evaluate, survey, survey_score):
+    main.add_command(command)

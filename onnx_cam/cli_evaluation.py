@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _BASELINES = ("zero", "black", "mean", "blur")
-_KINDS = ("auto", "folder", "class-folders", "csv", "ilsvrc", "voc", "coco", "index")
+_KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
 
 
 @click.command()
@@ -32,7 +32,7 @@ _KINDS = ("auto", "folder", "class-folders", "csv", "ilsvrc", "voc", "coco", "in
 )
 @click.option("--metrics", default="all", show_default=True, metavar="NAME[,…]", help="Metrics.")
 @click.option("-o", "--out", required=True, type=click.Path(), metavar="RUN", help="Folder of the run.")
-@click.option("--kind", default="auto", show_default=True, metavar="KIND", help="The data set's layout.")
+@click.option("--kind", type=click.Choice(_KINDS), default="auto", show_default=True, help="The data set's layout.")
 @click.option("--images", type=click.Path(), metavar="DIR", help="Where the images of an annotation file lie.")
 @click.option("--classes", type=click.Path(), metavar="FILE", help="The order of the data set's classes.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many images.")
@@ -49,9 +49,23 @@ _KINDS = ("auto", "folder", "class-folders", "csv", "ilsvrc", "voc", "coco", "in
 )
 @click.option("--keep", type=float, default=1.0, show_default=True, help="Share of pixels that a map keeps.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Of the curves.")
-@click.option("--deletion-baseline", type=click.Choice(_BASELINES), default="zero", show_default=True)
-@click.option("--insertion-baseline", type=click.Choice(_BASELINES), default="blur", show_default=True)
-@click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True)
+@click.option(
+    "--deletion-baseline",
+    type=click.Choice(_BASELINES),
+    default="zero",
+    show_default=True,
+    help="What pixels are replaced by.",
+)
+@click.option(
+    "--insertion-baseline",
+    type=click.Choice(_BASELINES),
+    default="blur",
+    show_default=True,
+    help="What pixels are put onto.",
+)
+@click.option(
+    "--engine", type=click.Choice(("local", "ray")), default="local", show_default=True, help="Where the work is done."
+)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Of the engine ray.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")

@@ -109,6 +109,32 @@ def test_all_leaves_out_what_cannot_work_here(classifier: onnx_cam.Classifier, m
         onnx_cam.compare(classifier, pixels(0), layer="relu99")
 
 
+def test_what_cannot_work_fails_before_the_long_work(
+    classifier: onnx_cam.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    weights = ScoreCAM.weights
+
+    def noted(method: ScoreCAM, subject: Any) -> Any:
+        ran.append(method.name)
+        return weights(method, subject)
+
+    monkeypatch.setattr(ScoreCAM, "weights", noted)
+    for methods in ("scorecam,cam", "scorecam,gradcam,cam"):
+        with pytest.raises(LayerError, match="cam needs"):
+            onnx_cam.compare(classifier, pixels(0), methods=methods, layer="relu1")
+    assert not ran
+    made = onnx_cam.compare(classifier, pixels(0), methods="scorecam,cam,gradcam")
+    assert ran
+    assert [explanation.method for explanation in made.rows[0]] == ["scorecam", "cam", "gradcam"]
+
+
+def test_the_page_counts_images_and_not_rows(classifier: onnx_cam.Classifier) -> None:
+    made = onnx_cam.compare(classifier, [pixels(0), pixels(1)], methods="cam", target=[0, 1, 2])
+    assert len(made.rows) == 6
+    assert "<h1>1 method on 2 images</h1>" in made.html()
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [

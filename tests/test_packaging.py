@@ -25,6 +25,7 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert "onnx_cam/catalogue.toml" in names
     assert "onnx_cam/evaluation/report/report.html.jinja" in names
     assert "onnx_cam/evaluation/report/report.css.jinja" in names
+    assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 
@@ -67,6 +68,7 @@ LAYERS = [
     *(
         "cli",
         "cli_evaluation",
+        "cli_survey",
         "cli_options",
         "demo",
         "compare",

@@ -67,10 +67,15 @@ class Task:
         )
 
     def boxes_of(self, target: int) -> list[list[float]]:
-        """Return the boxes [x0, y0, x1, y1] of a class; those without a class of their own belong to the image."""
+        """Return the boxes [x0, y0, x1, y1] that a map of a class should lie on.
+
+        Where all objects are of the image's class, all of them, whatever the model takes it for, as in the papers;
+        else those of the class itself.
+        """
         labels = self.box_labels or (None,) * len(self.sample.boxes)
+        wanted = {None, target} if set(labels) - {None, self.label} else {*labels}
         pairs = zip(self.sample.boxes, labels, strict=True)
-        return [[box.x0, box.y0, box.x1, box.y1] for box, label in pairs if label is None or label == target]
+        return [[box.x0, box.y0, box.x1, box.y1] for box, label in pairs if label in wanted]
 
 
 class Measuring:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onnx_cam.classifier import Classifier
-from onnx_cam.compare import ALL
 from onnx_cam.errors import ImageError, OnnxCamError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
 from onnx_cam.evaluation.finished import Evaluation, figure_key, read_evaluation
@@ -24,7 +23,7 @@ from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image_files import read_image
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.spelling import read_method
+from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES
 from onnx_cam.runtime.devices import CPU
@@ -191,7 +190,7 @@ class _Run:
         self._keys = {name: method_key(method, measuring.seed) for name, method in measuring.methods.items()}
         self._seen = results.images()
         self._hashes: dict[str, str] = {}  # of the samples, by name
-        self._unreadable: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}  # by name, with the reason
 
     def work(self, samples: Sequence[Sample], engine: Engine, progress: Progress | None) -> None:
         """Do what is left to do for these images; those that cannot be used are listed."""
@@ -200,7 +199,7 @@ class _Run:
         self._measuring.watch = left.within
         for task, outcome in self._outcomes(tasks, engine):
             if isinstance(outcome, OnnxCamError):
-                self._unreadable[task.sample.name] = str(outcome)
+                self._give_up(task, str(outcome))
             elif isinstance(outcome, SeenImage):
                 self._results.add_image(outcome)
                 self._seen[outcome.sha256] = outcome
@@ -255,6 +254,11 @@ class _Run:
             task = Task(sample, *self._labels[sample.name], known=known, only_correct=self._only_correct)
             if first and not self._is_done(sha256, task):
                 yield task
+
+    def _give_up(self, task: Task, reason: str) -> None:
+        """List an image, and each that is the same file, as of no use."""
+        sha256 = self._hashes[task.sample.name]
+        self._unreadable |= {name: reason for name, other in self._hashes.items() if other == sha256}
 
     def _is_done(self, sha256: str, task: Task) -> bool:
         seen = self._seen.get(sha256)

@@ -119,11 +119,14 @@ class Method:
         The default first.
     empty_because : str
         Why every weight may be at or below zero, for the warning about an empty map.
+    demanding : bool
+        It needs more than scores, and so may not work at all: a comparison runs it before the long work of others.
     """
 
     name: ClassVar[str]
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
+    demanding: ClassVar[bool] = False
 
     variant: str | None = None
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
 from onnx_cam.methods.base import Method, Subject, Variant, Weights, difference
-from onnx_cam.methods.gradient import gradcam_pp_shares
+from onnx_cam.methods.gradient import gradcam_pp_shares, no_gradient
 from onnx_cam.runtime.masks import is_dead, normalised, upsample
 from onnx_cam.runtime.schedule import Schedule
 
@@ -43,6 +43,7 @@ class GradPPScoreCAM(Method):
 
     name: ClassVar[str] = "grad++scorecam"
     variants: ClassVar = {"full-resolution": Variant(), "paper": Variant(), "weights": Variant(), "figure": Variant()}
+    demanding: ClassVar = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
@@ -66,7 +67,7 @@ class GradPPScoreCAM(Method):
     def why_empty(self, subject: Subject) -> str:
         """Return why no weight is above zero, for the warning about an empty map."""
         if not subject.gradients.any():
-            return f"the gradient is zero everywhere, so that {self.name} has nothing to say here"
+            return no_gradient(self.name)
         if all(is_dead(maps).all() for maps in self.gradient_maps(subject)):
             return "every gradient activation map is constant, as behind global average pooling, and makes no mask"
         return super().why_empty(subject)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_band", "mean_interval"]
+__all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_band", "mean_interval", "ratio_interval"]
 
 LEVEL = 0.95
 RESAMPLES = 2_000
@@ -72,6 +72,23 @@ def mean_band(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     means = np.stack([share @ curves for share in shares])  # (RESAMPLES, points)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return np.stack([curves.mean(axis=0), low, high])
+
+
+def ratio_interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> Interval:
+    """Return a mean over what images hold several of, with the same bootstrap: whole images are drawn.
+
+    Parameters
+    ----------
+    sums, counts : ndarray of shape (n,), float64
+        Each image's sum of values, and how many they are; images with none count for nothing.
+    """
+    sums, counts = sums[counts > 0], counts[counts > 0]
+    n = len(sums)
+    if n == 0:
+        return Interval(None, None, None, 0)
+    ratios = np.concatenate([sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1) for drawn in _resamples(n)])
+    low, high = np.quantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(sums.sum() / counts.sum()), float(low), float(high), n)
 
 
 def _resamples(n: int) -> list[NDArray[np.int64]]:

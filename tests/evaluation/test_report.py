@@ -152,6 +152,8 @@ def test_what_was_run_is_said(page: str) -> None:
         "1 more could not be used",
         "seed77",
         "samples 2",
+        "relu2, 6×5×5",
+        "12 images, of 12 drawn in the data set's order",
     ):
         assert said in text, said
     assert "too small: 0" not in text
@@ -174,6 +176,9 @@ def test_several_runs_stand_side_by_side(run: Evaluation, page: str, tmp_path: P
     assert {"models", "run-1", "run-2"} <= set(ids)
     assert {"href": "#run-2"} in parsed.all("a")
     assert "All runs" in parsed.text
+    assert "over different images" not in parsed.text
+    fewer = dataclasses.replace(other, images=other.images[1:])
+    assert "over different images" in written([run, fewer], tmp_path)
     assert "All runs" not in page
     levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))

@@ -15,6 +15,7 @@ from onnx_cam.evaluation.report.ranking import rank
 from onnx_cam.evaluation.report.tables import methods_table, models_tables, win_table
 from onnx_cam.evaluation.report.wording import explained, figure, label, span
 from onnx_cam.evaluation.results import SeenImage
+from onnx_cam.evaluation.summary import summarise
 from onnx_cam.metrics import AverageDrop, Deletion, Insertion, Metric, Specificity, Win
 from onnx_cam.metrics.interval import mean_band, mean_interval
 from tests.evaluation import made
@@ -41,7 +42,7 @@ def test_few_images_tell_nothing_apart() -> None:
 
 def test_equal_means_have_no_best_or_more_than_one() -> None:
     assert rank(made.evaluation({Insertion(): {"a": [1.0] * 12, "b": [1.0] * 12}}), Insertion()).best == ()
-    values = {"a": [1.0] * 12, "b": [1.0] * 12, "c": [0.0] * 12}
+    values = {"a": [1.0] * 12, "b": [1.0 - 1e-9] * 12, "c": [0.0] * 12}
     assert rank(made.evaluation({Insertion(): values}), Insertion()).best == ("a", "b")
 
 
@@ -50,7 +51,7 @@ def test_too_many_empty_maps_do_not_win() -> None:
     for empty, best in ((2, "a"), (3, "b")):  # of 200: 1 %, and more
         found = made.evaluation({Insertion(): values}, empty={"a": range(empty)})
         assert rank(found, Insertion()).best == (best,)
-        assert methods_table(found).lines[0].empty == empty
+        assert methods_table(found, summarise(found)).lines[0].empty == empty
 
 
 @pytest.mark.parametrize("metric", [Win(), Specificity()])
@@ -60,7 +61,8 @@ def test_some_metrics_rank_nothing(metric: Metric) -> None:
 
 def test_the_table_says_what_was_found() -> None:
     values: made.Values = {"a": [10.0] * 11 + [None], "b": [20.0] * 12}
-    table = methods_table(made.evaluation({AverageDrop(): values, Win(): values}))
+    found = made.evaluation({AverageDrop(): values, Win(): values})
+    table = methods_table(found, summarise(found))
     assert [column.title for column in table.columns] == ["Average Drop"]
     first, second = (line.cells[0] for line in table.lines)
     assert (first.value, first.interval, first.n, first.is_best) == ("10.0", "[10.0, 10.0]", 11, True)
@@ -70,13 +72,21 @@ def test_the_table_says_what_was_found() -> None:
     assert (table.lines[0].passes, table.lines[0].seconds) == ("3", "0.50")
 
 
+def test_the_number_of_images_stands_where_it_is_not_all() -> None:
+    values: made.Values = {"a": [None, *[1.0] * 11], "b": [None, *[2.0] * 11], "c": [None, None, *[2.0] * 10]}
+    found = made.evaluation({AverageDrop(): values})
+    table = methods_table(found, summarise(found))
+    assert table.columns[0].n == 11
+    assert [line.cells[0].n for line in table.lines] == [None, None, 10]
+
+
 def test_models_are_compared_where_they_were_measured_the_same_way() -> None:
     values = {"a": [1.0] * 12, "b": [2.0] * 12}
     runs = [
         made.evaluation({Insertion(): values, Deletion(steps=5): values}),
         made.evaluation({Insertion(): {"b": [3.0] * 12}, Deletion(steps=6): {"b": [3.0] * 12}}),
     ]
-    (table,) = models_tables(runs, ["one", "two"])
+    (table,) = models_tables(runs, [summarise(run) for run in runs], ["one", "two"])
     assert table.column.title == "Insertion"
     assert [name for name, _ in table.lines] == ["a", "b"]
     assert table.lines[0][1][1] is None
@@ -87,7 +97,8 @@ def test_models_are_compared_where_they_were_measured_the_same_way() -> None:
 
 def test_wins_count_ties_apart() -> None:
     values = {"a": [0.1] * 6 + [0.5] * 3 + [0.3], "b": [0.3] * 10}
-    table = win_table(made.evaluation({Win(): values}))
+    found = made.evaluation({Win(): values})
+    table = win_table(found, summarise(found))
     assert table is not None
     ours, theirs = table.lines[0][1][1], table.lines[1][1][0]
     assert ours is not None
@@ -117,7 +128,8 @@ def test_a_chart_shows_the_mean_of_the_maps_that_are_not_empty() -> None:
     page = Page(chart.svg)
     assert page.open == []
     assert "a$x$  0.500" in page.text
-    assert "b<b>  0.075" in page.text
+    assert "b<b> †  0.075" in page.text  # a third of its maps are empty
+    assert chart.has_uncompared
     assert "b<b> 0.075 (2 images)" in page.text
     assert not re.search(r"#[0-9a-f]{6}\b", chart.svg)  # the page's colours alone
     for series in ("--line-0", "--line-1"):

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.boxes import Box, find_fault
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
 from onnx_cam.evaluation.datasets.content import (
     beginning,
@@ -39,26 +39,32 @@ def is_coco(path: str) -> bool:
 def read_coco(path: str, images: str | None, classes: ClassList | None) -> Dataset:
     """Read COCO's images, annotations and categories; a box is ``[x, y, width, height]``, from the left upper corner.
 
-    Crowds are left out. The label of an image without annotations is unknown.
+    Crowds and boxes without an area are left out, with a note. The label of an image without annotations is unknown.
     """
     source = _file(path)
     images_in, annotations, categories = _lists(source)
     check_count(len(images_in), source)
-    names = {number: _name(*place, classes) for number, *place in _numbered(categories, "categories", source)}
+    names = {
+        number: _name(entry, where, classes) for number, entry, where in _numbered(categories, "categories", source)
+    }
     places = Places(_folder(source), images, _below(source))
     by_image: dict[int, Entry] = {number: entry for number, entry, _ in _numbered(images_in, "images", source)}
-    boxes: dict[int, list[tuple[Box, str]]] = {number: [] for number in by_image}
-    crowds = 0
+    boxes: dict[int, list[tuple[Box, int]]] = {number: [] for number in by_image}
+    left_out = {"crowd annotations": 0, "boxes without an area": 0}  # COCO's own files have some of both
     for position, entry in enumerate(annotations):
         where = f"'{source}', annotations[{position}]"
         if _is_crowd(entry, where):
-            crowds += 1
+            left_out["crowd annotations"] += 1
+            continue
+        image, box = _known(entry, "image_id", boxes, where), _box(entry, names, where)
+        if box.area == 0:
+            left_out["boxes without an area"] += 1
         else:
-            boxes[_known(entry, "image_id", boxes, where)].append((_box(entry, names, where), where))
+            boxes[image].append((box, position))
     samples = _samples(by_image, boxes, places, source)
     places.check(len(samples), source)
     listed = tuple(str(names[number]) for number in sorted(names))
-    notes = (f"{crowds} crowd annotations were left out",) if crowds else ()
+    notes = tuple(f"{count} {what} were left out" for what, count in left_out.items() if count)
     return Dataset(path, "coco", samples, classes.names if classes else listed or None, notes)
 
 
@@ -132,24 +138,26 @@ def _known(entry: Entry, key: str, known: dict[int, Any], where: str) -> int:
 
 
 def _box(entry: Entry, names: dict[int, int | str], where: str) -> Box:
-    where = f"{where} (id {quoted(entry.get('id'))}, image {quoted(entry.get('image_id'))})"
     label = names[_known(entry, "category_id", names, where)]
     x, y, width, height = coordinates(entry.get("bbox"), where)
     return Box(x, y, x + width, y + height, label)
 
 
 def _samples(
-    by_image: dict[int, Entry], boxes: dict[int, list[tuple[Box, str]]], places: Places, source: str
+    by_image: dict[int, Entry], boxes: dict[int, list[tuple[Box, int]]], places: Places, source: str
 ) -> tuple[Sample, ...]:
     samples: dict[str, Sample] = {}
     for number, entry in by_image.items():
-        where = f"'{source}', image {quoted(number)}"
+        where = f"'{source}', image {number}"
         if not isinstance(entry.get("file_name"), str):
             raise DatasetError(f'{where}: no "file_name"; expected the image\'s path')
         path, name = places.find([entry["file_name"]], where)
         if name in samples:
             raise DatasetError(f"{where}: {quoted(name)} is there twice; expected it once")
         size = said_size(entry.get("width"), entry.get("height"))
-        found = tuple(checked([box], f"{place} ({quoted(name)})", size)[0] for box, place in boxes[number])
+        for box, position in boxes[number]:
+            if find_fault([box], size):
+                checked([box], f"'{source}', annotations[{position}] ({quoted(name)})", size)
+        found = tuple(box for box, _ in boxes[number])
         samples[name] = Sample(path, name, image_label(found), found, size)
     return tuple(samples.values())

@@ -130,10 +130,11 @@ def coordinates(values: Any, where: str, *, as_text: bool = False) -> tuple[floa
 
 
 def _number(value: Any, as_text: bool) -> float:
-    if isinstance(value, bool) or not isinstance(value, str if as_text else (int, float)):
+    is_text = isinstance(value, str)
+    if is_text != as_text or (is_text and "_" in value) or not isinstance(value, str | int | float):
         raise ValueError("no number")
     number = float(value)
-    if not math.isfinite(number) or (as_text and "_" in value):
+    if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError("not finite")
     return number
 

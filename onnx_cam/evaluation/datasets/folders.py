@@ -31,7 +31,7 @@ def read_images(path: str, images: str | None, classes: ClassList | None) -> Dat
         raise DatasetError(f"no image in '{path}'; expected files ending in {', '.join(SUFFIXES)}")
     check_count(len(paths), path)
     left = [name for name in _folders_in(path) if _images_in(os.path.join(path, name))]
-    notes = (f"images in {len(left)} folders inside were left out",) if left else ()
+    notes = (f"left out: the images in {len(left)} of the folders inside",) if left else ()
     samples = tuple(Sample(found, os.path.basename(found), None) for found in paths)
     return Dataset(path, "images", samples, classes.names if classes else None, notes)
 

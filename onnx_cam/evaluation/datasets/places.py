@@ -55,12 +55,15 @@ class Places:
         DatasetError
             A name leads out of the data set's folder and of the images' folder.
         """
-        tried = [(path, name) for name in names for path, name in self._candidates(name, where)]
-        for path, name in tried:
-            if self._holds(path, where):
-                self.found += 1
-                return path, name
-        return tried[0]
+        first = None
+        for said in names:
+            for path, name in self._candidates(said, where):
+                first = first or (path, name)
+                if self._holds(path, where):
+                    self.found += 1
+                    return path, name
+        assert first is not None  # there is a name
+        return first
 
     def check(self, count: int, path: str) -> None:
         """Refuse a data set of which no image is there."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx_cam.errors import MissingExtraError, SettingError
 from onnx_cam.evaluation.finished import Evaluation
+from onnx_cam.evaluation.summary import Summary, summarise
 from onnx_cam.explanation import results_folder, write_files
 
 __all__ = ["write_report"]
@@ -72,10 +73,13 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
         lstrip_blocks=True,
     )
     names = name_runs(evaluations)
+    summaries = [summarise(evaluation) for evaluation in evaluations]
+    numbered = enumerate(zip(evaluations, summaries, names, strict=True), 1)
     page = environment.get_template(_TEMPLATE).render(
         title=f"Evaluation of {names[0]}" if len(names) == 1 else f"Evaluation of {len(names)} runs",
-        runs=[_run(one, name, f"run-{i}") for i, (one, name) in enumerate(zip(evaluations, names, strict=True), 1)],
-        models=models_tables(evaluations, names) if len(names) > 1 else [],
+        runs=[_run(*run, f"run-{i}") for i, run in numbered],
+        models=models_tables(evaluations, summaries, names) if len(names) > 1 else [],
+        same_images=len({frozenset(image.sha256 for image in one.images) for one in evaluations}) == 1,
         few=FEW_IMAGES,
         most_empty=f"{100 * MOST_EMPTY:g}",
         version=__version__,
@@ -83,7 +87,7 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
     return page.lstrip()
 
 
-def _run(evaluation: Evaluation, name: str, prefix: str) -> dict[str, Any]:
+def _run(evaluation: Evaluation, summary: Summary, name: str, prefix: str) -> dict[str, Any]:
     """Return what the template prints of a run."""
     from markupsafe import Markup
 
@@ -96,9 +100,9 @@ def _run(evaluation: Evaluation, name: str, prefix: str) -> dict[str, Any]:
     return {
         "id": prefix,
         "name": name,
-        "table": methods_table(evaluation),
+        "table": methods_table(evaluation, summary),
         "charts": [(chart, Markup(chart.svg)) for chart in charts],
-        "wins": win_table(evaluation),
+        "wins": win_table(evaluation, summary),
         "gallery": show_examples(evaluation),
         "provenance": describe_run(evaluation),
         "unusable": len(evaluation.facts.get("unreadable") or ()),

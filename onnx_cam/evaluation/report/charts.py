@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.evaluation.finished import Evaluation, figure_key
+from onnx_cam.evaluation.report.ranking import competitors
 from onnx_cam.evaluation.report.wording import choices, count, figure, label, span
 from onnx_cam.metrics import Metric
 from onnx_cam.metrics.interval import mean_band
@@ -55,6 +56,7 @@ class Chart:
     columns: list[str]
     lines: list[list[str]]
     left_out: list[str]
+    has_uncompared: bool
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class _Series:
     band: NDArray[np.float64]  # (3, points): mean, low, high
     area: float
     images: int
+    mark: str
 
 
 def draw_charts(evaluation: Evaluation, prefix: str) -> list[Chart]:
@@ -105,6 +108,7 @@ def _chart(evaluation: Evaluation, metric: Metric, prefix: str) -> Chart:
         [label(name) for name in shown],
         lines,
         [label(name) for name in evaluation.methods if name not in shown],
+        any(one.mark for one in series),
     )
 
 
@@ -116,8 +120,9 @@ def _series(evaluation: Evaluation, metric: Metric, method: str, place: int) -> 
     curves = evaluation.curves(metric, method)[own]  # (n, points)
     if curves.shape[1] > _POINTS:
         curves = curves[:, np.linspace(0, curves.shape[1] - 1, _POINTS).round().astype(int)]
+    mark = "" if method in competitors(evaluation) else " †"
     area = float(np.nanmean(evaluation.values(metric, method)[own]))
-    return _Series(method, place, mean_band(curves), area, len(curves))
+    return _Series(method, place, mean_band(curves), area, len(curves), mark)
 
 
 def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64], prefix: str) -> str:
@@ -133,7 +138,7 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
         axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
         handles = [_draw(axes, one, shares, opacity=_opacity(len(series))) for one in series]
         _dress(axes, metric)
-        names = [f"{label(one.method)[:40]}  {figure(one.area)}" for one in series]
+        names = [f"{label(one.method)[:40]}{one.mark}  {figure(one.area)}" for one in series]
         _add_legend(drawing, handles, names, columns)
         content = io.StringIO()
         drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))

@@ -82,28 +82,37 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     found = {
         "model": facts.get("model"),
         "SHA-256": facts.get("model_sha256"),
-        "layer": _named(facts.get("layer")),
+        "layer": _layer(facts),
         "preprocessing": _named(facts.get("preprocessing")),
         "provider": facts.get("provider"),
         "dataset": facts.get("dataset"),
-        "kind": facts.get("kind"),
-        "images": count(len(evaluation.images), "image"),
+        "layout": facts.get("kind"),
+        "images": _images(evaluation),
         "seed": facts.get("seed"),
         "intervals": bootstrap and (f"{bootstrap}, {resamples:,} resamples" if resamples else bootstrap),
     }
     return [(name, plain(value)) for name, value in found.items() if value is not None]
 
 
+def _images(evaluation: Evaluation) -> str:
+    number, drawn = count(len(evaluation.images), "image"), evaluation.facts.get("drawn")
+    if drawn is None:
+        return number
+    how = "at random, by the seed" if evaluation.facts.get("shuffled") else "in the data set's order"
+    return f"{number}, of {drawn:,} drawn {how}"
+
+
+def _layer(facts: Mapping[str, Any]) -> str | None:
+    shape = facts.get("layer_shape")
+    size = f", {'×'.join(map(str, shape))}" if shape else ""
+    return None if facts.get("layer") is None else plain(facts["layer"]) + size
+
+
 def _named(value: Any) -> str | None:
-    """Return a thing's name, and where it comes from or how large it is."""
-    if not isinstance(value, Mapping):
+    """Return a preprocessing's name, and where it was found."""
+    if not isinstance(value, Mapping) or "name" not in value:
         return None if value is None else plain(value)
-    if "name" not in value:
-        return plain(value)
-    shape = value.get("shape")
-    size = "×".join(map(str, shape)) if isinstance(shape, list | tuple) else None
-    rest = [plain(part) for part in (size, value.get("source")) if part]
-    return f"{plain(value['name'])} ({', '.join(rest)})" if rest else plain(value["name"])
+    return plain(value["name"]) + (f": {plain(value['source'])}" if value.get("source") else "")
 
 
 def _settings(evaluation: Evaluation, method: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 
@@ -17,6 +18,8 @@ FEW_IMAGES = 10
 
 MOST_EMPTY = 0.01
 """A larger share of empty maps, and a method's means, which leave them out, are not compared."""
+
+_EQUAL = 1e-6  # means that are no further apart are equal: float32 scores tell no more
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ def rank(evaluation: Evaluation, metric: Metric) -> Ranking:
         return Ranking()
     values = {name: _values(evaluation, metric, name) for name in competitors(evaluation)}
     means = {name: float(np.nanmean(own)) for name, own in values.items() if not np.isnan(own).all()}
-    if len(means) < 2 or len(set(means.values())) == 1:
+    if len(means) < 2:
         return Ranking()
     top = min(means.values()) if metric.better == "lower" else max(means.values())
-    best = tuple(name for name, mean in means.items() if mean == top)
+    best = tuple(name for name, mean in means.items() if isclose(mean, top, rel_tol=_EQUAL, abs_tol=_EQUAL))
+    if len(best) == len(means):
+        return Ranking()
     others = [name for name in means if name not in best]
     return Ranking(best, tuple(name for name in others if not _apart(values[name] - values[best[0]])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from onnx_cam.evaluation.finished import Evaluation
 from onnx_cam.evaluation.report.ranking import FEW_IMAGES, Ranking, competitors, is_ranked, rank
 from onnx_cam.evaluation.report.wording import choices, explained, figure, label, span
-from onnx_cam.evaluation.summary import summarise
+from onnx_cam.evaluation.summary import Summary
 from onnx_cam.metrics import Metric, Win
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure; `n` says over how many images, where it is not over all."""
+    """A figure; `n` says over how many images, where its column does not."""
 
     value: str
     interval: str = ""
@@ -40,13 +41,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric: its heading, what it is (pieces of text, and whether each is a formula), its free choices."""
+    """A metric: its heading, what it is (pieces of text, and whether each is a formula), its free choices.
+
+    `n` says over how many images its figures are, where that is not over all.
+    """
 
     title: str
     unit: str
     better: str | None
     about: list[tuple[str, bool]]
     choices: str
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,32 +117,33 @@ class WinTable:
     lines: list[tuple[str, list[WinCell | None]]]
 
 
-def methods_table(evaluation: Evaluation) -> MethodsTable:
+def methods_table(evaluation: Evaluation, summary: Summary) -> MethodsTable:
     """Return methods × metrics, Win excepted, with what each method cost."""
-    metrics = _tabled(evaluation)
+    metrics = [metric for metric in evaluation.metrics if not isinstance(metric, Win)]
     rankings = {metric.name: rank(evaluation, metric) for metric in metrics}
-    summary, compared = summarise(evaluation), competitors(evaluation)
-    images = len(evaluation.images)
+    compared, images = competitors(evaluation), len(evaluation.images)
+    usual = {metric.name: _usual_n(summary, metric, images) for metric in metrics}
     lines = [
         Line(
             label(name),
-            [_cell(summary[name][metric.name], metric, rankings[metric.name], name, images) for metric in metrics],
-            summary[name]["empty"]["value"],
+            [_cell(figures[one.name], one, rankings[one.name], name, usual[one.name]) for one in metrics],
+            figures["empty"]["value"],
             f"{_cost(evaluation, name, 'passes'):,.0f}",
             f"{_cost(evaluation, name, 'seconds'):,.2f}",
             name in compared,
         )
-        for name in evaluation.methods
+        for name, figures in summary.items()
     ]
     found = [_finding(metric, rankings[metric.name], summary, compared) for metric in metrics]
-    columns = [_column(metric) for metric in metrics]
+    columns = [_column(metric, usual[metric.name], images) for metric in metrics]
     return MethodsTable(columns, lines, [one for one in found if one], images, images < FEW_IMAGES)
 
 
-def models_tables(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[ModelsTable]:
+def models_tables(
+    evaluations: Sequence[Evaluation], summaries: Sequence[Summary], names: Sequence[str]
+) -> list[ModelsTable]:
     """Return methods × models for each metric with a direction that more than one run measured the same way."""
     tables = []
-    summaries = [summarise(evaluation) for evaluation in evaluations]
     metrics = {metric.key: metric for one in evaluations for metric in one.metrics if is_ranked(metric)}
     methods = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.methods))
     for metric in metrics.values():
@@ -157,12 +163,11 @@ def models_tables(evaluations: Sequence[Evaluation], names: Sequence[str]) -> li
     return tables
 
 
-def win_table(evaluation: Evaluation) -> WinTable | None:
+def win_table(evaluation: Evaluation, summary: Summary) -> WinTable | None:
     """Return how often each method beats each other one; None where that was not measured."""
     metric = next((metric for metric in evaluation.metrics if isinstance(metric, Win)), None)
     if metric is None or len(evaluation.methods) < 2:
         return None
-    summary = summarise(evaluation)
     lines = [
         (label(name), [_win(summary[name][metric.name].get(other), metric) for other in evaluation.methods])
         for name in evaluation.methods
@@ -170,19 +175,22 @@ def win_table(evaluation: Evaluation) -> WinTable | None:
     return WinTable(_column(metric), [label(name) for name in evaluation.methods], lines)
 
 
-def _tabled(evaluation: Evaluation) -> list[Metric]:
-    return [metric for metric in evaluation.metrics if not isinstance(metric, Win)]
+def _usual_n(summary: Summary, metric: Metric, images: int) -> int:
+    """Return over how many images most methods' figures are."""
+    numbers = Counter(figures[metric.name]["n"] for figures in summary.values())
+    return max(numbers, key=lambda n: (numbers[n], n)) if numbers else images
 
 
-def _column(metric: Metric) -> Column:
-    return Column(metric.title, metric.unit, metric.better, explained(metric), choices(metric))
+def _column(metric: Metric, usual: int = 0, images: int = 0) -> Column:
+    n = usual if 0 < usual != images else None
+    return Column(metric.title, metric.unit, metric.better, explained(metric), choices(metric), n)
 
 
-def _cell(found: dict[str, Any], metric: Metric, ranking: Ranking, method: str, images: int) -> Cell:
+def _cell(found: dict[str, Any], metric: Metric, ranking: Ranking, method: str, usual: int) -> Cell:
     return Cell(
         figure(found["value"], metric.unit),
         span(found["low"], found["high"], metric.unit),
-        found["n"] if 0 < found["n"] != images else None,
+        found["n"] if 0 < found["n"] != usual else None,
         method in ranking.best,
         method in ranking.level,
     )
@@ -193,7 +201,7 @@ def _cost(evaluation: Evaluation, method: str, name: str) -> float:
     return float(np.mean(costs)) if costs else 0.0
 
 
-def _finding(metric: Metric, ranking: Ranking, summary: dict[str, Any], compared: list[str]) -> Finding | None:
+def _finding(metric: Metric, ranking: Ranking, summary: Summary, compared: list[str]) -> Finding | None:
     if not ranking.best:
         return None
     value = figure(summary[ranking.best[0]][metric.name]["value"], metric.unit)

@@ -1,0 +1,31 @@
+"""A small data set, made in code: pictures, a CSV of labels and boxes, and a model that takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests import tiny
+
+SIDE = 40
+
+
+def write_dataset(folder: Path, count: int = 5) -> Path:
+    """Write pictures and their CSV; return the CSV. Labels are 0 to 3, the fifth picture has no box."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["file,label,x0,y0,x1,y1"]
+    for i in range(count):
+        coarse = np.random.default_rng(i).integers(0, 256, (5, 5, 3), np.uint8)
+        Image.fromarray(np.kron(coarse, np.ones((SIDE // 5, SIDE // 5, 1), np.uint8))).save(folder / f"{i}.png")
+        box = "" if i == 4 else f"{2 + i},{3 + i},{20 + i},{25 + i}"
+        lines.append(f"{i}.png,{i % tiny.CLASSES},{box or ',,,'}")
+    table = folder / "photos.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+def write_model(folder: Path, seed: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return tiny.save(tiny.model(seed=seed), folder, f"tiny{seed}.onnx")
