@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable
 from html import unescape
-from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,38 +25,11 @@ from onnx_cam.comparison_grid import _font, _shorten, draw_picture, draw_thumbna
 from onnx_cam.errors import ImageError, LayerError, MissingExtraError, OutputError, SettingError
 from onnx_cam.methods import METHODS, ScoreCAM
 from tests import tiny
+from tests.page import Page
 
 LABELS = ["<script>alert(1)</script>", 'dog "&" cat', "a label that goes on and on, " * 20, "鳥"]
 METHOD_NAMES = "scorecam,sscam2,sscam2:paper"
 MODULE = import_module("onnx_cam.compare")  # the attribute of that name is the function
-
-
-class Page(HTMLParser):
-    """Collects a page's tags; `open` must be empty at the end."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, name: str) -> list[dict[str, str]]:
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def pixels(seed: int, height: int = 30, width: int = 40) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_interval", "ratio_interval"]
+__all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_band", "mean_interval", "ratio_interval"]
 
 LEVEL = 0.95
 RESAMPLES = 2_000
@@ -52,6 +52,26 @@ def mean_interval(values: NDArray[np.float64]) -> Interval:
     means = np.concatenate([values[indices].mean(axis=1) for indices in _resamples(n)])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(values.mean()), float(low), float(high), n)
+
+
+def mean_band(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean curve with its pointwise interval: each point as :func:`mean_interval` has it.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n, points), float64
+        One curve an image, n at least 1.
+
+    Returns
+    -------
+    ndarray of shape (3, points), float64
+        The mean, the lower and the upper bound.
+    """
+    n = len(curves)
+    shares = (np.bincount(indices, minlength=n) / n for part in _resamples(n) for indices in part)
+    means = np.stack([share @ curves for share in shares])  # (RESAMPLES, points)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return np.stack([curves.mean(axis=0), low, high])
 
 
 def ratio_interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> Interval:
