@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam import __version__, terminal
-from onnx_cam.cli_evaluation import evaluate
+from onnx_cam.cli_evaluation import evaluate, report
 from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
 from onnx_cam.cli_survey import survey, survey_score
 from onnx_cam.errors import ImageError, ScoreError, SettingError
@@ -374,5 +374,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (evaluate, survey, survey_score):
+for command in (evaluate, report, survey, survey_score):
     main.add_command(command)

@@ -14,7 +14,7 @@ from onnx_cam.errors import SettingError
 if TYPE_CHECKING:
     from onnx_cam.evaluation.finished import Evaluation
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "report"]
 
 _BASELINES = ("zero", "black", "mean", "blur")
 _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
@@ -122,3 +122,19 @@ def _show(evaluation: Evaluation, as_json: bool) -> None:
         click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))
         return
     terminal.show_evaluation(evaluation)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write.")
+def report(runs: tuple[str, ...], out: str) -> None:
+    """Write one report of several RUNs, the folders that onnx-cam evaluate wrote: a table for each model.
+
+    \b
+    Example:
+      onnx-cam report run-resnet/ run-vgg/ -o report.html
+    """
+    from onnx_cam.evaluation import read_evaluation, write_report
+
+    write_report([read_evaluation(run) for run in runs], out)
+    click.echo(f"wrote {out}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.finished import Evaluation
+from onnx_cam.evaluation.report import write_report
 from onnx_cam.evaluation.summary import rows_as_csv, rows_as_json, summary_as_json
 from onnx_cam.explanation import write_files
 
@@ -31,4 +33,11 @@ def write_output(evaluation: Evaluation) -> Evaluation:
     }
     write_files(contents)
     files: list[Path] = list(contents)
-    return replace(evaluation, files=tuple(files))
+    report, notes = evaluation.folder / "report.html", []
+    try:
+        write_report([evaluation], report)
+        files.append(report)
+    except MissingExtraError as error:
+        report.unlink(missing_ok=True)  # one of figures before
+        notes.append(f"no report.html: {error}; then the same command again, or onnx-cam report {evaluation.folder}")
+    return replace(evaluation, files=tuple(files), notes=tuple(notes))
