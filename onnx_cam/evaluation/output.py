@@ -14,8 +14,8 @@ from onnx_cam.explanation import write_files
 __all__ = ["write_output"]
 
 
-def write_output(evaluation: Evaluation) -> Evaluation:
-    """Write ``summary.json``, ``tables.csv`` and ``tables.json``; with the extra ``report``, ``report.html`` too.
+def write_output(evaluation: Evaluation, *, report: bool = True) -> Evaluation:
+    """Write ``summary.json``, ``tables.csv`` and ``tables.json``; if asked to, and with its extra, ``report.html``.
 
     Returns
     -------
@@ -33,11 +33,13 @@ def write_output(evaluation: Evaluation) -> Evaluation:
     }
     write_files(contents)
     files: list[Path] = list(contents)
-    report, notes = evaluation.folder / "report.html", []
+    page = evaluation.folder / "report.html"
+    page.unlink(missing_ok=True)  # one of the figures before
+    notes = []
     try:
-        write_report([evaluation], report)
-        files.append(report)
+        if report:
+            write_report([evaluation], page)
+            files.append(page)
     except MissingExtraError as error:
-        report.unlink(missing_ok=True)  # one of figures before
         notes.append(f"no report.html: {error}; then the same command again, or onnx-cam report {evaluation.folder}")
     return replace(evaluation, files=tuple(files), notes=tuple(notes))

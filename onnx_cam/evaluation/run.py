@@ -56,6 +56,7 @@ def evaluate(
     ignore_labels: bool = False,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
+    report: bool = True,
     progress: Progress | None = None,
     **choices: Any,
 ) -> Evaluation:
@@ -96,6 +97,8 @@ def evaluate(
         Where the work is done; ``ray`` needs the extra of that name. The results are the same.
     workers : int, optional
         Of ``ray``.
+    report : bool
+        Write ``report.html`` too, where the extra ``report`` is installed.
     progress : callable, optional
         Called with the passes done and the passes expected.
     **choices
@@ -135,7 +138,7 @@ def evaluate(
         run.finish(
             {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "drawn": len(drawn)}, opened.notes
         )
-    return write_output(read_evaluation(out))
+    return write_output(read_evaluation(out), report=report)
 
 
 def choose_named_methods(methods: str | Sequence[str | Method], samples: int | None = None) -> dict[str, Method]:
