@@ -27,6 +27,8 @@ from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["Measuring", "Task", "method_key"]
 
+Floats = NDArray[np.float32]
+
 _PICTURE_SIDE = 400
 _PICTURE_QUALITY = 85
 
@@ -47,8 +49,8 @@ class Task:
         Its class, as a position in the model's output.
     box_labels : tuple
         The class of each box, the same way; None where it is the image's.
-    known : mapping of str to frozenset of str
-        The metrics' keys that are known of each method's map, by the method's name.
+    maps : mapping of str to MeasuredMap
+        What is known of it already, by the method's name.
     only_correct : bool
         Whether an image that the model takes for another class is only looked at.
     """
@@ -56,7 +58,7 @@ class Task:
     sample: Sample
     label: int | None = None
     box_labels: tuple[int | None, ...] = ()
-    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    maps: Mapping[str, MeasuredMap] = field(default_factory=dict)
     only_correct: bool = False
 
     def says_the_same(self, seen: SeenImage) -> bool:
@@ -141,47 +143,57 @@ class Measuring:
         if task.only_correct and image.predicted != task.label:
             return
         for name, method in tuple(self.methods.items()):
-            known = task.known.get(name)
+            known = task.maps.get(name)
             missing = {figure_key(metric, image.seen.facts): metric for metric in self.metrics}
-            missing = {key: metric for key, metric in missing.items() if key not in (known or ())}
+            missing = {key: metric for key, metric in missing.items() if known is None or key not in known.figures}
             if not missing and known is not None:
                 continue
             try:
-                yield self._measure(image, method, missing)
+                yield self._measure(image, method, missing, known)
             except (MissingExtraError, ModelError, SettingError) as error:
                 if not self._lenient or len(self.methods) == 1:
                     raise
                 del self.methods[name]
                 self.left_out[name] = str(error)
 
-    def _measure(self, image: _OpenImage, method: Method, metrics: Mapping[str, Metric]) -> MeasuredMap:
-        targets = [image.predicted]
-        if image.second is not None and any(metric.needs_second_class for metric in metrics.values()):
-            targets.append(image.second)
+    def _measure(
+        self, image: _OpenImage, method: Method, metrics: Mapping[str, Metric], known: MeasuredMap | None
+    ) -> MeasuredMap:
+        cams: list[Floats]
+        record: Mapping[str, Any]
+        second = any(metric.needs_second_class for metric in metrics.values())
+        if known is None or second:
+            cams, record = self._explain(image, method, second)
+        else:
+            cams, record = [known.cam], known.record
+        masked = MaskedImage(
+            self.classifier,
+            image.picture.network_input,
+            image.predicted,
+            cams[0],
+            preprocessing=self.classifier.preprocessing,
+            boxes=image.boxes,
+            specificity=record["specificity"],
+            second_cam=cams[1] if len(cams) > 1 else None,
+            batch_size=self.batch_size,
+        )
+        figures = {key: metric.measure(masked) for key, metric in metrics.items()}
+        passes = {"measuring_passes": masked.passes}
+        return MeasuredMap(image.picture.sha256, method_key(method, self.seed), cams[0], {**passes, **record}, figures)
+
+    def _explain(self, image: _OpenImage, method: Method, second: bool) -> tuple[list[Floats], dict[str, Any]]:
+        """Return the map, with that of the second class if asked for, and the map's record."""
         found = explain(
             self.classifier,
             image.picture,
             method=method,
-            target=targets,
+            target=image.likeliest[: 2 if second else 1],
             layer=self.layer,
             seed=self.seed,
             batch_size=self.batch_size,
             progress=self.watch,
         )
-        masked = MaskedImage(
-            self.classifier,
-            image.picture.network_input,
-            image.predicted,
-            found[0].cam,
-            preprocessing=self.classifier.preprocessing,
-            boxes=image.boxes,
-            specificity=found[0].specificity,
-            second_cam=found[1].cam if len(found) > 1 else None,
-            batch_size=self.batch_size,
-        )
-        figures = {key: metric.measure(masked) for key, metric in metrics.items()}
-        record = {**found[0].record(), "measuring_passes": masked.passes}
-        return MeasuredMap(image.picture.sha256, method_key(method, self.seed), found[0].cam, record, figures)
+        return [one.cam for one in found], found[0].record()
 
 
 class _OpenImage:
@@ -197,9 +209,8 @@ class _OpenImage:
         check_boxes(sample.boxes, width, height)
         with classifier.in_use:
             _, scores, _ = classifier.activations(layer, self.picture.network_input)
-        likeliest = np.argsort(-scores, kind="stable")
-        self.predicted = int(likeliest[0])
-        self.second = int(likeliest[1]) if len(likeliest) > 1 else None
+        self.likeliest = [int(index) for index in np.argsort(-scores, kind="stable")[:2]]
+        self.predicted = self.likeliest[0]
         self._score = float(scores[self.predicted])
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -253,24 +254,25 @@ class _Run:
                 continue
             first = sha256 not in self._hashes.values()
             self._hashes[sample.name] = sha256
-            known = {name: frozenset(done[sha256, key]) for name, key in self._keys.items() if (sha256, key) in done}
-            task = Task(sample, *self._labels[sample.name], known=known, only_correct=self._only_correct)
-            if first and not self._is_done(sha256, task):
-                yield task
+            known = {name: done[sha256, key] for name, key in self._keys.items() if (sha256, key) in done}
+            task = Task(sample, *self._labels[sample.name], only_correct=self._only_correct)
+            if first and not self._is_done(sha256, task, known):
+                maps = {name: self._results.map(sha256, self._keys[name]) for name in known}
+                yield replace(task, maps=maps)
 
     def _give_up(self, task: Task, reason: str) -> None:
         """List an image, and each that is the same file, as of no use."""
         sha256 = self._hashes[task.sample.name]
         self._unreadable |= {name: reason for name, other in self._hashes.items() if other == sha256}
 
-    def _is_done(self, sha256: str, task: Task) -> bool:
+    def _is_done(self, sha256: str, task: Task, known: Mapping[str, set[str]]) -> bool:
         seen = self._seen.get(sha256)
         if seen is None or not task.says_the_same(seen):
             return False
         if self._only_correct and not self._is_right(sha256):
             return True
         wanted = {figure_key(metric, seen.facts) for metric in self._measuring.metrics}
-        return all(wanted <= task.known.get(name, frozenset("?")) for name in self._keys)
+        return all(name in known and wanted <= known[name] for name in self._keys)
 
     def _is_right(self, sha256: str) -> bool:
         facts = self._seen[sha256].facts

@@ -127,6 +127,14 @@ def test_more_methods_and_metrics_are_added_to_what_is_there(model: Path, table:
     assert run(model, table, tmp_path / "run") == whole
 
 
+def test_another_metric_needs_no_map_anew(model: Path, table: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    run(model, table, tmp_path / "run", metrics="average-drop")
+    run(model, table, tmp_path / "run", metrics="deletion", progress=lambda *passes: told.append(passes))
+    evaluation = read_evaluation(tmp_path / "run")
+    assert len(told) == len(evaluation.maps) == 15  # once a map, and never within one
+
+
 def test_killed_at_any_moment_it_goes_on_to_the_same_tables(model: Path, table: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "onnx_cam", "evaluate", str(model), str(table), "--preprocess", "unit"]
     command += ["--methods", METHODS, "--samples", "2", "--steps", "4", "-o", str(tmp_path / "run")]
