@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "report"]
 
 _BASELINES = ("zero", "black", "mean", "blur")
+_METRICS = "average-drop, average-increase, win, deletion, insertion, pointing, specificity, class-change"
 _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
 
 
@@ -28,15 +29,15 @@ _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
     default="scorecam,sscam1,sscam2,sscam-max,iscam",
     show_default=True,
     metavar="NAME[:VARIANT][:sigma=S][:samples=N][,…]",
-    help="Methods; all that work here; equal is the control with all weights equal.",
+    help="Methods; equal: the control, with all weights equal; all: every method that works here.",
 )
-@click.option("--metrics", default="all", show_default=True, metavar="NAME[,…]", help="Metrics.")
+@click.option("--metrics", default="all", show_default=True, metavar="NAME[,…]", help=f"All, or some of {_METRICS}.")
 @click.option("-o", "--out", required=True, type=click.Path(), metavar="RUN", help="Folder of the run.")
 @click.option("--kind", type=click.Choice(_KINDS), default="auto", show_default=True, help="The data set's layout.")
 @click.option("--images", type=click.Path(), metavar="DIR", help="Where the images of an annotation file lie.")
 @click.option("--classes", type=click.Path(), metavar="FILE", help="The order of the data set's classes.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many images.")
-@click.option("--shuffle", is_flag=True, help="Draw the images at random, by the seed.")
+@click.option("--shuffle", is_flag=True, help="Draw the images at random, by --seed.")
 @click.option("--only-correct", is_flag=True, help="Of the drawn images those whose class the model finds.")
 @click.option("--only-boxed", is_flag=True, help="Draw from the images that have boxes.")
 @click.option("--ignore-labels", is_flag=True, help="The data set's classes are not the model's.")
@@ -45,9 +46,13 @@ _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
 @SEED
 @BATCH_SIZE
 @click.option(
-    "--score", type=click.Choice(("probability", "logit")), default="probability", show_default=True, help="f^c."
+    "--score",
+    type=click.Choice(("probability", "logit")),
+    default="probability",
+    show_default=True,
+    help="What metrics measure.",
 )
-@click.option("--keep", type=float, default=1.0, show_default=True, help="Share of pixels that a map keeps.")
+@click.option("--keep", type=float, default=1.0, show_default=True, help="Share of pixels, above 0, that a map keeps.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Of the curves.")
 @click.option(
     "--deletion-baseline",
@@ -107,6 +112,8 @@ def _judged(settings: dict[str, Any]) -> dict[str, Any]:
     from onnx_cam.metrics import choose_metrics
 
     names = ("score", "keep", "steps", "deletion_baseline", "insertion_baseline")
+    if settings["only_correct"] and settings["ignore_labels"]:
+        raise click.UsageError("--only-correct compares labels that --ignore-labels does not read; give one of the two")
     try:
         choose_named_methods(settings["methods"], settings["samples"])
         choose_metrics(settings["metrics"], **{key: settings[key] for key in names})

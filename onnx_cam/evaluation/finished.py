@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,11 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         There is none, it is not finished, or it cannot be read.
     """
     path = Path(folder) / FILE_NAME
-    with Results(path) as results:
+    unfinished = f"the run in '{folder}' is not finished; run the same onnx-cam evaluate again to go on"
+    with Results(path) as results, results.naming_failures():
         run = results.run
         if "asked" not in run:
-            raise OutputError(f"the run in '{folder}' is not finished; run the same onnx-cam evaluate again to go on")
+            raise OutputError(unfinished)
         asked = run.pop("asked")
         seen = results.images()
         maps = {
@@ -97,6 +99,9 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             for image in asked["images"]
             for name, key in asked["methods"].items()
         }
-    metrics = tuple(METRICS[name](**parameters) for name, parameters in asked["metrics"])
-    images = tuple(seen[image] for image in asked["images"])
-    return Evaluation(Path(folder), {**run, **asked["facts"]}, asked["methods"], metrics, images, maps)
+        metrics = tuple(METRICS[name](**parameters) for name, parameters in asked["metrics"])
+        images = tuple(seen[image] for image in asked["images"])
+        for image, name in product(images, asked["methods"]):  # a later call was stopped, and had other boxes
+            if not {figure_key(metric, image.facts) for metric in metrics} <= maps[image.sha256, name].figures.keys():
+                raise OutputError(unfinished)
+        return Evaluation(Path(folder), {**run, **asked["facts"]}, asked["methods"], metrics, images, maps)

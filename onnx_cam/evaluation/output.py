@@ -34,7 +34,8 @@ def write_output(evaluation: Evaluation, *, report: bool = True) -> Evaluation:
     write_files(contents)
     files: list[Path] = list(contents)
     page = evaluation.folder / "report.html"
-    page.unlink(missing_ok=True)  # one of the figures before
+    if page.is_file():
+        page.unlink()  # one of the figures before
     notes = []
     try:
         if report:

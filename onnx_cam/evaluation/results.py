@@ -19,12 +19,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import OutputError
+from onnx_cam.errors import OutputError, one_line
 from onnx_cam.metrics.base import Measurement
 
 __all__ = ["FILE_NAME", "LAYOUT", "MeasuredMap", "Results", "SeenImage"]
@@ -32,6 +33,9 @@ __all__ = ["FILE_NAME", "LAYOUT", "MeasuredMap", "Results", "SeenImage"]
 FILE_NAME = "results.sqlite"
 LAYOUT = 1
 """The version of the tables."""
+
+_DAMAGE = (ValueError, TypeError, LookupError, EOFError, SyntaxError, TokenError)
+"""What reading values of a damaged file raises: JSON, and NumPy's header, which is a Python literal."""
 
 _TABLES = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -118,7 +122,7 @@ class Results:
         self._made = write and not self.path.exists()
         if not write and not self.path.is_file():
             raise OutputError(f"no results at '{self.path}'; expected what onnx-cam evaluate -o wrote: run it first")
-        with self._named():
+        with self.naming_failures():
             # Without a timeout: a second process is told at once, instead of waiting for hours.
             self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             try:
@@ -143,7 +147,8 @@ class Results:
     @property
     def run(self) -> dict[str, Any]:
         """What all results have in common, and what was last asked for."""
-        return {key: json.loads(value) for key, value in self._rows("SELECT key, value FROM run")}
+        with self.naming_failures():
+            return {key: json.loads(value) for key, value in self._rows("SELECT key, value FROM run")}
 
     def set_run(self, facts: Mapping[str, Any]) -> None:
         """Write what all results have in common; what is there under other keys stays."""
@@ -154,7 +159,8 @@ class Results:
     def images(self) -> dict[str, SeenImage]:
         """Return every image, by its hash."""
         rows = self._rows("SELECT sha256, name, path, facts, picture FROM images")
-        return {row[0]: SeenImage(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows}
+        with self.naming_failures():
+            return {row[0]: SeenImage(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows}
 
     def add_image(self, image: SeenImage) -> None:
         """Write an image, in place of the one with its hash."""
@@ -168,8 +174,9 @@ class Results:
         known: dict[tuple[str, str], set[str]] = {
             (i, m): set() for i, m in self._rows("SELECT image, method FROM maps")
         }
-        for image, method, metric in self._rows("SELECT image, method, metric FROM figures"):
-            known[image, method].add(metric)
+        with self.naming_failures():
+            for image, method, metric in self._rows("SELECT image, method, metric FROM figures"):
+                known[image, method].add(metric)
         return known
 
     def costs(self) -> dict[str, float]:
@@ -179,13 +186,12 @@ class Results:
 
     def map(self, image: str, method: str) -> MeasuredMap:
         """Return a map with all that was measured of it."""
-        where = "WHERE image = ? AND method = ?"
-        ((cam, record),) = self._rows(f"SELECT cam, record FROM maps {where}", (image, method))
-        figures = {
-            metric: Measurement(value, tuple(json.loads(curve)))
-            for metric, value, curve in self._rows(f"SELECT metric, value, curve FROM figures {where}", (image, method))
-        }
-        return MeasuredMap(image, method, np.load(io.BytesIO(cam), allow_pickle=False), json.loads(record), figures)
+        where, values = "WHERE image = ? AND method = ?", (image, method)
+        with self.naming_failures():
+            ((cam, record),) = self._rows(f"SELECT cam, record FROM maps {where}", values)
+            rows = self._rows(f"SELECT metric, value, curve FROM figures {where}", values)
+            figures = {metric: Measurement(value, tuple(json.loads(curve))) for metric, value, curve in rows}
+            return MeasuredMap(image, method, np.load(io.BytesIO(cam), allow_pickle=False), json.loads(record), figures)
 
     def add_map(self, found: MeasuredMap) -> None:
         """Write a map and its figures, all of it or nothing; figures of it that are there already stay."""
@@ -200,6 +206,20 @@ class Results:
             values = found.image, found.method, cam.getvalue(), record
             self._connection.execute("INSERT OR IGNORE INTO maps VALUES (?, ?, ?, ?)", values)
             self._connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def naming_failures(self) -> Iterator[None]:
+        """Turn what goes wrong with reading or writing this file into an `OutputError` that names it."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise OutputError(
+                    f"another process writes to '{self.path}'; wait until it is done, or choose another folder"
+                ) from error
+            raise self._unusable(error) from error
+        except _DAMAGE as error:
+            raise self._unusable(error) from error
 
     def _open(self, write: bool) -> None:
         if write:
@@ -220,12 +240,12 @@ class Results:
             self._connection.execute("COMMIT")
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._named(), closing(self._connection.execute(query, values)) as cursor:
+        with self.naming_failures(), closing(self._connection.execute(query, values)) as cursor:
             return cursor.fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._named():
+        with self.naming_failures():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -235,16 +255,7 @@ class Results:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Say what went wrong with this file."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise OutputError(
-                    f"another process writes to '{self.path}'; wait until it is done, or choose another folder"
-                ) from error
-            raise OutputError(
-                f"'{self.path}' cannot be used as a results file: {error}; choose another folder"
-            ) from error
+    def _unusable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"'{self.path}' cannot be used as a results file: {one_line(error, 120)}; choose another folder"
+        )

@@ -73,7 +73,7 @@ def evaluate(
         See :func:`onnx_cam.evaluation.datasets.open_dataset`.
     methods : str, or sequence of str and Method
         Names, each with its variant and settings if need be (``sscam2:paper:sigma=0.5``); ``equal`` is the control
-        with all weights equal; ``"all"``: every method that works on this model.
+        with all weights equal; ``"all"``: every method that works on this model, the control not among them.
     metrics : str, or sequence of str and Metric
         Names in :data:`onnx_cam.metrics.METRICS`, or ``"all"``.
     out : str or Path
@@ -122,6 +122,7 @@ def evaluate(
     opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     drawn = choose(opened, limit=limit, shuffle=shuffle, seed=seed, boxed=only_boxed)
     classifier = model if isinstance(model, Classifier) else load(model)
+    _check_steps(measured, classifier.size)
     labels = read_labels(classifier, opened, drawn, ignore=ignore_labels, needed=only_correct)
     measuring = Measuring(
         classifier,
@@ -130,7 +131,7 @@ def evaluate(
         layer=layer,
         seed=seed,
         batch_size=batch_size or _batch_size(classifier),
-        lenient=methods == ALL,
+        lenient=ALL in _words(methods),
     )
     with results_folder(out), Results(Path(out) / FILE_NAME, write=True) as results:
         bind(results, classifier, measuring.layer)
@@ -150,11 +151,11 @@ def choose_named_methods(methods: str | Sequence[str | Method], samples: int | N
     SettingError
         A method is unknown or said twice.
     """
-    if methods == ALL:
-        methods = list(METHODS)
-    words = [part.strip() for part in methods.split(",") if part.strip()] if isinstance(methods, str) else list(methods)
+    words = _words(methods)
     if not words:
         raise SettingError(f"no method to evaluate; expected {ALL}, or some of {', '.join(METHODS)}")
+    if ALL in words:  # and perhaps the control, or a method with other settings
+        words = [*METHODS, *(word for word in words if word != ALL)]
     named: dict[str, Method] = {}
     for word in words:
         method = read_method(word, samples) if isinstance(word, str) else word
@@ -163,6 +164,21 @@ def choose_named_methods(methods: str | Sequence[str | Method], samples: int | N
             raise SettingError(f"{name} said twice; name each method once")
         named[name] = method
     return named
+
+
+def _words(methods: str | Sequence[str | Method]) -> list[str | Method]:
+    if isinstance(methods, str):
+        return [part.strip() for part in methods.split(",") if part.strip()]
+    return list(methods)
+
+
+def _check_steps(metrics: Sequence[Metric], size: tuple[int, int]) -> None:
+    pixels = size[0] * size[1]
+    for metric in metrics:
+        if metric.parameters.get("steps", 0) > pixels:
+            raise SettingError(
+                f"steps={metric.parameters['steps']} of {pixels} pixels; expected at most one step a pixel"
+            )
 
 
 def _batch_size(classifier: Classifier) -> int | None:
@@ -201,7 +217,8 @@ class _Run:
         tasks = list(self._tasks(samples))
         left = WorkLeft(self._keys, self._results.costs(), self._measuring, len(tasks), progress)
         self._measuring.watch = left.within
-        for task, outcome in self._outcomes(tasks, engine):
+        for task, found in self._outcomes(tasks, engine):
+            outcome = self._unchanged(task, found)
             if isinstance(outcome, OnnxCamError):
                 self._give_up(task, str(outcome))
             elif isinstance(outcome, SeenImage):
@@ -259,6 +276,15 @@ class _Run:
             if first and not self._is_done(sha256, task, known):
                 maps = {name: self._results.map(sha256, self._keys[name]) for name in known}
                 yield replace(task, maps=maps)
+
+    def _unchanged(self, task: Task, outcome: Outcome) -> Outcome:
+        """Return an outcome; an error in its place where the file is not the one that the run began with."""
+        if isinstance(outcome, OnnxCamError):
+            return outcome
+        sha256 = outcome.sha256 if isinstance(outcome, SeenImage) else outcome.image
+        if sha256 == self._hashes[task.sample.name]:
+            return outcome
+        return ImageError(f"the file '{task.sample.path}' was changed during the run; give the same command again")
 
     def _give_up(self, task: Task, reason: str) -> None:
         """List an image, and each that is the same file, as of no use."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from onnx_cam.classifier import Classifier
-from onnx_cam.errors import DatasetError, LabelsError
+from onnx_cam.errors import DatasetError, LabelsError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, Sample, class_index
 
 __all__ = ["SampleLabels", "read_labels"]
@@ -38,9 +38,11 @@ def read_labels(
     ------
     DatasetError, LabelsError
         A label is missing, or does not fit the model.
+    SettingError
+        They are needed and not to be read.
     """
     if ignore and needed:
-        raise DatasetError("the images that are taken for the right class are asked for, but their labels are ignored")
+        raise SettingError("only_correct compares labels that ignore_labels does not read; expected one of the two")
     if ignore:
         return {sample.name: SampleLabels(None, (None,) * len(sample.boxes)) for sample in samples}
     without = [sample.name for sample in samples if sample.label is None]

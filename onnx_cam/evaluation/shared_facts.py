@@ -14,6 +14,9 @@ from onnx_cam.graph.find_layers import Layer
 __all__ = ["bind"]
 
 
+_ONLY_SAID = ("name", "source")
+
+
 def bind(results: Results, classifier: Classifier, layer: Layer) -> None:
     """Write what all results have in common, or check it where there are results already.
 
@@ -25,12 +28,27 @@ def bind(results: Results, classifier: Classifier, layer: Layer) -> None:
     wanted = _facts(classifier, layer)
     there = results.run
     for key, value in wanted.items():
-        if there and there.get(key) != value:
+        if there and _alike(there.get(key)) != _alike(value):
+            before, now = _differing(there.get(key), value)
             raise OutputError(
-                f"'{results.path}' holds results of {key.replace('_', ' ')} {there.get(key)!r}, this run has "
-                f"{value!r}; expected the same: choose another folder, or say what was said then"
+                f"'{results.path}' holds results of {key.replace('_', ' ')} {before}, this run has {now}; expected the "
+                "same: choose another folder, or say what was said then"
             )
     results.set_run({**wanted, "model": str(classifier.file.path)})
+
+
+def _alike(value: Any) -> Any:
+    """Return a fact without what changes no result: where a preprocessing was found, and what it is called."""
+    return {key: part for key, part in value.items() if key not in _ONLY_SAID} if isinstance(value, dict) else value
+
+
+def _differing(before: Any, now: Any) -> tuple[str, str]:
+    """Return two facts as text; of two with several parts those that differ."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return repr(before), repr(now)
+    names = [name for name in {**before, **now} if name != "source" and before.get(name) != now.get(name)]
+    texts = [", ".join(f"{name} {side.get(name)}" for name in names) for side in (before, now)]
+    return texts[0], texts[1]
 
 
 def _facts(classifier: Classifier, layer: Layer) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +222,69 @@ def test_results_of_another_model_are_refused(model: Path, table: Path, tmp_path
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["equal"]
 
 
+def test_a_preprocessing_is_another_one_by_its_numbers_and_only_what_differs_is_said(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"methods": "equal", "metrics": "specificity", "out": tmp_path / "run", "report": False}
+    evaluate(onnx_cam.load(model, preprocess="unit"), table, **settings)
+    written = {**onnx_cam.load(model, preprocess="unit").preprocessing.describe(), "source": "elsewhere"}  # type: ignore[union-attr]
+    (tmp_path / "unit.json").write_text(json.dumps(written))
+    evaluate(onnx_cam.load(model, preprocess=str(tmp_path / "unit.json")), table, **settings)
+    with pytest.raises(OutputError, match=r"preprocessing name unit, .*; expected") as said:
+        evaluate(onnx_cam.load(model, preprocess="imagenet"), table, **settings)
+    assert "crop_pct" not in str(said.value)
+
+
+def test_a_call_that_was_stopped_with_other_boxes_leaves_an_unfinished_run(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"methods": "equal", "metrics": "pointing", "limit": 1}
+    run(model, table, tmp_path / "run", **settings)
+    file = tmp_path / "run" / FILE_NAME
+    with Results(file, write=True) as results:
+        (seen,) = results.images().values()
+        results.add_image(replace(seen, facts={**seen.facts, "boxes": [[1, 1, 9, 9]]}))
+    with pytest.raises(OutputError, match="is not finished"):
+        read_evaluation(tmp_path / "run")
+    run(model, table, tmp_path / "run", **settings)
+    assert read_evaluation(tmp_path / "run").images == (seen,)
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "null", '{"images": [], "methods": {}}'])
+def test_damaged_values_are_an_error_that_names_the_file(
+    model: Path, table: Path, tmp_path: Path, damaged: str
+) -> None:
+    run(model, table, tmp_path / "run", methods="equal", metrics="pointing", limit=1)
+    with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE run SET value = ? WHERE key = 'asked'", (damaged,))
+    with pytest.raises(OutputError, match=r"results\.sqlite' cannot be used as a results file"):
+        read_evaluation(tmp_path / "run")
+
+
+def test_an_image_that_changes_during_the_run_is_left_out_and_its_figures_are_not_kept(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    run(model, table, tmp_path / "run", methods="scorecam", metrics="average-drop")  # its maps are known then
+
+    def change(done: int, total: int) -> None:
+        (table.parent / "4.png").write_bytes((table.parent / "5.png").read_bytes())
+
+    write_dataset(tmp_path / "more", 6)
+    (tmp_path / "more" / "5.png").rename(table.parent / "5.png")
+    settings: dict[str, Any] = {"methods": "scorecam", "metrics": "deletion"}
+    run(model, table, tmp_path / "run", progress=change, **settings)
+    evaluation = read_evaluation(tmp_path / "run")
+    assert [image.name for image in evaluation.images] == [f"{i}.png" for i in range(4)]
+    assert "was changed during the run" in evaluation.facts["unreadable"]["4.png"]
+    assert run(model, table, tmp_path / "run", **settings) == run(model, table, tmp_path / "fresh", **settings)
+
+
+def test_a_folder_in_place_of_the_report_is_an_error_that_names_it(model: Path, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "report.html").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"report\.html' is a folder"):
+        run(model, table, tmp_path / "run", methods="equal", metrics="specificity", report=True)
+
+
 def test_results_of_another_version_are_refused(model: Path, table: Path, tmp_path: Path) -> None:
     run(model, table, tmp_path / "run", methods="equal")
     with Results(tmp_path / "run" / FILE_NAME, write=True) as results:
@@ -290,6 +356,9 @@ def test_a_method_that_cannot_work_here_is_an_error_or_left_out(table: Path, tmp
         ({"engine": "cloud"}, "unknown engine"),
         ({"workers": 2}, "leave it out"),
         ({"seed": -1}, "seed"),
+        ({"steps": 401}, "steps=401 of 400 pixels"),
+        ({"methods": "all", "steps": 401}, "steps=401 of 400 pixels"),
+        ({"only_correct": True, "ignore_labels": True}, "one of the two"),
     ],
 )
 def test_wrong_settings_are_refused_before_any_work(
@@ -305,6 +374,13 @@ def test_methods_are_named_as_they_were_spelled() -> None:
     assert list(named) == ["scorecam", "sscam2:paper:sigma=0.5:samples=3", "sscam1"]
     assert named["sscam2:paper:sigma=0.5:samples=3"].parameters == {"samples": 3, "sigma": 0.5}
     assert named["sscam1"].parameters["samples"] == 7
+
+
+def test_all_methods_may_have_the_control_beside_them() -> None:
+    assert list(choose_named_methods("all, equal")) == [*onnx_cam.METHODS, "equal"]
+    assert list(choose_named_methods("all")) == list(onnx_cam.METHODS)
+    with pytest.raises(SettingError, match="said twice"):
+        choose_named_methods("all,scorecam")
 
 
 def test_every_metric_is_chosen_by_default() -> None:

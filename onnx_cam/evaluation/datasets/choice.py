@@ -45,7 +45,7 @@ def choose(
     samples = _shuffled(dataset.samples, seed) if shuffle else dataset.samples
     chosen = tuple(sample for sample in samples if sample.boxes or not boxed)
     if not chosen:
-        raise DatasetError(f"no image of '{dataset.path}' has a box; expected boxes, or a metric that needs none")
+        raise DatasetError(f"no image of '{dataset.path}' has a box; expected one with boxes: leave out --only-boxed")
     return chosen[:limit]
 
 
