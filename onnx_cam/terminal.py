@@ -140,20 +140,23 @@ def show_evaluation(evaluation: Evaluation) -> None:
     metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
     rows = []
     for method, figures in summarise(evaluation).items():
-        cells = [_figure(figures[metric.name]) for metric in metrics]
+        measured = figures["empty"]["n"] - figures["empty"]["value"]
+        cells = [_figure(figures[metric.name], measured) for metric in metrics]
         rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
     show_table(("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty"), rows)
     click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
     for metric in evaluation.metrics:
         choices = ", ".join(f"{key} {value}" for key, value in metric.parameters.items())
-        click.echo(f"  {metric.name}: {metric.better or 'neither'} is better{f'; {choices}' if choices else ''}")
+        where = "; of pairs of methods, in the files below" if metric.name == "win" else ""
+        click.echo(f"  {metric.name}: {metric.better or 'neither'} is better{f'; {choices}' if choices else ''}{where}")
     for path in evaluation.files:
         click.echo(_printable(f"wrote {path}"))
 
 
-def _figure(figure: Mapping[str, Any]) -> str:
+def _figure(figure: Mapping[str, Any], measured: int) -> str:
+    """Return a figure with its interval, and its number of images where that is not the number of maps measured."""
     if figure["value"] is None:
         return "–"
     digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
     value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return f"{value} ({low} to {high})" + (f" n={figure['n']}" if figure["n"] != measured else "")

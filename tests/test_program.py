@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import onnx_cam
-from onnx_cam import baselines, cli, cli_options, preprocess, render
+from onnx_cam import baselines, cli, cli_evaluation, cli_options, metrics, preprocess, render
 from onnx_cam.cli import main
+from onnx_cam.evaluation.datasets import formats
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,9 @@ def test_the_command_lines_own_lists_are_the_librarys() -> None:
     assert ("auto", *preprocess.PRESETS, "none") == cli_options.PRESETS
     options = {o.name: o for o in main.commands["explain"].params}
     assert options["baseline"].type.choices == baselines.BASELINES  # type: ignore[attr-defined]
+    assert cli_evaluation._METRICS.split(", ") == list(metrics.METRICS)
+    assert cli_evaluation._BASELINES == baselines.BASELINES
+    assert set(cli_evaluation._KINDS) == {"auto", *(known.kind for known in formats.FORMATS)}
 
 
 def test_every_option_of_explain_is_a_keyword_of_the_library() -> None:

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import onnx_cam
+from onnx_cam.cli import main
 from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
@@ -367,6 +369,32 @@ def test_wrong_settings_are_refused_before_any_work(
     with pytest.raises(SettingError, match=said):
         run(model, table, tmp_path / "run", **settings)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_command_shows_how_many_images_a_figure_is_over(model: Path, table: Path, tmp_path: Path) -> None:
+    command = [
+        "evaluate",
+        str(model),
+        str(table),
+        "--preprocess",
+        "unit",
+        "--methods",
+        "equal",
+        "-o",
+        str(tmp_path / "run"),
+    ]
+    shown = CliRunner().invoke(main, [*command, "--metrics", "pointing,specificity,win"])
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[1].count(" n=") == 1  # the fifth picture has no box
+    assert " n=4 " in shown.stdout.splitlines()[1]
+    assert "win: higher is better; score probability, keep 1.0, tie 1e-06; of pairs of methods" in shown.stdout
+
+
+def test_labels_asked_for_and_ignored_are_wrong_usage(model: Path, table: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(model), str(table), "-o", str(tmp_path / "run"), "--only-correct", "--ignore-labels"]
+    shown = CliRunner().invoke(main, command)
+    assert shown.exit_code == 2
+    assert "give one of the two" in shown.stderr
 
 
 def test_methods_are_named_as_they_were_spelled() -> None:
