@@ -24,6 +24,14 @@ from onnx_cam.evaluation.ray_worker import Attempts, Worker, WorkerSettings
 __all__ = ["RayEngine"]
 
 _STORE_BYTES = 256 << 20  # of a cluster that is started here; what goes through it is small
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # it goes to standard error,
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # and news of dead workers to standard output
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it will be by itself one day, and without a warning
+}
+"""What makes Ray silent, if it is said before it is imported."""
+
 _GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
 
 
@@ -133,9 +141,8 @@ class RayEngine:
 
 
 def _import_ray() -> ModuleType:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to standard error
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be by itself, and without a warning
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
