@@ -33,7 +33,7 @@ def test_the_version_is_written_once_more_and_agrees() -> None:
 def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     core = " ".join(PROJECT["dependencies"])
     assert not any(heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "opencv-python>"))
-    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "demo", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "ray", "demo", "dev"}
     dev = PROJECT["optional-dependencies"]["dev"]
     assert "torch==2.13.0" in dev
     assert "onnx-cam[demo]" in dev
