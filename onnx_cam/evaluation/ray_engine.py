@@ -173,7 +173,8 @@ def _cluster(workers: int) -> Iterator[ModuleType]:
             ray.init(address or "local", log_to_driver=False, logging_level="CRITICAL", **({} if address else own))
     except Exception as error:  # Ray raises whatever the network makes it
         where = f"join the Ray cluster at RAY_ADDRESS={address}" if address else "start Ray here"
-        raise DeviceError(f"cannot {where}: {one_line(error)}; try --engine local") from error
+        hint = "see that it runs and, if it wants a token, set RAY_AUTH_MODE=token" if address else "try --engine local"
+        raise DeviceError(f"cannot {where}: {one_line(error)}; {hint}") from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         yield ray

@@ -18,12 +18,14 @@ import pytest
 import onnx_cam
 from onnx_cam.errors import DeviceError, ImageError, MissingExtraError, ModelError, ScoreError, SettingError
 from onnx_cam.evaluation import evaluate, ray_engine, read_evaluation
-from onnx_cam.evaluation.measuring import Measuring
+from onnx_cam.evaluation.datasets import open_dataset
+from onnx_cam.evaluation.measuring import Measuring, Task
 from onnx_cam.evaluation.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
 from onnx_cam.evaluation.results import FILE_NAME, MeasuredMap, SeenImage
-from onnx_cam.metrics import METRICS, MaskedImage, Metric
+from onnx_cam.evaluation.run import choose_named_methods
+from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
 from onnx_cam.metrics.base import Measurement
-from tests.evaluation.photos import write_dataset, write_model
+from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
 
@@ -136,6 +138,18 @@ def test_an_image_that_cannot_be_used_is_left_out_as_by_the_local_engine(tmp_pat
     left_out = [read_evaluation(tmp_path / out).facts["unreadable"] for out in ("local", "ray")]
     assert list(left_out[0]) == ["3.png"]
     assert left_out[0] == left_out[1]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_method_that_cannot_work_is_left_out_by_the_workers_too(tmp_path: Path) -> None:
+    classifier = onnx_cam.load(write_model_without_cam(tmp_path), preprocess="unit")
+    methods, metrics = choose_named_methods("equal,cam"), choose_metrics("specificity")
+    measuring = Measuring(classifier, methods, metrics, layer=None, seed=0, batch_size=16, lenient=True)
+    tasks = [Task(sample) for sample in open_dataset(write_dataset(tmp_path / "photos", 2)).samples]
+    found = [outcome for _, outcome in ray_engine.RayEngine(measuring, 1).work(tasks)]
+    assert sorted(type(outcome).__name__ for outcome in found) == ["MeasuredMap"] * 2 + ["SeenImage"] * 2
+    assert list(measuring.methods) == ["equal"]
+    assert list(measuring.left_out) == ["cam"]
 
 
 @pytest.mark.usefixtures("cluster")
