@@ -138,6 +138,7 @@ def finish(
         _write(exported.proto, waiting)
         said = onnx_cam.load(waiting, device="cpu", labels=labels, preprocess=preprocess, size=_free_size(exported))
         _write(_described(said, exported), waiting)
+        del said  # it holds the weights, and so will the next
         model = onnx_cam.load(waiting, device="cpu")
         report = _compare(model, exported, image)
         _replace(waiting, out)

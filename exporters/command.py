@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,22 @@ import click
 
 from exporters.check import Report
 from onnx_cam import terminal
-from onnx_cam.errors import OnnxCamError
+from onnx_cam.cli_options import read_size
 from onnx_cam.preprocess import PRESETS
 
 __all__ = ["IMAGE", "LABELS", "OUT", "PREPROCESS", "SIZE", "ExporterCommand", "show"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+_DIGITS = 4  # of a side: the network is run in torch, too
+
 
 class ExporterCommand(click.Command):
     """Turns errors into one line and exit status 1, and Ctrl-C into 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with terminal.errors_as_lines(ctx, "free some, or export at a smaller --size"):
             return super().invoke(ctx)
-        except OnnxCamError as error:
-            terminal.say_error(error)
-            ctx.exit(1)
-        except MemoryError:
-            terminal.say_error(MemoryError("out of memory; free some, or export at a smaller --size"))
-            ctx.exit(1)
-        except (KeyboardInterrupt, click.Abort):
-            terminal.say("interrupted")
-            ctx.exit(130)
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9]\d{0,3})[xX×]([1-9]\d{0,3})", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
-    return int(match[1]), int(match[2])
 
 
 def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -65,7 +51,12 @@ PREPROCESS: Decorator = click.option(
     help="Preprocessing to write into the file.",
 )
 SIZE: Decorator = click.option(
-    "--size", callback=_size, default="224x224", show_default=True, metavar="HxW", help="The network's input."
+    "--size",
+    callback=partial(read_size, digits=_DIGITS),
+    default="224x224",
+    show_default=True,
+    metavar="HxW",
+    help="The network's input.",
 )
 
 

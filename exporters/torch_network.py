@@ -44,7 +44,7 @@ def build_network(network: str, classes: int | None = None) -> nn.Module:
     factory = NETWORKS[network] if network in NETWORKS else _import(network)
     try:
         made = factory() if classes is None else factory(classes=classes)
-    except Exception as error:  # the factory is anybody's code
+    except (Exception, SystemExit) as error:  # the factory is anybody's code
         raise ModelError(f"{network} failed ({type(error).__name__}: {one_line(error, 160)}); mend it") from error
     if not isinstance(made, nn.Module):
         raise ModelError(f"{network} made a {type(made).__name__}; expected a torch.nn.Module")
@@ -58,7 +58,7 @@ def _import(path: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part)
         return found
-    except Exception as error:  # importing runs anybody's code
+    except (Exception, SystemExit) as error:  # importing runs anybody's code, a whole program's at worst
         raise ModelError(
             f"cannot import {path} ({type(error).__name__}: {one_line(error, 120)}); expected package.module:factory, "
             "to be found from this folder"

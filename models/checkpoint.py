@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,9 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"no weights file '{path}'; expected the path of a torch checkpoint (.pth, .pt)")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a plain pickle; what is wrong with it is said below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(_REFUSED, str(error))
         if refused is None:

@@ -26,8 +26,7 @@ from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.score_graph import GraphNoise, score_graph
 from onnx_cam.graph.tap import tap
-from onnx_cam.guesses import guesses
-from onnx_cam.image_files import MAX_PIXELS
+from onnx_cam.guesses import choose_size, guesses
 from onnx_cam.keeping import OneAtATime, make_room, read_only
 from onnx_cam.labels import find_labels
 from onnx_cam.layer_shapes import rank_by_shape
@@ -42,10 +41,8 @@ __all__ = ["Classifier"]
 
 Floats = NDArray[np.float32]
 
-_DEFAULT_SIZE = (224, 224)
 _KEPT_SESSIONS = 3  # of each kind: each holds the weights once more; there are three kinds of noise
 _KEPT_BASELINES = 4
-_MAX_BATCH = 4096
 
 
 class Classifier:
@@ -73,6 +70,8 @@ class Classifier:
         As asked for.
     notes : list of str
         What was guessed or done otherwise than asked, a line each.
+    refused_sizes : set of tuple of int
+        Sizes of an image at which a run failed.
     in_use : OneAtATime
         Held while an image is explained.
     """
@@ -100,7 +99,8 @@ class Classifier:
         self.built_in = find_built_in(graph, Constants(file), image_input.name)
         self.preprocessing = self.choose_preprocessing(preprocess)
         self.device = device
-        self.size = self._choose_size(size)
+        self.size, guessed = choose_size(size, image_input, self.preprocessing, file.name)
+        self.notes += guessed
         self.threads = threads
         self._fixed_batch = image_input.batch
         self.batch_source = "the graph"
@@ -110,6 +110,7 @@ class Classifier:
         self._last_activations: tuple[tuple[str, bytes], Floats, NDArray[np.float64]] | None = None
         self._differentiable: tuple[str, Any] | None = None
         self.in_use = OneAtATime(file.name)
+        self.refused_sizes: set[tuple[int, int]] = set()
         self._baselines: dict[tuple[ScoreKind, bytes], NDArray[np.float64]] = {}
         self._session = self.open_session(self._with_logits())
         self._try()
@@ -254,11 +255,10 @@ class Classifier:
             proto = tap(self.proto, [layer.tapped, self.head.tapped_logits])
             self._differentiable = layer.name, GraphModule(proto, name=self.name, folder=self._weights_folder)
         given = self.input.feed(np.repeat(image[None], self._fixed_batch or 1, axis=0)).astype(np.float32)
-        logits = self.head.integers.name if self.head.integers else self.head.logits
         _, gradients = layer_gradients(
-            self._differentiable[1], given, layer.output, logits, targets, binary=self._binary
+            self._differentiable[1], given, layer.tapped, self.head.tapped_logits, targets, binary=self._binary
         )
-        return layer.maps(gradients[:, 0])
+        return layer.maps(gradients.sum(axis=1))  # of a fixed batch every image is this one
 
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise; it is kept, with the batch that suits it."""
@@ -318,19 +318,6 @@ class Classifier:
 
     def _with_logits(self) -> onnx.ModelProto:
         return tap(self.proto, [self.head.tapped_logits] if self.head.logits else [])
-
-    def _choose_size(self, size: tuple[int, int] | None) -> tuple[int, int]:
-        known = self.input.height, self.input.width
-        wanted = size or (self.preprocessing.size if self.preprocessing else None) or _DEFAULT_SIZE
-        chosen = known[0] or wanted[0], known[1] or wanted[1]
-        if chosen[0] * chosen[1] > MAX_PIXELS or (self.input.batch or 1) > _MAX_BATCH:
-            raise ModelError(
-                f"{self.name} takes {self.input.batch or 1} images of {chosen[0]}×{chosen[1]}; expected at most "
-                f"{MAX_PIXELS:,} pixels and a batch of {_MAX_BATCH}"
-            )
-        if size is None and None in known and (self.preprocessing is None or self.preprocessing.size is None):
-            self.notes.append(f"the model leaves its input size free: taking {chosen[0]}×{chosen[1]} (--size HxW)")
-        return chosen
 
     def trial_images(self, count: int) -> Floats:
         """Return the same images each time, (count, C, H, W) float32: for trial runs."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam import __version__, terminal
-from onnx_cam.cli_evaluation import evaluate
+from onnx_cam.cli_evaluation import evaluate, report
 from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
-from onnx_cam.errors import ImageError, OnnxCamError, ScoreError, SettingError
+from onnx_cam.cli_survey import survey, survey_score
+from onnx_cam.errors import ImageError, ScoreError, SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,18 +43,8 @@ class _Commands(click.Group):
             raise SystemExit(1) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with terminal.errors_as_lines(ctx, "try a smaller --batch-size, --samples or --size"):
             return super().invoke(ctx)
-        except OnnxCamError as error:
-            terminal.say_error(error)
-            ctx.exit(1)
-        except MemoryError as error:
-            detail = f": {error}" if str(error) else ""
-            terminal.say_error(MemoryError(f"out of memory{detail}; try a smaller --batch-size, --samples or --size"))
-            ctx.exit(1)
-        except (KeyboardInterrupt, click.Abort):
-            terminal.say("interrupted")
-            ctx.exit(130)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -231,8 +222,9 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
       onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
     """
     methods = _methods(settings, paths)
-    from onnx_cam.compare import ALL, Comparing
+    from onnx_cam.compare import Comparing
     from onnx_cam.comparison import output_folders
+    from onnx_cam.methods.spelling import ALL
 
     classifier = load_model(settings["model"], settings)
     unique, failed = _list(images, settings)
@@ -382,4 +374,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-main.add_command(evaluate)
+for command in (evaluate, report, survey, survey_score):
+    main.add_command(command)

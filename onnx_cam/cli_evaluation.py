@@ -14,7 +14,7 @@ from onnx_cam.errors import SettingError
 if TYPE_CHECKING:
     from onnx_cam.evaluation.finished import Evaluation
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "report"]
 
 _BASELINES = ("zero", "black", "mean", "blur")
 _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
@@ -49,9 +49,23 @@ _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
 )
 @click.option("--keep", type=float, default=1.0, show_default=True, help="Share of pixels that a map keeps.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Of the curves.")
-@click.option("--deletion-baseline", type=click.Choice(_BASELINES), default="zero", show_default=True)
-@click.option("--insertion-baseline", type=click.Choice(_BASELINES), default="blur", show_default=True)
-@click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True)
+@click.option(
+    "--deletion-baseline",
+    type=click.Choice(_BASELINES),
+    default="zero",
+    show_default=True,
+    help="What pixels are replaced by.",
+)
+@click.option(
+    "--insertion-baseline",
+    type=click.Choice(_BASELINES),
+    default="blur",
+    show_default=True,
+    help="What pixels are put onto.",
+)
+@click.option(
+    "--engine", type=click.Choice(("local", "ray")), default="local", show_default=True, help="Where the work is done."
+)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Of the engine ray.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")
@@ -108,3 +122,19 @@ def _show(evaluation: Evaluation, as_json: bool) -> None:
         click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))
         return
     terminal.show_evaluation(evaluation)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write.")
+def report(runs: tuple[str, ...], out: str) -> None:
+    """Write one report of several RUNs, the folders that onnx-cam evaluate wrote: a table for each model.
+
+    \b
+    Example:
+      onnx-cam report run-resnet/ run-vgg/ -o report.html
+    """
+    from onnx_cam.evaluation import read_evaluation, write_report
+
+    write_report([read_evaluation(run) for run in runs], out)
+    click.echo(f"wrote {out}")

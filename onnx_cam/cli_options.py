@@ -24,16 +24,21 @@ __all__ = [
     "TARGET",
     "load_model",
     "options",
+    "read_size",
 ]
 
 PRESETS = ("auto", "imagenet", "tf", "caffe", "unit", "raw", "none")
 COLORMAPS = ("turbo", "jet", "viridis", "inferno", "magma", "plasma", "cividis", "hot", "bone")
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+def read_size(
+    ctx: click.Context, param: click.Parameter, value: str | None, *, digits: int = 9
+) -> tuple[int, int] | None:
+    """Return (H, W) of ``HxW``, each of so many digits at most."""
     if value is None:
         return None
-    match = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})", value)
+    side = rf"([1-9]\d{{0,{digits - 1}}})"
+    match = re.fullmatch(f"{side}[xX×]{side}", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
     return int(match[1]), int(match[2])
@@ -97,7 +102,7 @@ MODEL = options(
         show_default=True,
         help="Image to network input.",
     ),
-    click.option("--size", callback=_size, metavar="HxW", help="Network input, where the model leaves it free."),
+    click.option("--size", callback=read_size, metavar="HxW", help="Network input, where the model leaves it free."),
     click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
     click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
     click.option(

@@ -19,15 +19,12 @@ from onnx_cam.explanation import Explanation
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method, make_method
-from onnx_cam.methods.spelling import read_method
+from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.picture import open_picture
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.scorer import Progress
 
-__all__ = ["ALL", "Comparing", "choose_methods", "compare"]
-
-ALL = "all"
-"""Every method that works on the model."""
+__all__ = ["Comparing", "choose_methods", "compare"]
 
 _MAX_CELLS = 400
 
@@ -98,16 +95,16 @@ class Comparing:
         preprocessing = classifier.preprocessing if chosen is None else classifier.choose_preprocessing(chosen)
         picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
         classifier.layer(self._settings["layer"])  # its error is no method's
-        columns: list[list[Explanation]] = []
-        for method in tuple(self._methods):
+        columns: dict[Method, list[Explanation]] = {}
+        for method in sorted(self._methods, key=lambda method: not method.demanding):
             try:
                 with watch(f"{picture.stem} {method.name}") as progress:
                     found = explain(classifier, picture, method=method, progress=progress, **self._settings)
             except (MissingExtraError, ModelError, SettingError) as error:
                 self._leave_out(method, error)
                 continue
-            columns.append(found if isinstance(found, list) else [found])
-        rows = list(zip(*columns, strict=True))
+            columns[method] = found if isinstance(found, list) else [found]
+        rows = list(zip(*(columns[method] for method in self._methods), strict=True))
         self._rows += rows
         return rows
 

@@ -115,8 +115,9 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
         for row, classes in zip(rows, sharing(rows), strict=True)
     ]
     columns = (" ".join(filter(None, (method_name(e), settings(e)))) for e in rows[0])
+    images = len({id(row[0].pixels) for row in rows})  # rows of one image share its pixels
     return _PAGE.format(
-        title=_text(f"{_count(len(rows[0]), 'method')} on {_count(len(rows), 'image')}"),
+        title=_text(f"{_count(len(rows[0]), 'method')} on {_count(images, 'image')}"),
         style=_STYLE.replace("SIDE", str(side)),
         about=_text(about(rows[0][0])),
         columns="".join(f'<th scope="col">{_text(column)}</th>' for column in columns),

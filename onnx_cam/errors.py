@@ -15,7 +15,8 @@
     ├── MissingExtraError     an optional dependency is not installed (also an ImportError)
     ├── ScoreError            the model failed on an input, or its score is not a number
     │   └── OutOfMemoryError  memory ran out, with the smallest batch too (also a MemoryError)
-    └── OutputError           a result cannot be written
+    ├── OutputError           a result cannot be written
+    └── AnswersError          a reviewer's answers that cannot be scored
 
 Each message is one line: what was given, what was expected, what to do next.
 """
@@ -26,6 +27,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "AnswersError",
     "DatasetError",
     "DeviceError",
     "ImageError",
@@ -100,6 +102,10 @@ class OutOfMemoryError(ScoreError, MemoryError):
 
 class OutputError(OnnxCamError):
     """A result cannot be written."""
+
+
+class AnswersError(OnnxCamError):
+    """A file of a reviewer's answers is missing, damaged, empty, of another survey, or there twice."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

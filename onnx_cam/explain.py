@@ -21,6 +21,7 @@ from onnx_cam.explanation import Explanation, Target
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.loading import load
 from onnx_cam.methods import Method, Subject, make_method
+from onnx_cam.methods.base import weighted_sum
 from onnx_cam.picture import Picture, open_picture
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.devices import import_onnxruntime
@@ -296,16 +297,11 @@ def _explanation(
         weights=alpha.astype(np.float32),
         target=target,
         empty=empty,
-        specificity=_specificity(cam, _combine(live.astype(np.float64), subject.maps)),
+        specificity=_specificity(cam, weighted_sum(live[None].astype(np.float64), subject.maps)[0]),
     )
 
 
-def _combine(alpha: NDArray[np.float64], maps: Floats) -> Floats:
-    """Return ``L = ReLU(Σ_k α_k A_k)``, (h, w) float32."""
-    return np.maximum(np.tensordot(alpha, maps.astype(np.float64), axes=1), 0).astype(np.float32)
-
-
-def _specificity(cam: Floats, equal: Floats) -> float | None:
+def _specificity(cam: Floats, equal: NDArray[np.floating]) -> float | None:
     """Return ``‖n(L) − n(L_equal)‖`` (METHODS.md, "Evaluation")."""
     lengths = np.linalg.norm(cam.astype(np.float64)), np.linalg.norm(equal.astype(np.float64))
     if not all(lengths):

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnx_cam.errors import OnnxCamError
+
 if TYPE_CHECKING:
     from onnx_cam.comparison import Comparison
     from onnx_cam.evaluation.finished import Evaluation
     from onnx_cam.explanation import Explanation
 
 __all__ = [
+    "errors_as_lines",
     "progress",
     "say",
     "say_error",
@@ -37,6 +40,23 @@ def say(message: str) -> None:
 def say_error(error: Exception) -> None:
     """Print an error as one line on standard error."""
     say(f"error: {error}")
+
+
+@contextmanager
+def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
+    """Turn errors into one line and exit status 1, and Ctrl-C into 130; `memory` says how to need less."""
+    try:
+        yield
+    except OnnxCamError as error:
+        say_error(error)
+        ctx.exit(1)
+    except MemoryError as error:
+        detail = f": {error}" if str(error) else ""
+        say_error(MemoryError(f"out of memory{detail}; {memory}"))
+        ctx.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        ctx.exit(130)
 
 
 def _printable(text: str) -> str:

@@ -109,7 +109,7 @@ def check_head(raw: NDArray[Any], head: Head, model: str) -> Head:
         raise ModelError(f"{model}: {reason}; name the class scores with --output")
     if head.kind == "logits" and positive and np.allclose(total, 1, atol=1e-3):
         return replace(head, kind="softmax", logits="", reason="a run's scores are not negative and sum to 1")
-    if head.kind == "logits" and positive and bool((values <= 1).all()):
+    if head.kind == "logits" and not head.unbounded and positive and bool((values <= 1).all()):
         choice = "the scores of a run all lie between 0 and 1: taken as probabilities, as they are"
         return replace(
             head, kind="sigmoid", logits="", reason=choice, choice="; ".join(filter(None, [head.choice, choice]))

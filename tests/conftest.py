@@ -37,3 +37,14 @@ def lite0(lite0_path: Path) -> Classifier:
 def photo() -> Path:
     """A photo of a cat, from scikit-image's wheel."""
     return demo_image()
+
+
+@pytest.fixture(scope="session")
+def grad_cam() -> None:
+    """Skip where grad-cam is not installed."""
+    from tests.peers import import_grad_cam
+
+    try:
+        import_grad_cam()
+    except ImportError:
+        pytest.skip("grad-cam is not installed: it needs torchvision, which has no CPU build here")

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable
 from html import unescape
-from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,38 +25,11 @@ from onnx_cam.comparison_grid import _font, _shorten, draw_picture, draw_thumbna
 from onnx_cam.errors import ImageError, LayerError, MissingExtraError, OutputError, SettingError
 from onnx_cam.methods import METHODS, ScoreCAM
 from tests import tiny
+from tests.page import Page
 
 LABELS = ["<script>alert(1)</script>", 'dog "&" cat', "a label that goes on and on, " * 20, "鳥"]
 METHOD_NAMES = "scorecam,sscam2,sscam2:paper"
 MODULE = import_module("onnx_cam.compare")  # the attribute of that name is the function
-
-
-class Page(HTMLParser):
-    """Collects a page's tags; `open` must be empty at the end."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, name: str) -> list[dict[str, str]]:
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def pixels(seed: int, height: int = 30, width: int = 40) -> np.ndarray:
@@ -135,6 +107,32 @@ def test_all_leaves_out_what_cannot_work_here(classifier: onnx_cam.Classifier, m
         onnx_cam.compare(classifier, pixels(0), methods="scorecam,needs-more")
     with pytest.raises(LayerError, match="relu99"):  # no method's fault
         onnx_cam.compare(classifier, pixels(0), layer="relu99")
+
+
+def test_what_cannot_work_fails_before_the_long_work(
+    classifier: onnx_cam.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    weights = ScoreCAM.weights
+
+    def noted(method: ScoreCAM, subject: Any) -> Any:
+        ran.append(method.name)
+        return weights(method, subject)
+
+    monkeypatch.setattr(ScoreCAM, "weights", noted)
+    for methods in ("scorecam,cam", "scorecam,gradcam,cam"):
+        with pytest.raises(LayerError, match="cam needs"):
+            onnx_cam.compare(classifier, pixels(0), methods=methods, layer="relu1")
+    assert not ran
+    made = onnx_cam.compare(classifier, pixels(0), methods="scorecam,cam,gradcam")
+    assert ran
+    assert [explanation.method for explanation in made.rows[0]] == ["scorecam", "cam", "gradcam"]
+
+
+def test_the_page_counts_images_and_not_rows(classifier: onnx_cam.Classifier) -> None:
+    made = onnx_cam.compare(classifier, [pixels(0), pixels(1)], methods="cam", target=[0, 1, 2])
+    assert len(made.rows) == 6
+    assert "<h1>1 method on 2 images</h1>" in made.html()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_the_two_commands_of_a_fresh_machine_are_there() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/evaluation.md"):
         path = ROOT / document
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), target

@@ -154,22 +154,25 @@ def test_specificity_is_zero_where_all_live_weights_are_equal() -> None:
     assert _specificity(turned, cam) == pytest.approx(np.sqrt(2) / 5)
 
 
-def test_a_fixed_batch_gives_the_same_map(tiny_classifier: Classifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_fixed_batch_gives_the_same_map(batch: int, tiny_path: Path, tmp_path: Path) -> None:
     """Where it cannot be freed: its logits are multiplied by a matrix of one row an image, added to 0."""
     from onnx import helper
 
+    proto = tiny.build(
+        [*tiny.body(), helper.make_node("MatMul", ["eye", "logits"], ["scores"])],
+        {**tiny.weights(), "eye": np.eye(batch, dtype=np.float32)},
+        image=[batch, 3, tiny.SIZE, tiny.SIZE],
+        outputs=[tiny.value_info("scores", [batch, tiny.CLASSES])],
+    )
+    fixed = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
+    free = onnx_cam.load(tiny_path, device="cpu", preprocess="none")
+    assert (fixed.fixed_batch, free.fixed_batch) == (batch, None)
     x = tiny.image(1)
-    reference = onnx_cam.explain(tiny_classifier, x, method="sscam2", samples=2)
-    for batch in (1, 3):
-        proto = tiny.build(
-            [*tiny.body(), helper.make_node("MatMul", ["eye", "logits"], ["scores"])],
-            {**tiny.weights(), "eye": np.eye(batch, dtype=np.float32)},
-            image=[batch, 3, tiny.SIZE, tiny.SIZE],
-            outputs=[tiny.value_info("scores", [batch, tiny.CLASSES])],
-        )
-        fixed = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
-        result = onnx_cam.explain(fixed, x, method="sscam2", samples=2, batch_size=8)
-        assert result.batch_size == batch
+    for method, variant in (("scorecam", "paper"), ("sscam1", "feature"), ("sscam1", "range"), ("sscam2", "authors")):
+        chosen = {"method": method, "variant": variant, "batch_size": 8, **settings(method)}  # each place of the noise
+        result, reference = (onnx_cam.explain(model, x, **chosen) for model in (fixed, free))
+        assert (result.batch_size, result.passes) == (batch, reference.passes)
         assert any(f"batch of {batch} alone" in warning for warning in result.warnings)
         np.testing.assert_allclose(result.cam, reference.cam, atol=1e-6)
 

@@ -23,6 +23,9 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert "onnx_cam/py.typed" in names
     assert "onnx_cam/imagenet_classes.txt" in names
     assert "onnx_cam/catalogue.toml" in names
+    assert "onnx_cam/evaluation/report/report.html.jinja" in names
+    assert "onnx_cam/evaluation/report/report.css.jinja" in names
+    assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 
@@ -32,11 +35,13 @@ def test_the_version_is_written_once_more_and_agrees() -> None:
 
 def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     core = " ".join(PROJECT["dependencies"])
-    assert not any(heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "opencv-python>"))
-    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "ray", "demo", "dev"}
+    assert not any(
+        heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "jinja2", "opencv-python>")
+    )
+    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "ray", "demo", "dev"}
     dev = PROJECT["optional-dependencies"]["dev"]
     assert "torch==2.13.0" in dev
-    assert "onnx-cam[demo]" in dev
+    assert "onnx-cam[demo,report]" in dev
 
 
 def test_only_the_gradients_import_torch() -> None:
@@ -63,6 +68,7 @@ LAYERS = [
     *(
         "cli",
         "cli_evaluation",
+        "cli_survey",
         "cli_options",
         "demo",
         "compare",

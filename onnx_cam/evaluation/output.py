@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.finished import Evaluation
+from onnx_cam.evaluation.report import write_report
 from onnx_cam.evaluation.summary import rows_as_csv, rows_as_json, summary_as_json
 from onnx_cam.explanation import write_files
 
 __all__ = ["write_output"]
 
 
-def write_output(evaluation: Evaluation) -> Evaluation:
-    """Write ``summary.json``, ``tables.csv`` and ``tables.json``; with the extra ``report``, ``report.html`` too.
+def write_output(evaluation: Evaluation, *, report: bool = True) -> Evaluation:
+    """Write ``summary.json``, ``tables.csv`` and ``tables.json``; if asked to, and with its extra, ``report.html``.
 
     Returns
     -------
@@ -31,4 +33,13 @@ def write_output(evaluation: Evaluation) -> Evaluation:
     }
     write_files(contents)
     files: list[Path] = list(contents)
-    return replace(evaluation, files=tuple(files))
+    page = evaluation.folder / "report.html"
+    page.unlink(missing_ok=True)  # one of the figures before
+    notes = []
+    try:
+        if report:
+            write_report([evaluation], page)
+            files.append(page)
+    except MissingExtraError as error:
+        notes.append(f"no report.html: {error}; then the same command again, or onnx-cam report {evaluation.folder}")
+    return replace(evaluation, files=tuple(files), notes=tuple(notes))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onnx_cam.classifier import Classifier
-from onnx_cam.compare import ALL
 from onnx_cam.errors import ImageError, OnnxCamError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
 from onnx_cam.evaluation.finished import Evaluation, figure_key, read_evaluation
@@ -25,7 +24,7 @@ from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image_files import read_image
 from onnx_cam.loading import load
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.spelling import read_method
+from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES
 from onnx_cam.runtime.devices import CPU
@@ -58,6 +57,7 @@ def evaluate(
     ignore_labels: bool = False,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
+    report: bool = True,
     progress: Progress | None = None,
     **choices: Any,
 ) -> Evaluation:
@@ -98,6 +98,8 @@ def evaluate(
         Where the work is done; ``ray`` needs the extra of that name. The results are the same.
     workers : int, optional
         Of ``ray``.
+    report : bool
+        Write ``report.html`` too, where the extra ``report`` is installed.
     progress : callable, optional
         Called with the passes done and the passes expected.
     **choices
@@ -137,7 +139,7 @@ def evaluate(
         run.finish(
             {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "drawn": len(drawn)}, opened.notes
         )
-    return write_output(read_evaluation(out))
+    return write_output(read_evaluation(out), report=report)
 
 
 def choose_named_methods(methods: str | Sequence[str | Method], samples: int | None = None) -> dict[str, Method]:

@@ -38,8 +38,8 @@ def layer_gradients(
     Parameters
     ----------
     module : GraphModule
-    image : ndarray of shape (1, …)
-        In the layout of the model's input.
+    image : ndarray of shape (B, …)
+        In the layout of the model's input; several where the model fixes its batch. The logits are the first one's.
     layer, logits : str or Dequantized
         Tensors of the graph; integers count as the numbers that they stand for.
     targets : sequence of int
@@ -49,9 +49,9 @@ def layer_gradients(
 
     Returns
     -------
-    A : ndarray of shape (1, …)
+    A : ndarray of shape (B, …)
         The layer's tensor.
-    g : ndarray of shape (T, 1, …)
+    g : ndarray of shape (T, B, …)
         ``∂Y^c/∂A`` for each target.
 
     Raises
@@ -67,7 +67,7 @@ def layer_gradients(
     leaf = activations.detach().clone().requires_grad_()
     with torch.enable_grad():
         replaced = _in_place_of(module, pixels, layer, leaf)
-        scores = _value(module, pixels, logits, replaced).flatten()
+        scores = _value(module, pixels, logits, replaced)[0].flatten()
     _check_targets(scores, targets, binary, module.name)
     if not scores.requires_grad:
         raise _no_gradient(module, pixels, layer, logits, replaced)

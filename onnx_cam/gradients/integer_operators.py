@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -127,41 +129,38 @@ def qgemm(
     return y if scale is None else quantize(y, scale, zero)
 
 
-def qlinear_add(
-    node: Node,
-    a: Tensor,
-    a_scale: Tensor,
-    a_zero: Tensor | None,
-    b: Tensor,
-    b_scale: Tensor,
-    b_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-) -> Tensor:
+class _Pair(NamedTuple):
+    """The inputs of an operator of two quantized tensors, in ONNX's order."""
+
+    a: Tensor
+    a_scale: Tensor
+    a_zero: Tensor | None
+    b: Tensor
+    b_scale: Tensor
+    b_zero: Tensor | None
+    scale: Tensor
+    zero: Tensor | None = None
+
+    def quantized(self, y: Tensor) -> Tensor:
+        """Return `y`, in units of the output's scale and its zero point added, as its integers."""
+        return quantize(y, torch.ones_like(self.scale), None, limits_of(self.zero))
+
+
+def qlinear_add(node: Node, *inputs: Any) -> Tensor:
     """In the order and with the fused multiply-adds of ONNX Runtime: else sums at the border of two numbers differ."""
-    kind = scale.dtype
-    a_ratio, b_ratio = a_scale / scale, b_scale / scale
-    offset = _number(zero, scale) - _fused(a_ratio, _number(a_zero, scale), b_ratio * _number(b_zero, scale))
-    y = _fused(a.to(kind), a_ratio, _fused(b.to(kind), b_ratio, offset))
-    return quantize(y, torch.ones_like(scale), None, limits_of(zero))
+    q = _Pair(*inputs)
+    kind = q.scale.dtype
+    a_ratio, b_ratio = q.a_scale / q.scale, q.b_scale / q.scale
+    zeros = _fused(a_ratio, _number(q.a_zero, q.scale), b_ratio * _number(q.b_zero, q.scale))
+    offset = _number(q.zero, q.scale) - zeros
+    return q.quantized(_fused(q.a.to(kind), a_ratio, _fused(q.b.to(kind), b_ratio, offset)))
 
 
-def qlinear_mul(
-    node: Node,
-    a: Tensor,
-    a_scale: Tensor,
-    a_zero: Tensor | None,
-    b: Tensor,
-    b_scale: Tensor,
-    b_zero: Tensor | None,
-    scale: Tensor,
-    zero: Tensor | None = None,
-) -> Tensor:
+def qlinear_mul(node: Node, *inputs: Any) -> Tensor:
     """In ONNX Runtime's order: the product of integers first; the zero point is added before rounding."""
-    kind = scale.dtype
-    product = centred(a, a_zero, kind) * centred(b, b_zero, kind)
-    y = product * (a_scale * b_scale / scale) + _number(zero, scale)
-    return quantize(y, torch.ones_like(scale), None, limits_of(zero))
+    q = _Pair(*inputs)
+    product = centred(q.a, q.a_zero, q.scale.dtype) * centred(q.b, q.b_zero, q.scale.dtype)
+    return q.quantized(product * (q.a_scale * q.b_scale / q.scale) + _number(q.zero, q.scale))
 
 
 def _number(zero_point: Tensor | None, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,9 @@ RESHAPING = {
 }
 """Operators that hand their values on."""
 
+_PASSED = RESHAPING | {"GlobalAveragePool", "AveragePool", "ReduceMean", "Add"}
+_UNBOUNDED = {"Conv", "Gemm", "MatMul", "Relu"}
+
 
 @dataclass(frozen=True)
 class Head:
@@ -54,6 +58,8 @@ class Head:
         What the integers stand for: ``(q − zero_point) · scale``; 1 and 0 for floats.
     integers : Dequantized or None
         Where the logits themselves are integers.
+    unbounded : bool
+        The scores come of a linear layer or a ReLU: they are no probabilities, even if they lie between 0 and 1.
     """
 
     output: str
@@ -65,6 +71,7 @@ class Head:
     scale: float = 1.0
     zero_point: float = 0.0
     integers: Dequantized | None = None
+    unbounded: bool = False
 
     @property
     def tapped_logits(self) -> str | Dequantized:
@@ -98,7 +105,8 @@ def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
     end, quantizer = _final_operator(tensor), _quantizer(tensor)
     if end is None:
         logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
-        return Head(tensor.name, "logits", logits, "no Softmax or Sigmoid before the output", choice, quantizer)
+        reason = "no Softmax or Sigmoid before the output"
+        return Head(tensor.name, "logits", logits, reason, choice, quantizer, unbounded=_is_unbounded(tensor))
     reason = f"the graph ends in {end.op}" + (", quantized" if quantizer is not None else "")
     if not end.op.startswith("QLinear"):
         return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason, choice, quantizer)
@@ -151,11 +159,20 @@ def _quantizer(tensor: gs.Tensor) -> gs.Node | None:
 
 
 def _final_operator(tensor: gs.Tensor) -> gs.Node | None:
+    return _first_of(_ENDS, tensor, RESHAPING)
+
+
+def _is_unbounded(tensor: gs.Tensor) -> bool:
+    return _first_of(_UNBOUNDED, tensor, _PASSED) is not None
+
+
+def _first_of(wanted: Container[str], tensor: gs.Tensor, passed: Container[str]) -> gs.Node | None:
+    """Return the first wanted operator from a tensor backwards, with none but those to pass behind it."""
     while len(tensor.inputs) == 1:
         node = tensor.inputs[0]
-        if node.op in _ENDS:
+        if node.op in wanted:
             return node
-        if node.op not in RESHAPING or not node.inputs:
+        if node.op not in passed or not node.inputs:
             return None
         tensor = node.inputs[0]
     return None

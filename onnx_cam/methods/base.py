@@ -16,7 +16,7 @@ from onnx_cam.runtime.schedule import NoiseSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind, softmax
 
-__all__ = ["Method", "Subject", "Variant", "authors_deviation"]
+__all__ = ["Method", "Subject", "Variant", "authors_deviation", "difference", "weighted_sum"]
 
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
@@ -119,11 +119,14 @@ class Method:
         The default first.
     empty_because : str
         Why every weight may be at or below zero, for the warning about an empty map.
+    demanding : bool
+        It needs more than scores, and so may not work at all: a comparison runs it before the long work of others.
     """
 
     name: ClassVar[str]
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
+    demanding: ClassVar[bool] = False
 
     variant: str | None = None
 
@@ -170,7 +173,7 @@ class Method:
 
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
         """Return L for each target, (T, h, w): ``ReLU(Σ_k α_k A_k)``."""
-        return np.maximum(np.tensordot(weights, subject.maps.astype(np.float64), axes=1), 0)
+        return weighted_sum(weights, subject.maps)
 
     def check_baseline(self, asked: str | None) -> None:
         """Refuse a baseline for a variant that has none.
@@ -221,6 +224,11 @@ class Method:
         if self.wiring.softmax:
             return softmax(means)
         return np.where(is_dead(subject.maps), 0.0, difference(means, baseline[:, None]))
+
+
+def weighted_sum(weights: Weights, maps: Floats) -> NDArray[np.float64]:
+    """Return ``ReLU(Σ_k α_k A_k)`` for each row of weights, (T, h, w)."""
+    return np.maximum(np.tensordot(weights, maps.astype(np.float64), axes=1), 0)
 
 
 def difference(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ class CAM(Method):
     name: ClassVar[str] = "cam"
     variants: ClassVar = {"paper": Variant(score="logit", baseline=False)}
     empty_because: ClassVar[str] = "no weight of the linear layer is above zero for this class"
+    demanding: ClassVar[bool] = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.methods.base import Method, Subject, Variant, Weights
 
-__all__ = ["GRADIENT", "GradientMethod", "PositionMethod", "gradcam_pp_shares"]
+__all__ = ["GRADIENT", "GradientMethod", "PositionMethod", "gradcam_pp_shares", "no_gradient"]
 
 Floats = NDArray[np.float32]
 Array = NDArray[Any]
@@ -24,6 +24,7 @@ class GradientMethod(Method):
     """Base of the methods that need nothing but activations and gradients."""
 
     empty_because: ClassVar[str] = "no weight is above zero"
+    demanding: ClassVar[bool] = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
@@ -38,7 +39,7 @@ class GradientMethod(Method):
     def why_empty(self, subject: Subject) -> str:
         """Return why no weight is above zero, for the warning about an empty map."""
         if not subject.gradients.any():
-            return f"the gradient is zero everywhere, so that {self.name} has nothing to say here"
+            return no_gradient(self.name)
         return super().why_empty(subject)
 
 
@@ -58,6 +59,14 @@ class PositionMethod(GradientMethod):
         """Return L for each target, (T, h, w)."""
         products = [self.position_weights(one) * subject.maps for one in subject.gradients.astype(np.float64)]
         return np.asarray(np.maximum(np.sum(products, axis=1), 0))
+
+
+def no_gradient(method: str) -> str:
+    """Return why a map is empty where every gradient is zero."""
+    return (
+        f"the gradient is zero everywhere, as where an activation or an 8-bit score is saturated, so that {method} has "
+        "nothing to say here; scorecam needs no gradient"
+    )
 
 
 def gradcam_pp_shares(maps: Array, squares: Array, cubes: Array, epsilon: float = 0.0) -> Array:

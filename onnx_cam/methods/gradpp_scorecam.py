@@ -8,10 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import ScoreError
 from onnx_cam.methods.base import Method, Subject, Variant, Weights, difference
-from onnx_cam.methods.gradient import gradcam_pp_shares
-from onnx_cam.runtime.masks import is_dead, normalised, upsample
+from onnx_cam.methods.gradient import gradcam_pp_shares, no_gradient
+from onnx_cam.runtime.masks import is_dead, normalised
 from onnx_cam.runtime.schedule import Schedule
 
 __all__ = ["GradPPScoreCAM"]
@@ -43,6 +42,7 @@ class GradPPScoreCAM(Method):
 
     name: ClassVar[str] = "grad++scorecam"
     variants: ClassVar = {"full-resolution": Variant(), "paper": Variant(), "weights": Variant(), "figure": Variant()}
+    demanding: ClassVar = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
@@ -66,7 +66,7 @@ class GradPPScoreCAM(Method):
     def why_empty(self, subject: Subject) -> str:
         """Return why no weight is above zero, for the warning about an empty map."""
         if not subject.gradients.any():
-            return f"the gradient is zero everywhere, so that {self.name} has nothing to say here"
+            return no_gradient(self.name)
         if all(is_dead(maps).all() for maps in self.gradient_maps(subject)):
             return "every gradient activation map is constant, as behind global average pooling, and makes no mask"
         return super().why_empty(subject)
@@ -80,24 +80,16 @@ class GradPPScoreCAM(Method):
 
     def _small_weights(self, subject: Subject, maps: Floats, target: int) -> NDArray[np.float64]:
         """Return α for one target where the image is reduced to the layer's size."""
-        grid = (maps.shape[1], maps.shape[2])
-        small = _reduced(subject.scorer.image, grid)
+        grid, scorer = (maps.shape[1], maps.shape[2]), subject.scorer
+        small = _reduced(scorer.image, grid)
         live = np.flatnonzero(~is_dead(maps))
         masks = normalised(maps[live], grid, self.wiring.masking)
         weights = np.zeros(len(maps))
-        baseline = _score(subject, _reduced(subject.scorer.baseline_image, grid)[None])[0, target]
+        baseline = scorer.score_images(_reduced(scorer.baseline_image, grid)[None], subject.score)[0, target]
         for start in range(0, len(live), _CHUNK):
             images = small * masks[start : start + _CHUNK, None]
-            weights[live[start : start + _CHUNK]] = _score(subject, images)[:, target] - baseline
+            weights[live[start : start + _CHUNK]] = scorer.score_images(images, subject.score)[:, target] - baseline
         return weights
-
-
-def _score(subject: Subject, images: Floats) -> NDArray[np.float64]:
-    """Score images as they are, or resized to the model's size where it takes no other."""
-    try:
-        return subject.scorer.score_images(images, subject.score)
-    except ScoreError:
-        return subject.scorer.score_images(upsample(images, subject.scorer.size), subject.score)
 
 
 def _reduced(image: Floats, grid: tuple[int, int]) -> Floats:

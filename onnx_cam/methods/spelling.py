@@ -6,7 +6,10 @@ from onnx_cam.errors import SettingError
 from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.equal import EqualWeights
 
-__all__ = ["CONTROL", "read_method"]
+__all__ = ["ALL", "CONTROL", "read_method"]
+
+ALL = "all"
+"""Every method that works on the model."""
 
 CONTROL = EqualWeights.name
 """The name of the control; it is no method, and not in the list."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
-from onnx_cam.runtime.masks import Masking, is_dead, masks, upsampled_range
+from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import Grid, Schedule, distinct_inputs
 from onnx_cam.runtime.score_session import ScoreSession
@@ -31,6 +31,9 @@ _CHUNK = 16  # maps whose masks are held at once
 
 class ScoredModel(Protocol):
     """What scoring needs of a model; a :class:`onnx_cam.Classifier` is one."""
+
+    refused_sizes: set[tuple[int, int]]
+    """Sizes of an image at which a run failed."""
 
     def score_session(self, noise: GraphNoise) -> ScoreSession:
         """Return the session of the score graph with this noise, the same at each call."""
@@ -140,7 +143,20 @@ class Scorer:
             self._progress(self.passes, max(self.passes, planned))
 
     def score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
-        """Return the targets' scores of images (B, C, H, W) of any size that the model takes: (B, T)."""
+        """Return the targets' scores of images (B, C, h, w), resized if the model does not take that size: (B, T)."""
+        size = (images.shape[2], images.shape[3])
+        if size not in self._model.refused_sizes:
+            try:
+                return self._score_images(images, kind)
+            except OutOfMemoryError:
+                raise
+            except ScoreError:
+                if size == self.size:
+                    raise
+                self._model.refused_sizes.add(size)
+        return self._score_images(upsample(images, self.size), kind)
+
+    def _score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
         scores = self._model.score(images, kind)[:, self._targets]
         self.passes += len(images)
         return scores

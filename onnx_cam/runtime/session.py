@@ -24,24 +24,14 @@ class Session:
 
     Parameters
     ----------
-    proto : onnx.ModelProto
-        The model.
-    name : str
-        The file's name, for messages.
+    proto, name, device, threads, folder, optimise
+        As :func:`onnx_cam.runtime.load.load_model` takes them.
     image_input : ImageInput
         The input that takes the image.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``openvino``.
-    threads : int, optional
-        Threads within an operator; ONNX Runtime's own choice by default.
-    folder : Path, optional
-        Where external weights lie.
     fixed_batch : int, optional
         The batch that the file fixes: every run is cut into such batches, the last one padded.
     one_at_a_time : bool
         Fill each batch with one image: for a model that mixes the images of a batch.
-    optimise : bool
-        False loads faster, for a session that runs once.
 
     Attributes
     ----------
@@ -52,12 +42,8 @@ class Session:
 
     Raises
     ------
-    ModelError
-        The runtime refuses the model.
-    OutOfMemoryError
-        It does not fit.
-    DeviceError
-        The device's provider did not load.
+    ModelError, OutOfMemoryError, DeviceError
+        As :func:`onnx_cam.runtime.load.load_model` says.
     """
 
     def __init__(

@@ -226,7 +226,7 @@ def changed(kind: str, **changes: Any) -> dict[str, Any]:
         (changed("annotations", category_id=9), "\"category_id\" is 9"),
         (changed("annotations", bbox=None), r"annotations\[0\]: the box None"),
         (changed("annotations", bbox=[1, 2, 3, "4"]), "four finite"),
-        (changed("annotations", bbox=[1, 2, 0, 4]), r"annotations\[0\] \('a.jpg'\): box 1 of 1 .* is empty"),
+        (changed("annotations", bbox=[1, 2, -3, 4]), r"annotations\[0\] \('a.jpg'\): box 1 of 1 .* is inverted"),
         (changed("annotations", bbox=[1, 2, -3, 4]), "is inverted"),
         (changed("annotations", bbox=[90, 2, 12, 4]), "outside the image of 100×80 pixels"),
     ],

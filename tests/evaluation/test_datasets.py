@@ -217,7 +217,8 @@ def test_voc_with_the_ending_missing_as_in_imagenet(tmp_path: Path) -> None:
 def test_coco(source: str, photo: str, tmp_path: Path) -> None:
     images(tmp_path, photo)
     crowd = {"id": 9, "image_id": 2, "category_id": 17, "bbox": [0, 0, 1, 1], "iscrowd": 1}
-    content = coco(annotations=[*coco()["annotations"], crowd])
+    flat = {"id": 10, "image_id": 2, "category_id": 17, "bbox": [3, 4, 5, 0], "iscrowd": 0}
+    content = coco(annotations=[*coco()["annotations"], crowd, flat])
     path = write_json(tmp_path / source, content)
     dataset = open_dataset(path)
     assert dataset.kind == "coco"
@@ -225,7 +226,7 @@ def test_coco(source: str, photo: str, tmp_path: Path) -> None:
     assert dataset.samples[0] == Sample(str(tmp_path / photo), "a.jpg", "dog", boxes, (100, 80))
     assert (dataset.samples[1].label, dataset.samples[1].boxes) == (None, ())
     assert dataset.class_names == ("cat", "dog")
-    assert dataset.notes == ("1 crowd annotations were left out",)
+    assert dataset.notes == ("1 crowd annotations were left out", "1 boxes without an area were left out")
     if source != "x.json":
         assert open_dataset(tmp_path).samples == dataset.samples
 

@@ -38,7 +38,7 @@ def model(tmp_path: Path) -> Path:
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:
     loaded = onnx_cam.load(model, preprocess="unit")
-    evaluate(loaded, table, out=out, **{"methods": METHODS, "samples": 2, "steps": 4, **settings})
+    evaluate(loaded, table, out=out, **{"methods": METHODS, "samples": 2, "steps": 4, "report": False, **settings})
     content: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return content
 
@@ -54,7 +54,7 @@ def test_the_summary_holds_each_method_and_metric_with_its_interval(model: Path,
         assert set(figures["win"]) == set(summary) - {method}
         assert figures["average-drop"]["n"] + figures["empty"]["value"] == 5
     assert summary["scorecam"]["pointing"]["n"] == 4 - summary["scorecam"]["empty"]["value"]  # one has no box
-    assert summary["equal"]["specificity"]["value"] == 0
+    assert summary["equal"]["specificity"]["value"] == pytest.approx(0, abs=1e-6)
     assert summary["equal"]["class-change"]["value"] == 0
 
 
@@ -96,6 +96,21 @@ def test_the_tables_say_what_the_summary_says(model: Path, table: Path, tmp_path
     assert deletion["parameters"] == {"baseline": "zero", "score": "probability", "steps": 4}
     lines = (tmp_path / "run" / "tables.csv").read_text().splitlines()
     assert len(lines) == len(rows) + 1
+
+
+def test_the_report_is_written_too_and_its_extra_is_named_where_it_is_missing(
+    model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = onnx_cam.load(model, preprocess="unit")
+    settings: dict[str, Any] = {"methods": "equal", "metrics": "specificity", "out": tmp_path / "run"}
+    evaluation = evaluate(classifier, table, **settings)
+    assert evaluation.files[-1] == tmp_path / "run" / "report.html"
+    assert "equal" in evaluation.files[-1].read_text(encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    evaluation = evaluate(classifier, table, **settings)
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert "pip install 'onnx-cam[report]'" in evaluation.notes[0]
+    assert (tmp_path / "run" / "summary.json").exists()
 
 
 def test_a_second_call_runs_nothing_and_says_the_same(model: Path, table: Path, tmp_path: Path) -> None:

@@ -90,3 +90,8 @@ def broken() -> nn.Module:
 def no_module() -> int:
     """Return something else."""
     return 3
+
+
+def program() -> nn.Module:
+    """End, as a training script does that reads a command line of its own."""
+    raise SystemExit(2)

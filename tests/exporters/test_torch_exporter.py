@@ -194,6 +194,7 @@ def test_damaged_or_missing_weights_are_refused(run: Run, weights: Path) -> None
         ("no_such_package:factory", "cannot import"),
         ("tests.exporters.networks:broken", "no such thing as this"),
         ("tests.exporters.networks:no_module", "made a int"),
+        ("tests.exporters.networks:program", "failed (SystemExit: 2)"),
     ],
 )
 def test_a_factory_that_makes_no_network_is_refused(network: str, expected: str, run: Run) -> None:

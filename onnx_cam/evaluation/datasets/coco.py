@@ -39,7 +39,7 @@ def is_coco(path: str) -> bool:
 def read_coco(path: str, images: str | None, classes: ClassList | None) -> Dataset:
     """Read COCO's images, annotations and categories; a box is ``[x, y, width, height]``, from the left upper corner.
 
-    Crowds are left out. The label of an image without annotations is unknown.
+    Crowds and boxes without an area are left out, with a note. The label of an image without annotations is unknown.
     """
     source = _file(path)
     images_in, annotations, categories = _lists(source)
@@ -50,17 +50,21 @@ def read_coco(path: str, images: str | None, classes: ClassList | None) -> Datas
     places = Places(_folder(source), images, _below(source))
     by_image: dict[int, Entry] = {number: entry for number, entry, _ in _numbered(images_in, "images", source)}
     boxes: dict[int, list[tuple[Box, int]]] = {number: [] for number in by_image}
-    crowds = 0
+    left_out = {"crowd annotations": 0, "boxes without an area": 0}  # COCO's own files have some of both
     for position, entry in enumerate(annotations):
         where = f"'{source}', annotations[{position}]"
         if _is_crowd(entry, where):
-            crowds += 1
+            left_out["crowd annotations"] += 1
+            continue
+        image, box = _known(entry, "image_id", boxes, where), _box(entry, names, where)
+        if box.area == 0:
+            left_out["boxes without an area"] += 1
         else:
-            boxes[_known(entry, "image_id", boxes, where)].append((_box(entry, names, where), position))
+            boxes[image].append((box, position))
     samples = _samples(by_image, boxes, places, source)
     places.check(len(samples), source)
     listed = tuple(str(names[number]) for number in sorted(names))
-    notes = (f"{crowds} crowd annotations were left out",) if crowds else ()
+    notes = tuple(f"{count} {what} were left out" for what, count in left_out.items() if count)
     return Dataset(path, "coco", samples, classes.names if classes else listed or None, notes)
 
 

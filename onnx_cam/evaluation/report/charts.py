@@ -1,0 +1,215 @@
+"""Insertion and Deletion curves with their bands (Figure 4 of the SS-CAM paper), as SVG that stands in the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.evaluation.finished import Evaluation, figure_key
+from onnx_cam.evaluation.report.ranking import competitors
+from onnx_cam.evaluation.report.wording import choices, count, figure, label, span
+from onnx_cam.metrics import Metric
+from onnx_cam.metrics.interval import mean_band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+__all__ = ["COLOURS", "Chart", "draw_charts"]
+
+COLOURS = ("#005ea8", "#b84300", "#00735a", "#a33b83", "#5c5c5c", "#8a6100", "#00789a", "#8c2f4f")
+"""Of the lines on white; the page has a name for each, and its own for a dark background."""
+
+_TEXT, _FAINT = "#010203", "#040506"  # stand for the page's own colours
+_VARIABLES = {_TEXT: "currentColor", _FAINT: "var(--rule)"} | {
+    colour: f"var(--line-{i})" for i, colour in enumerate(COLOURS)
+}
+_DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
+_MARKERS = "osD^vPX*<>"
+_POINTS = 101  # of a curve, at most
+_WIDTH, _HEIGHT = 5.2, 3.3  # inches of 72 points
+_FONT = 11.5  # points: a telephone shows the chart about as large as it is
+_WIDE = 20  # characters of a name in the legend, beyond which there is one column
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart, and the numbers in it: a line each, its first column the share of pixels in %.
+
+    Attributes
+    ----------
+    svg : str
+        Markup, safe to stand in a page.
+    """
+
+    title: str
+    choices: str
+    svg: str
+    columns: list[str]
+    lines: list[list[str]]
+    left_out: list[str]
+    has_uncompared: bool
+
+
+@dataclass(frozen=True)
+class _Series:
+    method: str
+    place: int
+    band: NDArray[np.float64]  # (3, points): mean, low, high
+    area: float
+    images: int
+    mark: str
+
+
+def draw_charts(evaluation: Evaluation, prefix: str) -> list[Chart]:
+    """Return a chart for each metric that has curves, Insertion first.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    prefix : str
+        Of all ids in the markup, so that several charts can stand in one page.
+    """
+    curved = [metric for metric in evaluation.metrics if _has_curves(evaluation, metric)]
+    return [
+        _chart(evaluation, metric, f"{prefix}-{metric.name}")
+        for metric in sorted(curved, key=lambda metric: metric.name != "insertion")
+    ]
+
+
+def _has_curves(evaluation: Evaluation, metric: Metric) -> bool:
+    if not evaluation.images:
+        return False
+    image, method = evaluation.images[0], next(iter(evaluation.methods))
+    return bool(evaluation.maps[image.sha256, method].figures[figure_key(metric, image.facts)].curve)
+
+
+def _chart(evaluation: Evaluation, metric: Metric, prefix: str) -> Chart:
+    found = [_series(evaluation, metric, name, place) for place, name in enumerate(evaluation.methods)]
+    series = [one for one in found if one is not None]
+    shown = [one.method for one in series]
+    shares = np.linspace(0, 100, series[0].band.shape[1]) if series else np.zeros(0)
+    lines = [
+        [f"{share:.3g}", *(f"{figure(one.band[0, i])} {span(*one.band[1:, i])}" for one in series)]
+        for i, share in enumerate(shares)
+    ]
+    return Chart(
+        metric.title,
+        choices(metric),
+        _svg(series, metric, shares, prefix) if series else "",
+        [label(name) for name in shown],
+        lines,
+        [label(name) for name in evaluation.methods if name not in shown],
+        any(one.mark for one in series),
+    )
+
+
+def _series(evaluation: Evaluation, metric: Metric, method: str, place: int) -> _Series | None:
+    """Return the mean over the images whose map is not empty."""
+    own = ~evaluation.blank(method)
+    if not own.any():
+        return None
+    curves = evaluation.curves(metric, method)[own]  # (n, points)
+    if curves.shape[1] > _POINTS:
+        curves = curves[:, np.linspace(0, curves.shape[1] - 1, _POINTS).round().astype(int)]
+    mark = "" if method in competitors(evaluation) else " †"
+    area = float(np.nanmean(evaluation.values(metric, method)[own]))
+    return _Series(method, place, mean_band(curves), area, len(curves), mark)
+
+
+def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64], prefix: str) -> str:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    columns = 2 if max(len(one.method) for one in series) <= _WIDE else 1
+    legend = 0.215 * -(-len(series) // columns) + 0.1
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
+    with matplotlib.rc_context(settings):
+        drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
+        bottom = (0.56 + legend) / (_HEIGHT + legend)
+        axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
+        handles = [_draw(axes, one, shares, opacity=_opacity(len(series))) for one in series]
+        _dress(axes, metric)
+        names = [f"{label(one.method)[:40]}{one.mark}  {figure(one.area)}" for one in series]
+        _add_legend(drawing, handles, names, columns)
+        content = io.StringIO()
+        drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
+    about = f"Mean curves with 95 % bands over images. Area under each: {areas}. The numbers follow as a table."
+    return _for_the_page(content.getvalue(), prefix, f"{metric.title} curves", about)
+
+
+def _opacity(bands: int) -> float:
+    """Return how dense a band may be: where many lie over each other, the lines must stay in sight."""
+    return 0.16 if bands <= 2 else 0.1 if bands <= 4 else 0.05
+
+
+def _draw(axes: Axes, series: _Series, shares: NDArray[np.float64], *, opacity: float) -> Line2D:
+    mean, low, high = series.band
+    place = series.place
+    colour = COLOURS[place % len(COLOURS)]
+    axes.fill_between(shares, low, high, color=colour, alpha=opacity, linewidth=0)
+    (line,) = axes.plot(
+        shares,
+        mean,
+        color=colour,
+        linewidth=1.8,
+        linestyle=_DASHES[(place + place // len(COLOURS)) % len(_DASHES)],
+        marker=_MARKERS[place % len(_MARKERS)],
+        markersize=4.5,
+        markevery=((place % 5) / 40, 0.125),  # of the axes' diagonal: markers of two lines do not meet
+    )
+    return line
+
+
+def _dress(axes: Axes, metric: Metric) -> None:
+    word = "inserted" if metric.name == "insertion" else "removed" if metric.name == "deletion" else ""
+    axes.set_xlabel(f"pixels {word}, %".replace(" ,", ","), color=_TEXT)
+    axes.set_ylabel(str(metric.parameters.get("score", "score")), color=_TEXT)
+    axes.set_xlim(0, 100)
+    if axes.get_ylim()[0] > -0.1:
+        axes.set_ylim(bottom=0)
+    axes.grid(color=_FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(color=_FAINT, labelcolor=_TEXT, length=0, pad=5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_TEXT)
+
+
+def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
+    drawing.legend(
+        handles,
+        names,
+        loc="lower center",
+        ncols=columns,
+        frameon=False,
+        labelcolor=_TEXT,
+        handlelength=3,
+        columnspacing=1.6,
+        borderpad=0.1,
+        labelspacing=0.35,
+    )
+
+
+def _for_the_page(svg: str, prefix: str, title: str, about: str) -> str:
+    """Return the drawing as an element of the page: its colours and font, ids of its own, a title and a description."""
+    size = re.search(r'viewBox="[\d. ]+"', svg)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
+    body = re.sub(r"font-family: [^;\"]*;?\s*", "", body)
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = body.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, variable)
+    return (
+        f'<svg class="chart" {size[0] if size else ""} role="img" aria-labelledby="{prefix}-title {prefix}-desc">'
+        f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(about)}</desc>{body}'
+    )

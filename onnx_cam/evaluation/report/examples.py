@@ -1,0 +1,195 @@
+"""The best, the median and the worst map of each method, as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.evaluation.finished import Evaluation
+from onnx_cam.evaluation.report.ranking import is_ranked
+from onnx_cam.evaluation.report.wording import count, figure, label
+from onnx_cam.evaluation.results import SeenImage
+from onnx_cam.metrics import Metric
+from onnx_cam.preprocess import Geometry
+from onnx_cam.render import draw_overlay
+
+__all__ = ["Criterion", "Example", "Gallery", "choose_criterion", "draw_example", "show_examples"]
+
+_SIDE = 300  # pixels
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What maps are sorted by: a metric, or the difference of two.
+
+    Attributes
+    ----------
+    title, unit : str
+    plus : Metric
+    minus : Metric or None
+    better : {"lower", "higher"}
+    """
+
+    title: str
+    unit: str
+    plus: Metric
+    minus: Metric | None
+    better: str
+
+    def values(self, evaluation: Evaluation, method: str) -> NDArray[np.float64]:
+        """Return one value an image, (n,); NaN where there is none, or the map is empty."""
+        values = evaluation.values(self.plus, method)
+        if self.minus is not None:
+            values = values - evaluation.values(self.minus, method)
+        return np.where(evaluation.blank(method), np.nan, values)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture: which case it is, of what, and what the figure is."""
+
+    case: str
+    image: str
+    predicted: str
+    labelled: str
+    value: str
+    source: str
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The examples of each method, and what they were chosen by."""
+
+    title: str
+    better: str
+    groups: list[tuple[str, list[Example], str]]
+    has_boxes: bool
+
+
+def choose_criterion(evaluation: Evaluation) -> Criterion | None:
+    """Return what cases are chosen by: Insertion less Deletion, else Average Drop, else what has a direction."""
+    insertion, deletion = evaluation.metric("insertion"), evaluation.metric("deletion")
+    if insertion and deletion:
+        return Criterion("Insertion less Deletion", "", insertion, deletion, "higher")
+    drop = evaluation.metric("average-drop")
+    directed = [metric for metric in evaluation.metrics if is_ranked(metric)]
+    for metric in [drop, *directed]:
+        if metric is not None and metric.better is not None:
+            return Criterion(metric.title, metric.unit, metric, None, metric.better)
+    return None
+
+
+def show_examples(evaluation: Evaluation) -> Gallery | None:
+    """Return the examples of each method; None where no metric tells a good map from a bad one."""
+    criterion = choose_criterion(evaluation)
+    if criterion is None or not evaluation.images:
+        return None
+    groups = [(label(method), *_group(evaluation, method, criterion)) for method in evaluation.methods]
+    has_boxes = any(image.facts.get("boxes") for image in evaluation.images)
+    return Gallery(criterion.title, criterion.better, groups, has_boxes)
+
+
+def _group(evaluation: Evaluation, method: str, criterion: Criterion) -> tuple[list[Example], str]:
+    """Return a method's examples, and what should be said of them."""
+    values = criterion.values(evaluation, method)
+    examples = []
+    for index, case in _cases(values, criterion.better):
+        image = evaluation.images[index]
+        cam = evaluation.maps[image.sha256, method].cam
+        value = figure(values[index], criterion.unit) + (f" {criterion.unit}" if criterion.unit else "")
+        examples.append(_example(image, cam, case, value, f"Map by {label(method)}, {case} by {criterion.title}"))
+    empty = int(evaluation.blank(method).sum())
+    if not examples:
+        return [], "All its maps are empty." if empty == len(evaluation.images) else "It has no such figure."
+    return examples, f"{count(empty, 'empty map')} not among them." if empty else ""
+
+
+def _cases(values: NDArray[np.float64], better: str) -> list[tuple[int, str]]:
+    """Return the positions of the best, the median and the worst value; fewer where there are fewer images."""
+    known = np.flatnonzero(~np.isnan(values))
+    signed = values[known] if better == "lower" else -values[known]
+    order = known[np.argsort(signed, kind="stable")]
+    if len(order) == 0:
+        return []
+    if len(order) == 1:
+        return [(int(order[0]), "only image")]
+    ends = [(int(order[0]), "best"), (int(order[-1]), "worst")]
+    return ends if len(order) == 2 else [ends[0], (int(order[(len(order) - 1) // 2]), "median"), ends[1]]
+
+
+def _example(image: SeenImage, cam: NDArray[np.float32], case: str, value: str, about: str) -> Example:
+    picture = draw_example(image, cam)
+    height, width = picture.shape[:2]
+    name, predicted = label(image.name), _class(image, "predicted")
+    labelled = _class(image, "label") if image.facts.get("label") != image.facts.get("predicted") else ""
+    alt = f"{about}: {value}. {name}; the model says {predicted}."
+    return Example(case, name, predicted, labelled, value, _jpeg(picture), width, height, alt)
+
+
+def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a map drawn over the small copy of its image, the boxes outlined; (H, W, 3) uint8 RGB."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image.picture)) as opened:
+        small = opened.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE))
+    pixels = np.asarray(small)
+    height, width = pixels.shape[:2]
+    scale = width / image.facts.get("width", width), height / image.facts.get("height", height)
+    crop = _scaled_crop(image.facts.get("crop"), scale, (width, height))
+    heat = Geometry(height, width, crop).place(np.asarray(cam, np.float32))
+    drawn = draw_overlay(pixels, heat, crop, empty=bool(cam.max() == cam.min()))
+    return _outline(drawn, image.facts.get("boxes") or [], scale)
+
+
+def _scaled_crop(
+    crop: Sequence[int] | None, scale: tuple[float, float], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Return the crop in pixels of the small copy, at least one of them each way."""
+    if crop is None:
+        return 0, 0, *size
+    x0, y0 = min(round(crop[0] * scale[0]), size[0] - 1), min(round(crop[1] * scale[1]), size[1] - 1)
+    x1, y1 = max(round(crop[2] * scale[0]), x0 + 1), max(round(crop[3] * scale[1]), y0 + 1)
+    return x0, y0, min(x1, size[0]), min(y1, size[1])
+
+
+def _outline(
+    picture: NDArray[np.uint8], boxes: Sequence[Sequence[float]], scale: tuple[float, float]
+) -> NDArray[np.uint8]:
+    from PIL import Image, ImageDraw
+
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    for x0, y0, x1, y1 in boxes:
+        left, top = x0 * scale[0], y0 * scale[1]
+        corners = left, top, max(x1 * scale[0] - 1, left), max(y1 * scale[1] - 1, top)
+        for colour, thickness in (("black", 4), ("white", 2)):
+            pen.rectangle(corners, outline=colour, width=thickness)
+    return np.asarray(canvas)
+
+
+def _class(image: SeenImage, which: str) -> str:
+    index = image.facts.get(which)
+    if index is None:
+        return ""
+    name = image.facts.get(f"{which}_name")
+    score = image.facts.get("score")
+    told = f"{label(str(name))} ({index})" if name else f"class {index}"
+    return f"{told} · {score:.3f}" if which == "predicted" and score is not None else told
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
