@@ -20,7 +20,7 @@ from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
-from tests.evaluation.photos import write_dataset, write_model
+from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
 ROOT = Path(__file__).parents[2]
@@ -257,16 +257,7 @@ def test_a_run_that_is_not_finished_is_no_evaluation(model: Path, table: Path, t
 
 
 def test_a_method_that_cannot_work_here_is_an_error_or_left_out(table: Path, tmp_path: Path) -> None:
-    from onnx import helper
-
-    from tests import tiny
-
-    tail = [helper.make_node("Relu", ["logits"], ["bent"]), helper.make_node("Gemm", ["bent", "w4"], ["scores"])]
-    made = tiny.model(tail=tail, output="scores")
-    from onnx import numpy_helper
-
-    made.graph.initializer.append(numpy_helper.from_array(np.eye(4, dtype=np.float32), "w4"))
-    model = tiny.save(made, tmp_path, "bent.onnx")
+    model = write_model_without_cam(tmp_path)
     with pytest.raises(onnx_cam.OnnxCamError, match="cam"):
         run(model, table, tmp_path / "one", methods="equal,cam")
     run(model, table, tmp_path / "all", methods="all", metrics="specificity", limit=1)
