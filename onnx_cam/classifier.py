@@ -66,7 +66,7 @@ class Classifier:
         Their names.
     preprocessing : Preprocessing or None
         Image to input; None where the user hands over the input itself.
-    device : str
+    device, threads : str, and int or None
         As asked for.
     notes : list of str
         What was guessed or done otherwise than asked, a line each.
@@ -101,7 +101,7 @@ class Classifier:
         self.device = device
         self.size, guessed = choose_size(size, image_input, self.preprocessing, file.name)
         self.notes += guessed
-        self._threads = threads
+        self.threads = threads
         self._fixed_batch = image_input.batch
         self.batch_source = "the graph"
         self._one_at_a_time = False
@@ -279,7 +279,7 @@ class Classifier:
         graph = score_graph(
             self.proto, self.input, self.head, noise, self.size, binary=self._binary, batch=self._fixed_batch
         )
-        return load_model(graph, name=self.name, device=self.device, threads=self._threads, folder=self._weights_folder)
+        return load_model(graph, name=self.name, device=self.device, threads=self.threads, folder=self._weights_folder)
 
     def baseline_scores(self, image: Floats, kind: ScoreKind) -> tuple[NDArray[np.float64], bool]:
         """Return f^c of an image (C, H, W) for every class, and whether that took a pass: the last ones are kept."""
@@ -305,7 +305,7 @@ class Classifier:
             name=self.name,
             image_input=self.input,
             device=self.device if optimise else "cpu",
-            threads=self._threads,
+            threads=self.threads,
             folder=self._weights_folder,
             fixed_batch=self._fixed_batch,
             one_at_a_time=self._one_at_a_time,

@@ -38,7 +38,7 @@ def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     assert not any(
         heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "jinja2", "opencv-python>")
     )
-    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "demo", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "ray", "demo", "dev"}
     dev = PROJECT["optional-dependencies"]["dev"]
     assert "torch==2.13.0" in dev
     assert "onnx-cam[demo,report]" in dev

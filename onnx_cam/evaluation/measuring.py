@@ -124,7 +124,7 @@ class Measuring:
         self.batch_size = batch_size
         self.left_out: dict[str, str] = {}
         self.watch: Progress | None = None
-        self._lenient = lenient
+        self.lenient = lenient
 
     def work(self, task: Task) -> Iterator[SeenImage | MeasuredMap]:
         """Yield what the model sees, then each map that is not known, or not all of whose figures are.
@@ -151,7 +151,7 @@ class Measuring:
             try:
                 yield self._measure(image, method, missing, known)
             except (MissingExtraError, ModelError, SettingError) as error:
-                if not self._lenient or len(self.methods) == 1:
+                if not self.lenient or len(self.methods) == 1:
                     raise
                 del self.methods[name]
                 self.left_out[name] = str(error)

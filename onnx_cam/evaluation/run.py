@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -194,6 +195,10 @@ def _engine(name: Literal["local", "ray"], measuring: Measuring, workers: int | 
         if workers is not None:
             raise SettingError(f"workers={workers}; the local engine has none: leave it out, or take engine ray")
         return LocalEngine(measuring)
+    if name == "ray":
+        from onnx_cam.evaluation.ray_engine import RayEngine
+
+        return RayEngine(measuring, workers)
     raise SettingError(f"unknown engine {name!r}; expected local or ray")
 
 
@@ -217,17 +222,21 @@ class _Run:
         tasks = list(self._tasks(samples))
         left = WorkLeft(self._keys, self._results.costs(), self._measuring, len(tasks), progress)
         self._measuring.watch = left.within
-        for task, found in self._outcomes(tasks, engine):
-            outcome = self._unchanged(task, found)
-            if isinstance(outcome, OnnxCamError):
-                self._give_up(task, str(outcome))
-            elif isinstance(outcome, SeenImage):
-                self._results.add_image(outcome)
-                self._seen[outcome.sha256] = outcome
-                left.image()
-            else:
-                self._results.add_map(outcome)
-                left.map(outcome)
+        with closing(self._outcomes(tasks, engine)) as outcomes:  # whatever stops it, workers are stopped
+            for task, found in outcomes:
+                if task.sample.name in self._unreadable:  # already given up
+                    continue
+                outcome = self._unchanged(task, found)
+                if isinstance(outcome, OnnxCamError):
+                    self._give_up(task, str(outcome))
+                    left.give_up(self._hashes[task.sample.name])
+                elif isinstance(outcome, SeenImage):
+                    self._results.add_image(outcome)
+                    self._seen[outcome.sha256] = outcome
+                    left.image(outcome.sha256, self._methods_left(task, outcome.sha256))
+                else:
+                    self._results.add_map(outcome)
+                    left.map(outcome)
 
     def finish(self, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
         """Write down what the figures are over.
@@ -277,6 +286,11 @@ class _Run:
                 maps = {name: self._results.map(sha256, self._keys[name]) for name in known}
                 yield replace(task, maps=maps)
 
+    def _methods_left(self, task: Task, sha256: str) -> list[str]:
+        if task.only_correct and not self._is_right(sha256):
+            return []
+        return [name for name in self._measuring.methods if name not in task.maps]
+
     def _unchanged(self, task: Task, outcome: Outcome) -> Outcome:
         """Return an outcome; an error in its place where the file is not the one that the run began with."""
         if isinstance(outcome, OnnxCamError):
@@ -304,7 +318,7 @@ class _Run:
         facts = self._seen[sha256].facts
         return bool(facts["predicted"] == facts["label"])
 
-    def _outcomes(self, tasks: Sequence[Task], engine: Engine) -> Iterator[tuple[Task, Outcome]]:
+    def _outcomes(self, tasks: Sequence[Task], engine: Engine) -> Generator[tuple[Task, Outcome], None, None]:
         """Yield what comes of the tasks, of the first ones here: a method that cannot work is found at once."""
         here = LocalEngine(self._measuring)
         for number, task in enumerate(tasks):

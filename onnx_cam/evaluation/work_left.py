@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from onnx_cam.evaluation.measuring import Measuring
 from onnx_cam.evaluation.results import MeasuredMap
@@ -43,12 +43,18 @@ class WorkLeft:
             keys[name]: channels * getattr(method, "samples", 1) + steps for name, method in measuring.methods.items()
         }
         self._done = 0.0
-        self._left_of_image: set[str] = set()
+        self._keys = dict(keys)
+        self._begun: dict[str, set[str]] = {}  # the methods' keys that each image still waits for
 
-    def image(self) -> None:
-        """Take note that the next image is being worked on."""
-        self._images = max(0, self._images - 1)
-        self._left_of_image = set(self._guess)
+    def image(self, image: str, methods: Iterable[str]) -> None:
+        """Take note that an image is being worked on, and by which methods; others may be so, too."""
+        self._images -= 1
+        self._begun[image] = {self._keys[name] for name in methods}
+
+    def give_up(self, image: str) -> None:
+        """Take note that nothing more comes of an image."""
+        if self._begun.pop(image, None) is None:
+            self._images -= 1
 
     def within(self, done: int, planned: int) -> None:
         """Take note of passes done for a map that is not finished."""
@@ -58,13 +64,14 @@ class WorkLeft:
         """Take note of a map that is finished."""
         passes = found.record["passes"] + found.record["measuring_passes"]
         self._passes.setdefault(found.method, []).append(passes)
-        self._left_of_image.discard(found.method)
+        self._begun[found.image].discard(found.method)
         self._done += passes
         self._tell(0)
 
     def _tell(self, within: int) -> None:
         if self._progress:
-            left = sum(map(self._expected, self._left_of_image)) + self._images * sum(map(self._expected, self._guess))
+            begun = sum(self._expected(key) for keys in self._begun.values() for key in keys)
+            left = begun + self._images * sum(map(self._expected, self._guess))
             self._progress(round(self._done) + within, round(self._done + max(left, within)))
 
     def _expected(self, key: str) -> float:

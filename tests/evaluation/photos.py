@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from onnx import helper, numpy_helper
 from PIL import Image
 
 from tests import tiny
@@ -29,3 +30,11 @@ def write_dataset(folder: Path, count: int = 5) -> Path:
 def write_model(folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return tiny.save(tiny.model(seed=seed), folder, f"tiny{seed}.onnx")
+
+
+def write_model_without_cam(folder: Path) -> Path:
+    """Write a model with a ReLU behind its linear layer: CAM cannot work on it."""
+    tail = [helper.make_node("Relu", ["logits"], ["bent"]), helper.make_node("Gemm", ["bent", "w4"], ["scores"])]
+    model = tiny.model(tail=tail, output="scores")
+    model.graph.initializer.append(numpy_helper.from_array(np.eye(tiny.CLASSES, dtype=np.float32), "w4"))
+    return tiny.save(model, folder, "bent.onnx")

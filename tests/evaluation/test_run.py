@@ -9,23 +9,19 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import onnx_cam
-from onnx_cam.cli import main
 from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
-from tests.evaluation.photos import write_dataset, write_model
+from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
 ROOT = Path(__file__).parents[2]
@@ -158,7 +154,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_tables(model: Path, table: 
 
 def count_maps(file: Path) -> int:
     """Count maps in a file that another process holds: by its size, as nobody else can read it."""
-    import sqlite3
 
     if not file.exists():
         return 0
@@ -224,69 +219,6 @@ def test_results_of_another_model_are_refused(model: Path, table: Path, tmp_path
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["equal"]
 
 
-def test_a_preprocessing_is_another_one_by_its_numbers_and_only_what_differs_is_said(
-    model: Path, table: Path, tmp_path: Path
-) -> None:
-    settings: dict[str, Any] = {"methods": "equal", "metrics": "specificity", "out": tmp_path / "run", "report": False}
-    evaluate(onnx_cam.load(model, preprocess="unit"), table, **settings)
-    written = {**onnx_cam.load(model, preprocess="unit").preprocessing.describe(), "source": "elsewhere"}  # type: ignore[union-attr]
-    (tmp_path / "unit.json").write_text(json.dumps(written))
-    evaluate(onnx_cam.load(model, preprocess=str(tmp_path / "unit.json")), table, **settings)
-    with pytest.raises(OutputError, match=r"preprocessing name unit, .*; expected") as said:
-        evaluate(onnx_cam.load(model, preprocess="imagenet"), table, **settings)
-    assert "crop_pct" not in str(said.value)
-
-
-def test_a_call_that_was_stopped_with_other_boxes_leaves_an_unfinished_run(
-    model: Path, table: Path, tmp_path: Path
-) -> None:
-    settings: dict[str, Any] = {"methods": "equal", "metrics": "pointing", "limit": 1}
-    run(model, table, tmp_path / "run", **settings)
-    file = tmp_path / "run" / FILE_NAME
-    with Results(file, write=True) as results:
-        (seen,) = results.images().values()
-        results.add_image(replace(seen, facts={**seen.facts, "boxes": [[1, 1, 9, 9]]}))
-    with pytest.raises(OutputError, match="is not finished"):
-        read_evaluation(tmp_path / "run")
-    run(model, table, tmp_path / "run", **settings)
-    assert read_evaluation(tmp_path / "run").images == (seen,)
-
-
-@pytest.mark.parametrize("damaged", ["{", "[]", "null", '{"images": [], "methods": {}}'])
-def test_damaged_values_are_an_error_that_names_the_file(
-    model: Path, table: Path, tmp_path: Path, damaged: str
-) -> None:
-    run(model, table, tmp_path / "run", methods="equal", metrics="pointing", limit=1)
-    with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as connection, connection:
-        connection.execute("UPDATE run SET value = ? WHERE key = 'asked'", (damaged,))
-    with pytest.raises(OutputError, match=r"results\.sqlite' cannot be used as a results file"):
-        read_evaluation(tmp_path / "run")
-
-
-def test_an_image_that_changes_during_the_run_is_left_out_and_its_figures_are_not_kept(
-    model: Path, table: Path, tmp_path: Path
-) -> None:
-    run(model, table, tmp_path / "run", methods="scorecam", metrics="average-drop")  # its maps are known then
-
-    def change(done: int, total: int) -> None:
-        (table.parent / "4.png").write_bytes((table.parent / "5.png").read_bytes())
-
-    write_dataset(tmp_path / "more", 6)
-    (tmp_path / "more" / "5.png").rename(table.parent / "5.png")
-    settings: dict[str, Any] = {"methods": "scorecam", "metrics": "deletion"}
-    run(model, table, tmp_path / "run", progress=change, **settings)
-    evaluation = read_evaluation(tmp_path / "run")
-    assert [image.name for image in evaluation.images] == [f"{i}.png" for i in range(4)]
-    assert "was changed during the run" in evaluation.facts["unreadable"]["4.png"]
-    assert run(model, table, tmp_path / "run", **settings) == run(model, table, tmp_path / "fresh", **settings)
-
-
-def test_a_folder_in_place_of_the_report_is_an_error_that_names_it(model: Path, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "run" / "report.html").mkdir(parents=True)
-    with pytest.raises(OutputError, match=r"report\.html' is a folder"):
-        run(model, table, tmp_path / "run", methods="equal", metrics="specificity", report=True)
-
-
 def test_results_of_another_version_are_refused(model: Path, table: Path, tmp_path: Path) -> None:
     run(model, table, tmp_path / "run", methods="equal")
     with Results(tmp_path / "run" / FILE_NAME, write=True) as results:
@@ -325,16 +257,7 @@ def test_a_run_that_is_not_finished_is_no_evaluation(model: Path, table: Path, t
 
 
 def test_a_method_that_cannot_work_here_is_an_error_or_left_out(table: Path, tmp_path: Path) -> None:
-    from onnx import helper
-
-    from tests import tiny
-
-    tail = [helper.make_node("Relu", ["logits"], ["bent"]), helper.make_node("Gemm", ["bent", "w4"], ["scores"])]
-    made = tiny.model(tail=tail, output="scores")
-    from onnx import numpy_helper
-
-    made.graph.initializer.append(numpy_helper.from_array(np.eye(4, dtype=np.float32), "w4"))
-    model = tiny.save(made, tmp_path, "bent.onnx")
+    model = write_model_without_cam(tmp_path)
     with pytest.raises(onnx_cam.OnnxCamError, match="cam"):
         run(model, table, tmp_path / "one", methods="equal,cam")
     run(model, table, tmp_path / "all", methods="all", metrics="specificity", limit=1)
@@ -369,32 +292,6 @@ def test_wrong_settings_are_refused_before_any_work(
     with pytest.raises(SettingError, match=said):
         run(model, table, tmp_path / "run", **settings)
     assert not (tmp_path / "run").exists()
-
-
-def test_the_command_shows_how_many_images_a_figure_is_over(model: Path, table: Path, tmp_path: Path) -> None:
-    command = [
-        "evaluate",
-        str(model),
-        str(table),
-        "--preprocess",
-        "unit",
-        "--methods",
-        "equal",
-        "-o",
-        str(tmp_path / "run"),
-    ]
-    shown = CliRunner().invoke(main, [*command, "--metrics", "pointing,specificity,win"])
-    assert shown.exit_code == 0
-    assert shown.stdout.splitlines()[1].count(" n=") == 1  # the fifth picture has no box
-    assert " n=4 " in shown.stdout.splitlines()[1]
-    assert "win: higher is better; score probability, keep 1.0, tie 1e-06; of pairs of methods" in shown.stdout
-
-
-def test_labels_asked_for_and_ignored_are_wrong_usage(model: Path, table: Path, tmp_path: Path) -> None:
-    command = ["evaluate", str(model), str(table), "-o", str(tmp_path / "run"), "--only-correct", "--ignore-labels"]
-    shown = CliRunner().invoke(main, command)
-    assert shown.exit_code == 2
-    assert "give one of the two" in shown.stderr
 
 
 def test_methods_are_named_as_they_were_spelled() -> None:
