@@ -112,6 +112,8 @@ def _judged(settings: dict[str, Any]) -> dict[str, Any]:
     from onnx_cam.metrics import choose_metrics
 
     names = ("score", "keep", "steps", "deletion_baseline", "insertion_baseline")
+    if settings["workers"] is not None and settings["engine"] != "ray":
+        raise click.UsageError("--workers is of --engine ray; leave it out, or take that engine")
     if settings["only_correct"] and settings["ignore_labels"]:
         raise click.UsageError("--only-correct compares labels that --ignore-labels does not read; give one of the two")
     try:

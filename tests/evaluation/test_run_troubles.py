@@ -118,8 +118,20 @@ def test_the_command_shows_how_many_images_a_figure_is_over(model: Path, table: 
     assert "win: higher is better; score probability, keep 1.0, tie 1e-06; of pairs of methods" in shown.stdout
 
 
-def test_labels_asked_for_and_ignored_are_wrong_usage(model: Path, table: Path, tmp_path: Path) -> None:
-    command = ["evaluate", str(model), str(table), "-o", str(tmp_path / "run"), "--only-correct", "--ignore-labels"]
-    shown = CliRunner().invoke(main, command)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--only-correct", "--ignore-labels"), "give one of the two"),
+        (("--workers", "2"), "--workers is of --engine ray"),
+        (("--methods", "scorecam,nosuch"), "unknown method 'nosuch'"),
+        (("--metrics", "nosuch"), "unknown metric 'nosuch'"),
+        (("--keep", "0"), "keep=0"),
+    ],
+)
+def test_what_the_words_alone_show_to_be_wrong_is_wrong_usage(
+    model: Path, table: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    shown = CliRunner().invoke(main, ["evaluate", str(model), str(table), "-o", str(tmp_path / "run"), *words])
     assert shown.exit_code == 2
-    assert "give one of the two" in shown.stderr
+    assert said in shown.output
+    assert not (tmp_path / "run").exists()
