@@ -1,0 +1,59 @@
+"""Prints the tables of runs of ``onnx-cam evaluate`` as Markdown: ``python -m benchmarks.evaluation RUN…``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from onnx_cam.evaluation import Evaluation, read_evaluation, summarise
+
+
+def main() -> None:
+    for folder in sys.argv[1:]:
+        evaluation = read_evaluation(folder)
+        print_facts(evaluation)
+        print_figures(evaluation)
+        print_wins(evaluation)
+
+
+def print_facts(evaluation: Evaluation) -> None:
+    versions = ", ".join(f"{name} {version}" for name, version in evaluation.facts["versions"].items())
+    right = sum(image.facts["predicted"] == image.facts["label"] for image in evaluation.images)
+    print(f"{evaluation.facts['provider']}, layer `{evaluation.facts['layer']}`; {versions}.")
+    print(
+        f"{len(evaluation.images)} images, {right} taken for the labelled class; in brackets 95 % intervals.\n"
+    )
+
+
+def print_figures(evaluation: Evaluation) -> None:
+    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    print(f"| | {' | '.join(f'{m.title} {m.unit}'.strip() for m in metrics)} | empty | passes |")
+    print("|---|" + "---|" * (len(metrics) + 2))
+    for method, figures in summarise(evaluation).items():
+        cells = [show(figures[metric.name]) for metric in metrics]
+        passes = [evaluation.maps[image.sha256, method].record["passes"] for image in evaluation.images]
+        mean = f"{sum(passes) / len(passes):,.0f}"
+        print(f"| `{method}` | {' | '.join(cells)} | {figures['empty']['value']} | {mean} |")
+    print()
+
+
+def print_wins(evaluation: Evaluation) -> None:
+    if evaluation.metric("win") is None:
+        return
+    names = list(evaluation.methods)
+    print(f"| Win %, row over column | {' | '.join(names)} |\n|---|" + "---|" * len(names))
+    for method, figures in summarise(evaluation).items():
+        cells = [f"{figures['win'][other]['value']:.0f}" if other != method else "–" for other in names]
+        print(f"| `{method}` | {' | '.join(cells)} |")
+    print()
+
+
+def show(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "–"
+    digits = 1 if figure["high"] >= 10 else 3
+    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f}–{figure['high']:.{digits}f})"
+
+
+if __name__ == "__main__":
+    main()
