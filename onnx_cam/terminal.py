@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ __all__ = [
     "show_table",
 ]
 
+_AGAIN_AFTER = 0.02  # seconds
 _WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can be copied
 
 
@@ -46,7 +49,8 @@ def say_error(error: Exception) -> None:
 def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
     """Turn errors into one line and exit status 1, and Ctrl-C into 130; `memory` says how to need less."""
     try:
-        yield
+        with _interrupts_that_arrive():
+            yield
     except OnnxCamError as error:
         say_error(error)
         ctx.exit(1)
@@ -57,6 +61,26 @@ def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
     except (KeyboardInterrupt, click.Abort):
         say("interrupted")
         ctx.exit(130)
+
+
+@contextmanager
+def _interrupts_that_arrive() -> Iterator[None]:
+    """Send an interrupt again that went nowhere: Python drops one within a destructor or a weak reference's callback."""
+    before = sys.unraisablehook
+
+    def again(dropped: sys.UnraisableHookArgs) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+            return
+        later = threading.Timer(_AGAIN_AFTER, _thread.interrupt_main)  # once the destructor is done
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _printable(text: str) -> str:

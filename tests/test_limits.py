@@ -64,13 +64,21 @@ def test_what_cannot_fit_at_all_says_what_it_needed(lite0_path: Path, photo: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
-def test_an_interrupt_ends_the_run_within_a_batch(lite0_path: Path, photo: Path, tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize("where", ["Sender().__del__()", "Sender()"])
+def test_an_interrupt_ends_the_run_within_a_batch(lite0_path: Path, photo: Path, tmp_path: Path, where: str) -> None:
+    """The second one comes within a destructor, where Python drops it."""
+    code = f"""
         import os, signal, sys, time
         from onnx_cam.cli import main
+        class Sender:
+            sent = False
+            def __del__(self):
+                if not Sender.sent:
+                    Sender.sent = True
+                    print(time.monotonic(), file=sys.stderr, flush=True)
+                    os.kill(os.getpid(), signal.SIGINT)
         def interrupt(*_):
-            print(time.monotonic(), file=sys.stderr, flush=True)
-            os.kill(os.getpid(), signal.SIGINT)
+            {where}
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, 4)
         try:
