@@ -65,7 +65,7 @@ def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
 
 @contextmanager
 def _interrupts_that_arrive() -> Iterator[None]:
-    """Send an interrupt again that went nowhere: Python drops one within a destructor or a weak reference's callback."""
+    """Send an interrupt again that went nowhere: Python drops one in a destructor or a weak reference's callback."""
     before = sys.unraisablehook
 
     def again(dropped: sys.UnraisableHookArgs) -> None:
