@@ -290,6 +290,10 @@ class Classifier:
             self._baselines[key] = read_only(self.score(image[None], kind)[0])
         return self._baselines[key], not known
 
+    def forget_baselines(self) -> None:
+        """Let go of the kept baselines' scores: the next map counts its baseline's pass, whatever was run before."""
+        self._baselines.clear()
+
     def linear_head(self, layer: Layer) -> NDArray[np.float32] | None:
         """Return ``w_k^c`` (classes, K) where one linear layer follows the layer's global average, else None."""
         return find_linear_head(self.file, self.graph, layer, self.head.logits)

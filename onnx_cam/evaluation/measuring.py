@@ -183,6 +183,7 @@ class Measuring:
 
     def _explain(self, image: _OpenImage, method: Method, second: bool) -> tuple[list[Floats], dict[str, Any]]:
         """Return the map, with that of the second class if asked for, and the map's record."""
+        self.classifier.forget_baselines()  # a run that is gone on with counts the same passes
         found = explain(
             self.classifier,
             image.picture,

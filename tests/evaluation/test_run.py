@@ -150,6 +150,12 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_tables(model: Path, table: 
         assert process.returncode in (-signal.SIGKILL, 0)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == whole
+    assert table_of(tmp_path / "run") == table_of(tmp_path / "whole")
+
+
+def table_of(run: Path) -> list[dict[str, Any]]:
+    rows = json.loads((run / "tables.json").read_text())
+    return [row for row in rows if row["metric"] != "seconds"]
 
 
 def count_maps(file: Path) -> int:
