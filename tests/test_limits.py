@@ -79,6 +79,7 @@ def test_an_interrupt_ends_the_run_within_a_batch(lite0_path: Path, photo: Path,
                     os.kill(os.getpid(), signal.SIGINT)
         def interrupt(*_):
             {where}
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, 4)
         try:
