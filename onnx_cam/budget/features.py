@@ -15,7 +15,7 @@ Indices = NDArray[np.int64]
 
 _WIDEST = 128  # columns; what is wider is turned to its main axes
 _POWER = 2  # iterations
-_FLOOR = 0.3  # of the highest activity: what a position counts at least
+_FLOOR = 1.0  # of the highest activity: what a position counts at least
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Kernel:
     length: float = 1.0
     variance: float = 1.0
     linear: float = 0.3
-    own: float = 0.1
+    own: float = 0.2
 
     def between(self, left: Floats, right: Floats, centre: Floats) -> Floats:
         """Return the covariance of the shared part, ``(a, d)`` and ``(b, d)`` features to (a, b)."""

