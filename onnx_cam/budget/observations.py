@@ -7,13 +7,14 @@ all N nothing is left to know. The model behind this package is
     ``s_{m,i} = g(H_m) + d_i(H_m) + e_{m,i}``,   covariance ``K_g + K_d · 1[i = j] + σ² · 1[m = n, i = j]``
 
 with g the mean surface, d_i what field i adds to it, and e the rest. Its exact regression over all (mask, sample)
-pairs is a matrix of thousands of rows. Here it is reduced to one value a mask: the mean over the n samples that were
-run, whose error about μ_m has the variance ``r² (1/n − 1/N)``, r² = variance of ``d_i + e`` within a mask; the second
-term is the finite population's. What this leaves out is that the errors of two masks are alike where they had the same
-fields (``K_d``). If every mask took the fields in the same order, the errors would add up to a shift of the whole
-map, which no further mask would average away. Therefore each mask begins the round at another field
-(:func:`samples_of`), and what remains of ``d_i`` as a shift of all masks is estimated and taken off first (a two-way
-layout's column effects).
+pairs is a matrix of thousands of rows. Here it is reduced to one value a mask. The samples that were not run are
+filled in from the mask's level and the field's effect on all masks (a two-way layout), and the mean over all N has
+about μ_m an error of variance ``r² (1/n − 1/N)``, n of them run, r² = variance about the layout.
+
+The fields that a mask takes begin at its own place in the round (:func:`samples_of`). Were they the same for all, what
+a field does to near masks alike (``K_d`` beyond the layout) would shift the map as a whole, and no further mask would
+average it away. What is left out: two masks with one field in common still have errors that are a little alike, so
+that with several samples the error bars are too short.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ __all__ = ["MeanScores", "Observations", "mean_scores", "samples_of"]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_SWEEPS = 20
 _UNKNOWN_VARIANCE = 0.25  # within a mask, as a share of the variance between masks, before a mask has two samples
 
 
@@ -99,17 +99,21 @@ class MeanScores:
 
 
 def mean_scores(observations: Observations, scale: ScoreScale, target: int = 0) -> MeanScores:
-    """Return the mean over samples of each mask, without the shifts that the fields give to all masks."""
+    """Return each mask's mean over all N samples: those that were run, and what is expected of the others.
+
+    A sample that was not run is expected at its mask's level plus its field's effect, on the regression's scale.
+    """
     scores = observations.score[:, target]
     mask, row = np.unique(observations.mask, return_inverse=True)
     count = np.bincount(row)
     if observations.samples == 1:
         return MeanScores(mask, scores[np.argsort(observations.mask)], count, 0.0)
-    complete = count == observations.samples
-    plain = np.bincount(row, scores) / count
-    corrected = np.bincount(row, scores - _shift(scores, row, observations)) / count
-    means = np.where(complete, plain, corrected)
-    return MeanScores(mask, means, count, _within(scale.forward(scores), row, count))
+    values = scale.forward(scores)
+    level, field = _two_way(values, row, observations)
+    within = _within(values - level[row] - field[observations.sample], level, count)
+    expected = scale.expected(level[:, None] + field, within**0.5)  # (n, N)
+    expected[row, observations.sample] = scores
+    return MeanScores(mask, expected.mean(axis=1), count, within)
 
 
 def samples_of(masks: Indices, had: Indices, more: Indices, samples: int, seed: int) -> tuple[Indices, Indices]:
@@ -133,21 +137,21 @@ def samples_of(masks: Indices, had: Indices, more: Indices, samples: int, seed: 
     return mask, order[(place + mask) % samples].astype(np.int64)
 
 
-def _shift(scores: Floats, row: Indices, observations: Observations) -> Floats:
-    """Return each pass's field effect, by backfitting rows and columns; the effects of all N fields sum to 0."""
-    field = np.zeros(observations.samples)
-    seen = np.maximum(np.bincount(observations.sample, minlength=observations.samples), 1)
-    for _ in range(_SWEEPS):
-        level = np.bincount(row, scores - field[observations.sample]) / np.bincount(row)
-        field = np.bincount(observations.sample, scores - level[row], observations.samples) / seen
-        field -= field.mean()
-    return np.asarray(field[observations.sample])
+def _two_way(values: Floats, row: Indices, observations: Observations) -> tuple[Floats, Floats]:
+    """Return each mask's level (n,) and each field's effect (N,) by least squares; the effects sum to 0."""
+    count = np.bincount(row)
+    ran = np.zeros((len(count), observations.samples))  # (n, N): 1 where the sample was run
+    ran[row, observations.sample] = 1
+    within_rows = np.diag(ran.sum(axis=0)) - (ran / count[:, None]).T @ ran
+    about_rows = values - (np.bincount(row, values) / count)[row]
+    sums = np.bincount(observations.sample, about_rows, observations.samples)
+    field: Floats = np.linalg.lstsq(within_rows, sums, rcond=1e-9)[0].astype(np.float64)  # 0 where nothing tells
+    return np.bincount(row, values - field[observations.sample]) / count, field
 
 
-def _within(values: Floats, row: Indices, count: Indices) -> float:
-    """Return the variance of a sample about its mask's mean, pooled over the masks with two samples or more."""
-    level = np.bincount(row, values) / count
+def _within(residual: Floats, level: Floats, count: Indices) -> float:
+    """Return the variance of a sample about its mask's level, pooled over the masks with two samples or more."""
     freedom = int((count - 1).sum())
     if freedom == 0:
         return _UNKNOWN_VARIANCE * float(level.var())
-    return float(((values - level[row]) ** 2).sum() / freedom)
+    return float((residual**2).sum() / freedom)

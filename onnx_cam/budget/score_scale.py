@@ -65,10 +65,14 @@ class ScoreScale:
         -------
         tuple of ndarray of shape (n,), float64
         """
-        narrow = self.back(mean[:, None] + _CAUTION * deviation[:, None] * _NODES)  # (n, nodes)
-        scores = self.back(mean[:, None] + deviation[:, None] * _NODES)
+        scores = self.back(mean[:, None] + deviation[:, None] * _NODES)  # (n, nodes)
         spread = scores - (scores @ _NODE_WEIGHTS)[:, None]
-        return narrow @ _NODE_WEIGHTS, np.sqrt(spread**2 @ _NODE_WEIGHTS)
+        return self.expected(mean, _CAUTION * deviation), np.sqrt(spread**2 @ _NODE_WEIGHTS)
+
+    def expected(self, mean: Floats, deviation: Floats | float) -> Floats:
+        """Return the mean score of normal values on the regression's scale, the shape of `mean`."""
+        wide = np.broadcast_to(deviation, mean.shape)
+        return np.asarray(self.back(mean[..., None] + wide[..., None] * _NODES) @ _NODE_WEIGHTS)
 
 
 def scale_for(scores: Floats, probability: bool) -> ScoreScale:
