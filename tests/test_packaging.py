@@ -77,7 +77,7 @@ LAYERS = [
         "comparison_grid",
         "comparison_captions",
     ),
-    *("evaluation", "explain", "methods", "loading", "classifier", "gradients", "runtime", "graph", "errors"),
+    *("evaluation", "explain", "methods", "loading", "classifier", "gradients", "budget", "runtime", "graph", "errors"),
 ]
 """Imports go one way: from left to right."""
 

@@ -1,0 +1,128 @@
+"""Error bars that hold, and the ends of the scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_cam.budget import Observations, estimate_error, next_passes, regress, share_left
+from onnx_cam.budget.observations import mean_scores, samples_of
+from onnx_cam.budget.score_scale import ScoreScale, scale_for
+from tests.budget.problems import problem_of, run
+
+RNG = np.random.default_rng(0)
+
+
+def test_ninety_percent_bars_cover_the_exact_map() -> None:
+    covered, ratio = [], []
+    for seed in range(20):
+        problem = problem_of(seed)
+        _, regression = run(problem, 30)
+        error = estimate_error(problem.channels, regression)
+        found = np.maximum(regression.weights @ problem.channels.maps, 0)
+        covered.append(np.mean(np.abs(found - problem.exact) <= 1.645 * error.deviation.ravel()))
+        ratio.append(error.share_left / share_left(found, problem.exact, problem.equal))
+        assert error.deviation.shape == (7, 7)
+        assert 0 < error.low < error.share_left < error.high
+    assert 0.8 <= np.mean(covered) <= 0.98
+    assert 0.7 <= np.median(ratio) <= 1.5
+
+
+def test_the_error_shrinks_with_the_budget_and_ends_at_nothing() -> None:
+    problem = problem_of(3)
+    errors = [estimate_error(problem.channels, run(problem, budget)[1]) for budget in (20, 60, problem.channels.count)]
+    shares = [error.share_left for error in errors]
+    assert shares[0] > shares[1] > shares[2] == 0
+    assert not errors[2].deviation.any()
+    assert errors[2].high == 0
+
+
+def test_the_error_is_a_function_of_the_seed() -> None:
+    problem = problem_of(1)
+    _, regression = run(problem, 20)
+    first, again, other = (estimate_error(problem.channels, regression, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.deviation, again.deviation)
+    assert first.share_left == again.share_left != other.share_left
+
+
+def test_a_mask_with_more_samples_is_surer() -> None:
+    problem = problem_of(5, samples=8)
+    observed, regression = run(problem, 1000)
+    few = estimate_error(problem.channels, run(problem, 120)[1])
+    assert estimate_error(problem.channels, regression).share_left < few.share_left
+    counts = observed.counts(problem.channels.count)
+    assert (regression.deviation[counts == 8] == 0).all()
+    assert (regression.deviation[counts < 8] > 0).all()
+
+
+def test_several_samples_are_worth_a_tenth_of_the_passes() -> None:
+    left = []
+    for seed in range(4):
+        problem = problem_of(seed, samples=10)
+        _, regression = run(problem, problem.channels.count)
+        left.append(share_left(np.maximum(regression.weights @ problem.channels.maps, 0), problem.exact, problem.equal))
+    assert np.median(left) < 0.08
+
+
+def test_what_a_field_does_to_all_masks_is_filled_in() -> None:
+    """Additive effects on the log-odds: two samples of six give the mean over all six."""
+    problem = problem_of(2, samples=6)
+    odds = np.log(problem.scores[:, :1] / (1 - problem.scores[:, :1]))
+    scores = 1 / (1 + np.exp(-odds - np.array([0.0, 1.2, -1.2, 0.6, -0.9, 0.3])))
+    masks = np.arange(problem.channels.count)
+    mask, sample = samples_of(masks, np.zeros_like(masks), np.full_like(masks, 2), 6, seed=0)
+    observed = Observations.none(samples=6).joined(mask, sample, scores[mask, sample][:, None])
+    made = mean_scores(observed, scale_for(observed.score[:, 0], probability=True))
+    two = np.bincount(mask, scores[mask, sample]) / 2
+    off, off_without = np.abs(made.score - scores.mean(axis=1)), np.abs(two - scores.mean(axis=1))
+    assert off.max() < 0.1 * off_without.max()
+
+
+@pytest.mark.parametrize("score", [0.0, 1e-7, 0.4, 1.0])
+@pytest.mark.parametrize("probability", [True, False])
+def test_equal_scores_give_equal_weights(score: float, probability: bool) -> None:
+    channels = problem_of(0).channels
+    mask, sample = next_passes(channels, Observations.none(), 20)
+    observed = Observations.none().joined(mask, sample, np.full((20, 1), score))
+    regression = regress(channels, observed, baseline=-0.5, probability=probability)
+    assert regression.is_flat
+    assert np.array_equal(regression.weights, np.full(channels.count, score + 0.5))
+    assert np.isfinite(estimate_error(channels, regression).deviation).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_fewer_masks_than_the_smallest_plan_are_all_scored(count: int) -> None:
+    problem = problem_of(0, count=count)
+    _, regression = run(problem, 8)
+    np.testing.assert_array_equal(regression.scores, problem.scores[:, 0])
+    assert estimate_error(problem.channels, regression).share_left == 0
+
+
+def test_share_left_is_the_definition() -> None:
+    exact, equal = np.array([3.0, 4.0]), np.array([1.0, 0.0])
+    assert share_left(2 * exact, exact, equal) == pytest.approx(0, abs=1e-15)
+    assert share_left(5 * equal, exact, equal) == pytest.approx(1)
+    assert share_left(np.zeros(2), exact, equal) == pytest.approx(1 / np.hypot(0.4, 0.8))
+    assert share_left(equal, equal, equal) == 0
+    assert share_left(exact, equal, equal) == 1
+
+
+@pytest.mark.parametrize("scale", [ScoreScale("log-odds", 1e-3), ScoreScale("log-odds", 0.2), ScoreScale("identity")])
+def test_scales_go_there_and_back(scale: ScoreScale) -> None:
+    scores = np.array([0.0, 1e-6, 0.2, 0.9, 1.0])
+    np.testing.assert_allclose(scale.back(scale.forward(scores)), scores, atol=1e-12)
+
+
+def test_moments_are_those_of_many_draws() -> None:
+    scale = ScoreScale("log-odds", 1e-3)
+    drawn = scale.back(-2 + 1.5 * RNG.standard_normal(200_000))
+    narrow = scale.back(-2 + 0.6 * 1.5 * RNG.standard_normal(200_000))
+    expected, deviation = scale.moments(np.array([-2.0]), np.array([1.5]))
+    assert expected[0] == pytest.approx(narrow.mean(), rel=0.01)
+    assert deviation[0] == pytest.approx(drawn.std(), rel=0.01)
+
+
+def test_the_offset_is_no_finer_than_the_scores() -> None:
+    assert scale_for(np.array([0.0, 1.0, 2.0, 5.0]) / 255, probability=True).offset == pytest.approx(1 / 255)
+    assert scale_for(np.linspace(0, 0.5, 10_001), probability=True).offset == pytest.approx(0.5e-3)
+    assert scale_for(np.zeros(4), probability=False).kind == "identity"

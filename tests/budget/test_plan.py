@@ -1,0 +1,132 @@
+"""The plan: deterministic, within the budget, no pass twice, and better than chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_cam.budget import Observations, describe_channels, next_passes, regress, round_sizes, share_left
+from onnx_cam.budget.features import narrow
+from onnx_cam.budget.observations import samples_of
+from onnx_cam.budget.representatives import nearest_representative, representatives
+from tests.budget.problems import Problem, maps_of, problem_of, run
+
+
+@pytest.mark.parametrize("budget", [1, 7, 8, 9, 13, 64, 128, 1000])
+def test_the_rounds_spend_the_budget(budget: int) -> None:
+    sizes = round_sizes(budget)
+    assert sum(sizes) == budget
+    assert min(sizes) > 0
+
+
+@pytest.mark.parametrize(("samples", "budget"), [(1, 24), (1, 200), (5, 100), (5, 1000)])
+def test_the_budget_is_spent_and_no_pass_runs_twice(samples: int, budget: int) -> None:
+    problem = problem_of(0, samples)
+    observed, _ = run(problem, budget)
+    pairs = set(zip(observed.mask.tolist(), observed.sample.tolist(), strict=True))
+    assert len(pairs) == len(observed.mask) == budget
+    assert observed.sample.max(initial=0) < samples
+
+
+def test_the_plan_is_a_function_of_maps_seed_and_scores() -> None:
+    problem = problem_of(1)
+    first, again = run(problem, 40)[0], run(problem_of(1), 40)[0]
+    assert np.array_equal(first.mask, again.mask)
+    head = Observations(first.mask[:20], first.sample[:20], first.score[:20])
+    turned = Observations(first.mask[:20], first.sample[:20], 1 - first.score[:20])
+    picks = [next_passes(problem.channels, each, 10, [regress(problem.channels, each)])[0] for each in (head, turned)]
+    assert not np.array_equal(picks[0], picks[1])
+
+
+def test_the_whole_budget_is_the_exact_map() -> None:
+    problem = problem_of(2, samples=3)
+    _, regression = run(problem, problem.channels.count * 3)
+    np.testing.assert_allclose(regression.scores, problem.scores.mean(axis=1), atol=1e-12)
+    assert not regression.deviation.any()
+
+
+def test_more_passes_than_there_are_give_all() -> None:
+    problem = problem_of(3, count=5)
+    mask, _ = next_passes(problem.channels, Observations.none(), 8)
+    assert sorted(mask.tolist()) == list(range(problem.channels.count))
+
+
+def test_a_tenth_beats_random_passes_and_the_nearest_representative() -> None:
+    shares: dict[str, list[float]] = {"plan": [], "random": [], "nearest": []}
+    for seed in range(6):
+        problem = problem_of(seed, own=0.1)
+        channels, scores, budget = problem.channels, problem.scores[:, 0], problem.channels.count // 10
+
+        def share(weights: np.ndarray, problem: Problem = problem) -> float:
+            return share_left(np.maximum(weights @ problem.channels.maps, 0), problem.exact, problem.equal)
+
+        shares["plan"].append(share(run(problem, budget)[1].weights))
+        drawn = np.random.default_rng(seed).choice(channels.count, budget, replace=False)
+        random = Observations(drawn, np.zeros(budget, np.int64), scores[drawn][:, None])
+        shares["random"].append(share(regress(channels, random, baseline=problem.baseline).weights))
+        chosen = representatives(channels.features, np.linalg.norm(channels.maps, axis=1), budget)
+        near = chosen[nearest_representative(channels.features, chosen)]
+        shares["nearest"].append(share(scores[near] - problem.baseline))
+    assert np.median(shares["plan"]) < 0.8 * np.median(shares["random"])
+    assert np.median(shares["plan"]) < 0.8 * np.median(shares["nearest"])
+
+
+def test_targets_share_the_passes() -> None:
+    left, right = problem_of(4), problem_of(4, own=0.5)
+    observed = Observations.none(targets=2)
+    mask, sample = next_passes(left.channels, observed, 20)
+    both = np.stack([left.scores[mask, 0], 1 - right.scores[mask, 0]], axis=1)
+    observed = observed.joined(mask, sample, both)
+    regressions = [regress(left.channels, observed, target) for target in (0, 1)]
+    mask, _ = next_passes(left.channels, observed, 20, regressions)
+    alone = [set(next_passes(left.channels, observed, 20, [each])[0].tolist()) for each in regressions]
+    assert len(set(mask.tolist())) == 20
+    assert set(mask.tolist()) & alone[0]
+    assert set(mask.tolist()) & alone[1]
+
+
+def test_samples_go_round_from_each_masks_own_start() -> None:
+    masks = np.arange(6)
+    mask, sample = samples_of(masks, np.zeros(6, np.int64), np.full(6, 2), 3, seed=0)
+    assert np.bincount(sample).tolist() == [4, 4, 4]  # every field as often
+    more_mask, more_sample = samples_of(masks, np.full(6, 2), np.ones(6, np.int64), 3, seed=0)
+    pairs = set(zip(np.r_[mask, more_mask].tolist(), np.r_[sample, more_sample].tolist(), strict=True))
+    assert len(pairs) == 18
+
+
+def test_channels_with_one_mask_count_as_one() -> None:
+    maps = maps_of(0, count=4)
+    maps = np.concatenate([maps, 3 * maps[1:2], np.full_like(maps[:1], 0.5)])  # the same mask; a dead channel
+    masks = (maps - maps.min(axis=(1, 2), keepdims=True)) / np.maximum(np.ptp(maps, axis=(1, 2), keepdims=True), 1e-9)
+    masks[4] = masks[1]
+    channels = describe_channels(maps, masks)
+    assert channels.mask_of.tolist() == [0, 1, 2, 3, 1, -1]
+    assert channels.representatives.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(channels.maps[1], 4 * maps[1].ravel(), rtol=1e-6)
+
+
+def test_features_have_a_mean_squared_distance_of_one() -> None:
+    features = problem_of(0).channels.features
+    squared = ((features[:, None] - features[None]) ** 2).sum(axis=-1)
+    assert squared.mean() == pytest.approx(1)
+
+
+def test_wide_maps_keep_their_distances() -> None:
+    points = maps_of(5, count=60, side=20).reshape(60, -1).astype(np.float64)
+    made = narrow(points)
+    assert made.shape == (60, 128)
+    np.testing.assert_allclose(made @ made.T, points @ points.T, atol=1e-8 * (points**2).sum())
+
+
+def test_representatives_are_the_centres_of_clusters() -> None:
+    centres = np.array([[0.0, 0], [10, 0], [0, 10]])
+    points = np.concatenate([centre + 0.1 * np.random.default_rng(0).standard_normal((20, 2)) for centre in centres])
+    chosen = representatives(points, np.ones(60), 3, seed=1)
+    assert (chosen // 20).tolist() == [0, 1, 2]
+    assert (nearest_representative(points, chosen) == np.arange(60) // 20).all()
+
+
+@pytest.mark.parametrize("weights", [np.zeros(12), np.ones(12)])
+def test_representatives_of_repeated_points_are_distinct(weights: np.ndarray) -> None:
+    assert len(set(representatives(np.zeros((12, 3)), weights, 1).tolist())) == 1
+    assert representatives(np.zeros((12, 3)), weights, 40).tolist() == list(range(12))
