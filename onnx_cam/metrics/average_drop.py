@@ -5,23 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from onnx_cam.metrics.base import Measurement, Metric
+from onnx_cam.metrics.base import MaskingMetric, Measurement
 from onnx_cam.metrics.masked_image import MaskedImage
-from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["AverageDrop"]
 
 
 @dataclass(frozen=True)
-class AverageDrop(Metric):
+class AverageDrop(MaskingMetric):
     """``100 · max(0, Y − O) / Y``: how much of the score is lost where only the map's pixels are left.
 
-    Parameters
-    ----------
-    score : {"probability", "logit"}
-        f^c; not defined where Y is not above 0.
-    keep : float
-        The share of pixels that the map keeps, the most important ones; 1: all of them, each times its importance.
+    Not defined where Y is not above 0.
 
     References
     ----------
@@ -32,14 +26,6 @@ class AverageDrop(Metric):
     title: ClassVar[str] = "Average Drop"
     unit: ClassVar[Literal["%", ""]] = "%"
     better: ClassVar[Literal["lower", "higher"] | None] = "lower"
-
-    score: ScoreKind = "probability"
-    keep: float = 1.0
-
-    @property
-    def passes(self) -> int:
-        """One, shared with Average Increase and Win."""
-        return 1
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the drop in %."""

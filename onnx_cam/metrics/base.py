@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from onnx_cam.metrics.masked_image import MaskedImage
+from onnx_cam.runtime.scores import ScoreKind
 
-__all__ = ["Measurement", "Metric"]
+__all__ = ["CurveMetric", "MaskingMetric", "Measurement", "Metric"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,45 @@ class Metric(ABC):
     @abstractmethod
     def measure(self, image: MaskedImage) -> Measurement:
         """Return what the metric says of the map that an image is masked by."""
+
+
+@dataclass(frozen=True)
+class MaskingMetric(Metric):
+    """Base of the metrics that compare the image's score Y with that of the image times the map, O.
+
+    Parameters
+    ----------
+    score : {"probability", "logit"}
+        f^c.
+    keep : float
+        The share of pixels that the map keeps, the most important ones; 1: all of them, each times its importance.
+    """
+
+    score: ScoreKind = "probability"
+    keep: float = 1.0
+
+    @property
+    def passes(self) -> int:
+        """One, which all of them share."""
+        return 1
+
+
+@dataclass(frozen=True)
+class CurveMetric(Metric):
+    """Base of the areas under f^c against the share of pixels.
+
+    Parameters
+    ----------
+    score : {"probability", "logit"}
+        f^c.
+    steps : int
+        The curve has steps + 1 points.
+    """
+
+    score: ScoreKind = "probability"
+    steps: int = 50
+
+    @property
+    def passes(self) -> int:
+        """One a step; the image's own score is known."""
+        return self.steps

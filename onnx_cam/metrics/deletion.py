@@ -7,24 +7,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from onnx_cam.metrics.base import Measurement, Metric
+from onnx_cam.metrics.base import CurveMetric, Measurement
 from onnx_cam.metrics.masked_image import MaskedImage
 from onnx_cam.metrics.pixels import area, keep_masks
-from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["Deletion"]
 
 
 @dataclass(frozen=True)
-class Deletion(Metric):
+class Deletion(CurveMetric):
     """The area under f^c against the share of pixels removed, from the most to the least important one.
 
     Parameters
     ----------
-    score : {"probability", "logit"}
-        f^c.
-    steps : int
-        The curve has steps + 1 points.
     baseline : {"zero", "black", "mean", "blur"}
         What pixels are replaced by.
 
@@ -37,14 +32,7 @@ class Deletion(Metric):
     title: ClassVar[str] = "Deletion"
     better: ClassVar[Literal["lower", "higher"] | None] = "lower"
 
-    score: ScoreKind = "probability"
-    steps: int = 50
     baseline: str = "zero"
-
-    @property
-    def passes(self) -> int:
-        """One a step; the image's own score is known."""
-        return self.steps
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the area and the curve, steps + 1 scores from the whole image on."""

@@ -7,24 +7,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from onnx_cam.metrics.base import Measurement, Metric
+from onnx_cam.metrics.base import CurveMetric, Measurement
 from onnx_cam.metrics.masked_image import MaskedImage
 from onnx_cam.metrics.pixels import area, keep_masks
-from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["Insertion"]
 
 
 @dataclass(frozen=True)
-class Insertion(Metric):
+class Insertion(CurveMetric):
     """The area under f^c against the share of pixels added, from the most to the least important one.
 
     Parameters
     ----------
-    score : {"probability", "logit"}
-        f^c.
-    steps : int
-        The curve has steps + 1 points.
     baseline : {"zero", "black", "mean", "blur"}
         What pixels are added to.
 
@@ -37,14 +32,7 @@ class Insertion(Metric):
     title: ClassVar[str] = "Insertion"
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
-    score: ScoreKind = "probability"
-    steps: int = 50
     baseline: str = "blur"
-
-    @property
-    def passes(self) -> int:
-        """One a step; the image's own score is known."""
-        return self.steps
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the area and the curve, steps + 1 scores from the baseline on."""

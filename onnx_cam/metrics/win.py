@@ -8,23 +8,20 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.metrics.base import Measurement, Metric
+from onnx_cam.metrics.base import MaskingMetric, Measurement
 from onnx_cam.metrics.masked_image import MaskedImage
-from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["Win"]
 
 
 @dataclass(frozen=True)
-class Win(Metric):
+class Win(MaskingMetric):
     """``100 · (drop_A < drop_B)``, drop = ``Y − O``.
 
     What is measured of one map is its drop; figures are of pairs of methods.
 
     Parameters
     ----------
-    score, keep
-        As of :class:`onnx_cam.metrics.AverageDrop`.
     tie : float
         Drops that differ by no more than this are ties: a network in float32 cannot tell them apart.
 
@@ -38,14 +35,7 @@ class Win(Metric):
     unit: ClassVar[Literal["%", ""]] = "%"
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
 
-    score: ScoreKind = "probability"
-    keep: float = 1.0
     tie: float = 1e-6
-
-    @property
-    def passes(self) -> int:
-        """One, shared with Average Drop and Average Increase."""
-        return 1
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the drop ``Y − O``."""
