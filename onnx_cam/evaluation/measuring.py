@@ -142,10 +142,10 @@ class Measuring:
         yield image.seen
         if task.only_correct and image.predicted != task.label:
             return
+        wanted = {figure_key(metric, image.seen.facts): metric for metric in self.metrics}
         for name, method in tuple(self.methods.items()):
             known = task.maps.get(name)
-            missing = {figure_key(metric, image.seen.facts): metric for metric in self.metrics}
-            missing = {key: metric for key, metric in missing.items() if known is None or key not in known.figures}
+            missing = {key: metric for key, metric in wanted.items() if known is None or key not in known.figures}
             if not missing and known is not None:
                 continue
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.finished import Evaluation
 from onnx_cam.evaluation.report import write_report
-from onnx_cam.evaluation.summary import rows_as_csv, rows_as_json, summary_as_json
+from onnx_cam.evaluation.summary import as_csv, as_json, rows, summarise
 from onnx_cam.explanation import write_files
 
 __all__ = ["write_output"]
@@ -26,10 +26,12 @@ def write_output(evaluation: Evaluation, *, report: bool = True) -> Evaluation:
     ------
     OutputError
     """
+    summary = summarise(evaluation)
+    table = rows(evaluation, summary)
     contents = {
-        evaluation.folder / "summary.json": summary_as_json(evaluation),
-        evaluation.folder / "tables.csv": rows_as_csv(evaluation),
-        evaluation.folder / "tables.json": rows_as_json(evaluation),
+        evaluation.folder / "summary.json": as_json(summary),
+        evaluation.folder / "tables.csv": as_csv(table),
+        evaluation.folder / "tables.json": as_json(table),
     }
     write_files(contents)
     files: list[Path] = list(contents)

@@ -272,17 +272,20 @@ class _Run:
     def _tasks(self, samples: Sequence[Sample]) -> Iterator[Task]:
         """Yield the images with something left to do, each file once."""
         done = self._results.measured()
+        begun: set[str] = set()
         for sample in samples:
             try:
                 sha256 = read_image(sample.path).sha256
             except ImageError as error:
                 self._unreadable[sample.name] = str(error)
                 continue
-            first = sha256 not in self._hashes.values()
             self._hashes[sample.name] = sha256
+            if sha256 in begun:
+                continue
+            begun.add(sha256)
             known = {name: done[sha256, key] for name, key in self._keys.items() if (sha256, key) in done}
             task = Task(sample, *self._labels[sample.name], only_correct=self._only_correct)
-            if first and not self._is_done(sha256, task, known):
+            if not self._is_done(sha256, task, known):
                 maps = {name: self._results.map(sha256, self._keys[name]) for name in known}
                 yield replace(task, maps=maps)
 

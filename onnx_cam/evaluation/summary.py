@@ -15,7 +15,7 @@ from onnx_cam.evaluation.finished import Evaluation
 from onnx_cam.metrics import Metric, Win
 from onnx_cam.metrics.interval import mean_interval
 
-__all__ = ["rows", "rows_as_csv", "rows_as_json", "summarise", "summary_as_json"]
+__all__ = ["as_csv", "as_json", "rows", "summarise"]
 
 Summary = dict[str, dict[str, Any]]
 
@@ -27,12 +27,12 @@ def summarise(evaluation: Evaluation) -> Summary:
     method A is ``{B: {"value", …, "ties"}}``, over the images where neither map is empty.
     """
     summary: Summary = {}
-    for method in evaluation.methods:
-        blank = evaluation.blank(method)
+    blanks = {method: evaluation.blank(method) for method in evaluation.methods}
+    for method, blank in blanks.items():
         figures: dict[str, Any] = {}
         for metric in evaluation.metrics:
             if isinstance(metric, Win):
-                figures[metric.name] = _wins(evaluation, metric, method)
+                figures[metric.name] = _wins(evaluation, metric, method, blanks)
             else:
                 figures[metric.name] = _mean(evaluation.values(metric, method)[~blank])
         figures["empty"] = {"value": int(blank.sum()), "low": None, "high": None, "n": len(blank)}
@@ -44,33 +44,33 @@ def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
     return mean_interval(values[~np.isnan(values)]).describe()
 
 
-def _wins(evaluation: Evaluation, metric: Win, method: str) -> dict[str, Any]:
-    drops = {name: evaluation.values(metric, name) for name in evaluation.methods}
+def _wins(evaluation: Evaluation, metric: Win, method: str, blanks: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    own = evaluation.values(metric, method)
     against = {}
     for other in evaluation.methods:
         if other == method:
             continue
-        both = ~(evaluation.blank(method) | evaluation.blank(other))
-        ours, theirs = drops[method][both], drops[other][both]
+        both = ~(blanks[method] | blanks[other])
+        ours, theirs = own[both], evaluation.values(metric, other)[both]
         ties = metric.ties(ours, theirs)
         share = float(ties.mean()) if len(ties) else None
         against[other] = {**mean_interval(metric.wins(ours, theirs)).describe(), "ties": share}
     return against
 
 
-def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the same as a flat table: a row a method and metric, for ``win`` a row a pair of methods.
+def rows(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]:
+    """Return its summary as a flat table: a row a method and metric, for ``win`` a row a pair of methods.
 
     Each row: ``method``, ``metric``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``, ``unit``, ``better``
     and ``parameters``; None where it does not apply. Beside the metrics there are ``empty``,
     ``passes`` and ``seconds``, the latter two means over all images.
     """
-    return list(_rows(evaluation))
+    return list(_rows(evaluation, summary))
 
 
-def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+def _rows(evaluation: Evaluation, summary: Summary) -> Iterator[dict[str, Any]]:
     metrics = {metric.name: metric for metric in evaluation.metrics}
-    for method, figures in summarise(evaluation).items():
+    for method, figures in summary.items():
         for name, figure in figures.items():
             metric = metrics.get(name)
             if isinstance(metric, Win):
@@ -97,20 +97,14 @@ def _row(
     }
 
 
-def summary_as_json(evaluation: Evaluation) -> bytes:
-    """Return the summary as JSON."""
-    return (json.dumps(summarise(evaluation), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def as_json(content: Summary | list[dict[str, Any]]) -> bytes:
+    """Return a summary, or the flat table, as JSON."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def rows_as_json(evaluation: Evaluation) -> bytes:
-    """Return the flat table as JSON: a list of objects."""
-    return (json.dumps(rows(evaluation), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def rows_as_csv(evaluation: Evaluation) -> bytes:
+def as_csv(table: list[dict[str, Any]]) -> bytes:
     """Return the flat table as CSV, with a header; parameters as JSON."""
     buffer = io.StringIO()
-    table = rows(evaluation)
     writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")
     writer.writeheader()
     for row in table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from onnx_cam.metrics.masked_image import MaskedImage
@@ -58,7 +59,7 @@ class Metric(ABC):
         """The free choices as plain JSON values."""
         return asdict(self)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name with the free choices: what a stored value is found by."""
         return json.dumps([self.name, self.parameters], sort_keys=True)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from onnx_cam.baselines import make_baseline
 from onnx_cam.classifier import Classifier
+from onnx_cam.metrics.pixels import pixel_order
 from onnx_cam.preprocess import Preprocessing
-from onnx_cam.runtime.masks import Masking, is_dead, masks
+from onnx_cam.runtime.masks import Masking, masks
 from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind
@@ -83,11 +84,6 @@ class MaskedImage:
         size = self.image.shape[1], self.image.shape[2]
         return np.asarray(np.clip(masks(self.cam[None], size, Masking())[0], 0, 1), np.float32)
 
-    @property
-    def is_blank(self) -> bool:
-        """Whether the map says nothing: it is the same everywhere, zero for one."""
-        return bool(is_dead(self.cam[None])[0])
-
     def score(self, kind: ScoreKind) -> float:
         """``Y = f^c(X)``."""
         return self._once(("image", kind), lambda: self._score_images(self.image, kind))
@@ -149,8 +145,6 @@ class MaskedImage:
 
 
 def _most_important(importance: Floats, keep: float) -> Floats:
-    from onnx_cam.metrics.pixels import pixel_order
-
     kept = pixel_order(importance)[: max(1, round(keep * importance.size))]
     mask = np.zeros(importance.size, np.float32)
     mask[kept] = importance.reshape(-1)[kept]
