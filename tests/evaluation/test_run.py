@@ -21,20 +21,10 @@ from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
-from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
+from tests.evaluation.photos import write_model, write_model_without_cam
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_dataset(tmp_path / "photos")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path)
 
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:

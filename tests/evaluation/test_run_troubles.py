@@ -17,17 +17,7 @@ from onnx_cam.cli import main
 from onnx_cam.errors import OutputError
 from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.results import FILE_NAME, Results
-from tests.evaluation.photos import write_dataset, write_model
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_dataset(tmp_path / "photos")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_model(tmp_path)
+from tests.evaluation.photos import write_dataset
 
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:
