@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,16 @@ from onnx_cam.explanation import Explanation, Target
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.loading import load
 from onnx_cam.methods import Method, Subject, make_method
-from onnx_cam.methods.base import weighted_sum
+from onnx_cam.methods.base import TargetWeighed, weighted_sum
 from onnx_cam.picture import Picture, open_picture
 from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.devices import import_onnxruntime
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.scorer import Progress, Scorer
 from onnx_cam.runtime.scores import ScoreKind
+
+if TYPE_CHECKING:
+    from onnx_cam.budget.map_error import MapError
 
 __all__ = ["check_settings", "explain", "package_versions"]
 
@@ -53,6 +56,8 @@ def explain(
     baseline: str | None = None,
     preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     batch_size: int | None = None,
+    budget: int | float | str | None = None,
+    tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Any:
     """Explain what a classifier says of an image.
@@ -83,6 +88,13 @@ def explain(
     batch_size : int, optional
         Inputs a run; it never changes the map. Measured by default, and halved when memory runs out. A model with a
         fixed batch is run at that.
+    budget : int, float or str, optional
+        Inputs to score in place of all: a number (``200``), or a share of those that an exact map takes (``0.1``,
+        ``"10%"``); tap and baseline come on top. The other channels' scores are regressed on these. For methods and
+        variants whose weights are means of scores.
+    tolerance : float, optional
+        Stop as soon as the map's share left (see :class:`Explanation`) is at most this, by the upper end of its
+        interval; with a budget, at that at the latest.
     progress : callable, optional
         Called with the passes done and the passes known to be needed.
 
@@ -96,7 +108,7 @@ def explain(
     OnnxCamError
         As its subclass says; see :mod:`onnx_cam.errors`.
     """
-    chosen = make_method(method, variant=variant, samples=samples, sigma=sigma)
+    chosen = make_method(method, variant=variant, samples=samples, sigma=sigma, budget=budget, tolerance=tolerance)
     kind = check_settings(chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size)
     classifier = model if isinstance(model, Classifier) else load(model)
     if kind == "logit":
@@ -127,20 +139,25 @@ def explain(
             linear_head=lambda: _linear_weights(classifier, tapped, targets),
             gradient=lambda image: classifier.gradients(tapped, image, targets),
         )
-        weights = chosen.weights(subject)
-        cams = chosen.combine(subject, weights).astype(np.float32)
+        weighed = chosen.weigh(subject)
+        cams = chosen.combine(subject, weighed.weights).astype(np.float32)
     facts = {
         **_facts_of_model(classifier, tapped, preprocessing),
         **_facts_of_picture(picture),
         **_facts_of_run(chosen, scorer, kind, baseline, tapped=ran),
+        "exact_passes": weighed.exact_passes,
         "top": _top(classifier, probabilities),
         "seed": seed,
         "seconds": time.perf_counter() - started,
-        "warnings": (*_batch_warnings(classifier, batch_size), *_device_warnings(classifier, scorer)),
+        "warnings": (
+            *_batch_warnings(classifier, batch_size),
+            *_device_warnings(classifier, scorer),
+            *weighed.notes,
+        ),
     }
     results = [
-        _explanation(chosen, subject, alpha, cam, target=_target(classifier, index, probabilities), facts=facts)
-        for index, alpha, cam in zip(targets, weights, cams, strict=True)
+        _explanation(chosen, subject, weighed.of(t), cam, target=_target(classifier, index, probabilities), facts=facts)
+        for t, (index, cam) in enumerate(zip(targets, cams, strict=True))
     ]
     return results[0] if single else results
 
@@ -282,15 +299,15 @@ def _facts_of_run(
 def _explanation(
     method: Method,
     subject: Subject,
-    alpha: NDArray[np.float64],
+    weighed: TargetWeighed,
     cam: Floats,
     *,
     target: Target,
     facts: dict[str, Any],
 ) -> Explanation:
-    live = ~is_dead(subject.maps)
+    live, alpha = ~is_dead(subject.maps), weighed.weights
     empty = not cam.any()
-    warnings = (*facts["warnings"], *_map_warnings(method, subject, cam, alpha, live))
+    warnings = (*facts["warnings"], *weighed.notes, *_map_warnings(method, subject, cam, alpha, live))
     return Explanation(
         **{**facts, "warnings": warnings},
         cam=cam,
@@ -298,7 +315,21 @@ def _explanation(
         target=target,
         empty=empty,
         specificity=_specificity(cam, weighted_sum(live[None].astype(np.float64), subject.maps)[0]),
+        **_facts_of_error(weighed.error),
     )
+
+
+def _facts_of_error(error: MapError | None) -> dict[str, Any]:
+    if error is None:
+        return {}
+    known = not np.isnan(error.share_left)
+    return {
+        "error": error.deviation,
+        "error_of": error.of,
+        "above_average": error.above,
+        "share_left": error.share_left if known else None,
+        "share_left_interval": (error.low, error.high) if known else None,
+    }
 
 
 def _specificity(cam: Floats, equal: NDArray[np.floating]) -> float | None:

@@ -28,6 +28,8 @@ from onnx_cam.render import draw_overlay, encode_png
 
 __all__ = ["Explanation", "Target", "prepare_folder", "read_saved", "results_folder", "write_files"]
 
+_DOUBT = 0.05
+
 
 @dataclass(frozen=True)
 class Target:
@@ -76,8 +78,22 @@ class Explanation:
     specificity : float or None
         ``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal: 0 means that the class
         plays no part. None where either map is zero everywhere.
-    error : None
-        Reserved for the error of a map from fewer passes.
+    error : ndarray of shape (h, w), float32, or None
+        The standard deviation of `cam` at each position, in its unit. None for a map from all passes without noise:
+        it has no error of this kind.
+    error_of : {"passes left out", "noise"} or None
+        What the error is about: of a part of the passes, the exact map with the same noise fields; of an exact map of
+        a noisy method, the map of ever more samples.
+    share_left : float or None
+        Estimate of what is left of the class-specific part, ``‖n(L) − n(L*)‖ / ‖n(L_equal) − n(L*)‖`` with L* the map
+        that the error is about: 0 is exact, 1 no better than no passes at all. None without an error, and where all
+        scores are equal.
+    share_left_interval : tuple of float or None
+        Its 90 % interval.
+    above_average : ndarray of shape (h, w), float32, or None
+        The chance that L* lies above its own average at the position.
+    exact_passes : int or None
+        The inputs that an exact map takes, where a budget or a tolerance was given.
     geometry : Geometry
         Where the network's input lies in the image.
     warnings : tuple of str
@@ -113,6 +129,11 @@ class Explanation:
     versions: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     error: NDArray[np.float32] | None = None
+    error_of: str | None = None
+    share_left: float | None = None
+    share_left_interval: tuple[float, float] | None = None
+    above_average: NDArray[np.float32] | None = None
+    exact_passes: int | None = None
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {self.state}>"
@@ -128,11 +149,29 @@ class Explanation:
         return self.geometry.crop
 
     @property
+    def unsettled(self) -> NDArray[np.bool_] | None:
+        """Where it is open, at 90 %, whether the map lies above its average: (h, w), or None without an error."""
+        if self.above_average is None:
+            return None
+        return np.asarray((self.above_average > _DOUBT) & (self.above_average < 1 - _DOUBT))
+
+    @property
     def state(self) -> str:
         """What the map is worth, in words."""
         if self.empty:
             return "empty map"
-        return "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
+        worth = "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
+        return f"{worth}, {self.precision}" if self.error is not None else worth
+
+    @property
+    def precision(self) -> str:
+        """How near the map is to the one that it stands for, in words; empty without an error."""
+        if self.error is None:
+            return ""
+        if self.share_left is None or self.share_left_interval is None:
+            return "share left unknown"
+        low, high = self.share_left_interval
+        return f"share left {self.share_left:.3f} ({low:.3f} to {high:.3f})"
 
     def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
         """Return the map drawn over the image, ``(H, W, 3)`` uint8 RGB; grey and dark where the network saw nothing."""
@@ -164,6 +203,8 @@ class Explanation:
             "crop": list(self.crop),
             "passes": self.passes,
             "passes_skipped": self.passes_skipped,
+            "exact_passes": self.exact_passes,
+            "error": self._error_record(),
             "seconds": self.seconds,
             "provider": self.provider,
             "cpu_fallback_nodes": self.cpu_fallback_nodes,
@@ -215,6 +256,18 @@ class Explanation:
         prepare_folder(folder)
         write_files(contents)
         return paths
+
+    def _error_record(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        interval = self.share_left_interval
+        return {
+            "of": self.error_of,
+            "share_left": self.share_left,
+            "share_left_interval": None if interval is None else list(interval),
+            "level": 1 - 2 * _DOUBT,
+            "largest_deviation": float(self.error.max()),
+        }
 
     def _file_name(self, stem: str) -> str:
         label = f"-{_slug(self.target.label)}" if self.target.label else ""

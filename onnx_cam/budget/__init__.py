@@ -13,9 +13,9 @@ No model is run here, and nothing is drawn but from a seed::
 """
 
 from onnx_cam.budget.features import Channels, describe_channels
-from onnx_cam.budget.map_error import MapError, estimate_error, share_left
+from onnx_cam.budget.map_error import MapError, estimate_error, estimate_noise_error, share_left
 from onnx_cam.budget.observations import Observations
-from onnx_cam.budget.plan import SMALLEST_PLAN, next_passes, round_sizes
+from onnx_cam.budget.plan import SMALLEST_PLAN, growing_rounds, next_passes, round_sizes
 from onnx_cam.budget.regression import Regression, regress
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Regression",
     "describe_channels",
     "estimate_error",
+    "estimate_noise_error",
+    "growing_rounds",
     "next_passes",
     "regress",
     "round_sizes",

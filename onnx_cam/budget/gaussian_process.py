@@ -23,6 +23,7 @@ _PRIOR_MEAN = np.log([1.0, 1.0, 0.3, 0.02])  # of Kernel's four fields
 _PRIOR_DEVIATION = np.array([0.75, 1.5, 2.0, 2.0])
 _REACH = np.array([3.0, 6.0, 6.0, 6.0])  # how far the search goes from the prior's mean, in logarithms
 _ITERATIONS = 40
+_ENOUGH = 400  # observations that the kernel is fitted to: its cost grows with their cube
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,13 @@ def fit(points: Floats, observed: Indices, values: Floats, noise: Floats | None 
     """
     noise = np.zeros(len(values)) if noise is None else noise
     mean, deviation = scale_of(values)
-    chosen, centre = points[observed], points.mean(axis=0)
+    some = np.linspace(0, len(values) - 1, min(len(values), _ENOUGH)).astype(np.int64)
+    chosen, centre = points[observed[some]], points.mean(axis=0)
     squared, products = cdist(chosen, chosen, "sqeuclidean"), (chosen - centre) @ (chosen - centre).T
     found = minimize(
         _loss,
         _PRIOR_MEAN,
-        args=(squared, products, (values - mean) / deviation, noise / deviation**2),
+        args=(squared, products, ((values - mean) / deviation)[some], (noise / deviation**2)[some]),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(_PRIOR_MEAN - _REACH, _PRIOR_MEAN + _REACH, strict=True)),

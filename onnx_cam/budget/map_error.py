@@ -1,8 +1,13 @@
-"""How far the map of a regression may be from the exact one."""
+"""How far a map may be from the one that it stands for.
+
+Of a part of the passes, that is the exact map with the same noise fields; of an exact run with noise, the map of ever
+more samples. Either way maps are drawn that may be the true one, and compared with the one found.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +16,10 @@ from scipy.linalg import cholesky
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.regression import Regression
 
-__all__ = ["LEVEL", "MapError", "estimate_error", "share_left"]
+__all__ = ["LEVEL", "MapError", "estimate_error", "estimate_noise_error", "share_left"]
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 
 LEVEL = 0.9
 """Of the intervals."""
@@ -27,25 +33,36 @@ _JITTER = 1e-9
 
 @dataclass(frozen=True)
 class MapError:
-    """What the regression leaves open of a map.
+    """What is left open of a map.
 
     Attributes
     ----------
+    of : {"passes left out", "noise"}
+        What the error comes of.
     deviation : ndarray of shape (h, w), float32
         Standard deviation of the map at each position, in the map's unit.
+    above : ndarray of shape (h, w), float32
+        The chance that the position lies above the map's average.
     share_left : float
-        Estimate (median) of ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: 0 is exact, 1 no better than equal weights.
+        Estimate (median) of ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: 0 is exact, 1 no better than equal weights. NaN
+        where all scores are equal, so that there is no class-specific part to be a share of.
     low, high : float
         Its 90 % interval.
     calibration : float
         What the posterior's deviations were multiplied by, so that they agree with leave-one-out residuals.
     """
 
-    deviation: NDArray[np.float32]
+    of: Literal["passes left out", "noise"]
+    deviation: Floats32
+    above: Floats32
     share_left: float
     low: float
     high: float
-    calibration: float
+    calibration: float = 1.0
+
+    def scaled(self, factor: float) -> MapError:
+        """Return the error of the map times a factor, > 0."""
+        return replace(self, deviation=np.asarray(self.deviation * factor, np.float32))
 
 
 def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0, samples: int = SAMPLES) -> MapError:
@@ -60,17 +77,47 @@ def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0,
     samples : int
         How many, ≥ 2.
     """
+    found, equal = regression.weights @ channels.maps, channels.maps.sum(axis=0)
     if not regression.deviation.any():  # every pass was run
-        return MapError(np.zeros(channels.shape, np.float32), 0.0, 0.0, 0.0, 1.0)
+        return _from_maps("passes left out", found, found[None], equal, channels.shape)
+    if regression.is_flat:
+        error = _from_maps("passes left out", found, found[None], equal, channels.shape)
+        return replace(error, share_left=np.nan, low=np.nan, high=np.nan)
     factor = calibration(channels, regression)
     drawn = sample_scores(regression, factor, samples, seed) - regression.baseline  # (samples, M)
-    maps = np.maximum(drawn @ channels.maps, 0)  # (samples, p)
-    found = np.maximum(regression.weights @ channels.maps, 0)
-    equal = np.maximum(channels.maps.sum(axis=0), 0)
-    shares = np.array([share_left(found, each, equal) for each in maps])
-    low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
-    deviation = np.sqrt(((maps - found) ** 2).mean(axis=0)).reshape(channels.shape).astype(np.float32)
-    return MapError(deviation, middle, low, high, factor)
+    error = _from_maps("passes left out", found, drawn @ channels.maps, equal, channels.shape)
+    return replace(error, calibration=factor)
+
+
+def estimate_noise_error(
+    maps: NDArray[np.float32], sample_weights: Floats, *, seed: int = 0, samples: int = SAMPLES
+) -> MapError:
+    """Return the error of a map whose weights are means over N ≥ 2 noise fields, from those samples alone.
+
+    One field's scores make a map of their own; how these maps vary says how sure their mean is. All channels share the
+    fields, so that their errors do not average out over channels, and are not taken to.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (K, h, w), float32
+        A.
+    sample_weights : ndarray of shape (N, K), float64
+        α by each field alone; its mean over the fields is the map's α. 0 for dead maps.
+    seed, samples : int
+        As for `estimate_error`.
+    """
+    count = len(sample_weights)
+    flat = maps.reshape(len(maps), -1).astype(np.float64)
+    each = sample_weights @ flat  # (N, p)
+    found = each.mean(axis=0)
+    live = (maps.max(axis=(1, 2)) > maps.min(axis=(1, 2))).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    spread = rng.standard_normal((samples, count)) @ (each - found) / np.sqrt(count * (count - 1))
+    shape = (maps.shape[1], maps.shape[2])
+    error = _from_maps("noise", found, found + spread, live @ flat, shape)
+    heavy = np.sqrt((count - 1) / rng.chisquare(count - 1, (samples, 1)))  # Student's t: N is small
+    wide = _from_maps("noise", found, found + heavy * spread, live @ flat, shape)
+    return replace(wide, deviation=error.deviation)
 
 
 def share_left(found: Floats, exact: Floats, equal: Floats) -> float:
@@ -127,6 +174,20 @@ def sample_scores(regression: Regression, factor: float, samples: int, seed: int
     expected = regression.scores[open_]
     drawn[:, open_] = expected + factors * (regression.scale.back(values) - expected)
     return drawn
+
+
+def _from_maps(
+    of: Literal["passes left out", "noise"], found: Floats, drawn: Floats, equal: Floats, shape: tuple[int, int]
+) -> MapError:
+    """Return the error of a map (p,), where any of those drawn (S, p) may be the true one; all before the ReLU."""
+    found, drawn, equal = np.maximum(found, 0), np.maximum(drawn, 0), np.maximum(equal, 0)
+    shares = np.array([share_left(found, each, equal) for each in drawn])
+    low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
+    deviation = np.sqrt(((drawn - found) ** 2).mean(axis=0))
+    above = (drawn > drawn.mean(axis=1, keepdims=True)).mean(axis=0)
+    return MapError(
+        of, deviation.reshape(shape).astype(np.float32), above.reshape(shape).astype(np.float32), middle, low, high
+    )
 
 
 def _unit(values: Floats) -> Floats:

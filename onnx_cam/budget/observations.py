@@ -19,7 +19,7 @@ that with several samples the error bars are too short.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,17 @@ class Observations:
     def counts(self, masks: int) -> Indices:
         """Return how many samples each of the M masks has, (M,) int64."""
         return np.bincount(self.mask, minlength=masks).astype(np.int64)
+
+    def coarse(self) -> Observations:
+        """Return the same with scores of ten binary digits: for decisions that rounding errors must not turn.
+
+        Scores of one input differ in their last places with the batch that it was run in.
+        """
+        spread = float(np.ptp(self.score)) if self.score.size else 0.0
+        if spread == 0:
+            return self
+        step = 2.0 ** (np.floor(np.log2(spread)) - 10)
+        return replace(self, score=np.rint(self.score / step) * step)
 
     def joined(self, mask: Indices, sample: Indices, score: Floats) -> Observations:
         """Return these passes and more."""

@@ -8,7 +8,7 @@ chosen before any score is known, the rest in rounds, each with the regression o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from onnx_cam.budget.kernel import Kernel
 from onnx_cam.budget.observations import Observations, samples_of
 from onnx_cam.budget.regression import Regression
 
-__all__ = ["SMALLEST_PLAN", "next_passes", "round_sizes"]
+__all__ = ["SMALLEST_PLAN", "growing_rounds", "next_passes", "round_sizes"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -29,17 +29,21 @@ SMALLEST_PLAN = 8
 
 _FIRST = 0.3  # of the budget
 _ROUNDS = 8
+_ROUNDS_OF_SAMPLES = 3  # a round's passes are run sample by sample: each is to fill its batches
+_FIRST_TRY, _GROWTH = 0.02, 1.4
 _PICKS = 400  # at most, in a round of many samples: a mask takes several at once
 _GUESS = Kernel(length=1.0, variance=1.0, linear=0.3, own=0.2)
 
 
-def round_sizes(budget: int) -> tuple[int, ...]:
-    """Return how many passes each round has: a third before any score is known, the rest in eight equal rounds.
+def round_sizes(budget: int, samples: int = 1) -> tuple[int, ...]:
+    """Return how many passes each round has: a third before any score is known, the rest in equal rounds.
 
     Parameters
     ----------
     budget : int
         Passes in all, ≥ 1.
+    samples : int
+        N: with several there are three equal rounds, else eight.
 
     Returns
     -------
@@ -48,8 +52,25 @@ def round_sizes(budget: int) -> tuple[int, ...]:
     """
     first = min(budget, max(SMALLEST_PLAN, round(_FIRST * budget)))
     rest = budget - first
-    ends = [rest * i // _ROUNDS for i in range(_ROUNDS + 1)]
+    rounds = _ROUNDS if samples == 1 else _ROUNDS_OF_SAMPLES
+    ends = [rest * i // rounds for i in range(rounds + 1)]
     return (first, *(size for size in np.diff(ends).tolist() if size))
+
+
+def growing_rounds(inputs: int) -> Iterator[int]:
+    """Yield how many passes each round has where it is not known how many it will take: 2 %, then 40 % more each time.
+
+    Parameters
+    ----------
+    inputs : int
+        Of an exact map.
+    """
+    had = max(SMALLEST_PLAN, round(_FIRST_TRY * inputs))
+    yield had
+    while True:
+        more = max(1, round((_GROWTH - 1) * had))
+        yield more
+        had += more
 
 
 def next_passes(

@@ -17,6 +17,8 @@ __all__ = ["Regression", "regress"]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+_RESOLUTION = 2.0**-22  # of a score: a few units in the last place of float32
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -56,11 +58,16 @@ class Regression:
     @property
     def is_flat(self) -> bool:
         """Whether all scores that were run are equal: the class plays no part that could be seen."""
-        return float(np.ptp(self.observed.score)) == 0.0
+        return is_flat(self.observed.score)
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Return what the others say of each observed mask's score: mean and standard deviation, (n,) each."""
         return self.scale.moments(*self.process.leave_one_out())
+
+
+def is_flat(scores: Floats) -> bool:
+    """Tell whether scores differ by no more than a network in float32 can tell."""
+    return bool(np.ptp(scores) <= _RESOLUTION * np.abs(scores).max())
 
 
 def regress(
@@ -94,6 +101,6 @@ def regress(
     complete = observed.count == observations.samples
     scores[observed.mask[complete]] = observed.score[complete]
     deviation[observed.mask[complete]] = 0
-    if np.ptp(observed.score) == 0:
+    if is_flat(observed.score):
         scores[:] = observed.score[0]
     return Regression(scores, deviation, mean, covariance, scale, process, observed, baseline)

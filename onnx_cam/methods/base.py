@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError, SettingError, did_you_mean
-from onnx_cam.runtime.masks import Masking, is_dead
+from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.schedule import NoiseSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
-from onnx_cam.runtime.scores import ScoreKind, softmax
+from onnx_cam.runtime.scores import ScoreKind
 
-__all__ = ["Method", "Subject", "Variant", "authors_deviation", "difference", "weighted_sum"]
+if TYPE_CHECKING:
+    from onnx_cam.budget.map_error import MapError
+
+__all__ = [
+    "Method",
+    "Subject",
+    "TargetWeighed",
+    "Variant",
+    "Weighed",
+    "authors_deviation",
+    "difference",
+    "weighted_sum",
+]
 
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
@@ -103,8 +115,47 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class TargetWeighed:
+    """The weights (K,) of one target's map, and what is known of them; see `Weighed`."""
+
+    weights: Weights
+    error: MapError | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The weights of T targets' maps, and what is known of them.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (T, K), float64
+        α.
+    errors : tuple of MapError
+        Of each target's map; empty where nothing was left out and nothing was drawn.
+    exact_passes : int, optional
+        The inputs that an exact map takes, where there was a limit.
+    notes : tuple of str
+        What the reader of the maps should know.
+    own_notes : tuple of tuple of str
+        The same for each target's map; empty where there is nothing to know.
+    """
+
+    weights: Weights
+    errors: tuple[MapError, ...] = ()
+    exact_passes: int | None = None
+    notes: tuple[str, ...] = ()
+    own_notes: tuple[tuple[str, ...], ...] = ()
+
+    def of(self, target: int) -> TargetWeighed:
+        """Return one target's part; the notes on all maps are not in it."""
+        error = self.errors[target] if self.errors else None
+        return TargetWeighed(self.weights[target], error, self.own_notes[target] if self.own_notes else ())
+
+
+@dataclass(frozen=True)
 class Method:
-    """Base of the gradient-free methods; its fields are the method's settings.
+    """Base of the methods; its fields are the method's settings.
 
     Parameters
     ----------
@@ -121,12 +172,15 @@ class Method:
         Why every weight may be at or below zero, for the warning about an empty map.
     demanding : bool
         It needs more than scores, and so may not work at all: a comparison runs it before the long work of others.
+    takes_budget : bool
+        Whether a part of the passes can do.
     """
 
     name: ClassVar[str]
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
     demanding: ClassVar[bool] = False
+    takes_budget: ClassVar[bool] = False
 
     variant: str | None = None
 
@@ -216,14 +270,13 @@ class Method:
             return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
         return np.full(len(maps), sigma)
 
+    def weigh(self, subject: Subject) -> Weighed:
+        """Return α with what is known of its error."""
+        return Weighed(self.weights(subject))
+
     def weights(self, subject: Subject) -> Weights:
-        """Return α, shape (T, K), float64: the schedule's mean scores, reduced as the variant says."""
-        # The baseline goes first: the batches behind it leave no memory for others to a session of its own.
-        baseline = subject.scorer.baseline(subject.score) if self.wiring.baseline else np.zeros(1)
-        means = subject.scorer.score(self.schedule(subject), subject.score).mean(axis=1).T  # (T, K)
-        if self.wiring.softmax:
-            return softmax(means)
-        return np.where(is_dead(subject.maps), 0.0, difference(means, baseline[:, None]))
+        """Return α, shape (T, K), float64."""
+        raise NotImplementedError
 
 
 def weighted_sum(weights: Weights, maps: Floats) -> NDArray[np.float64]:

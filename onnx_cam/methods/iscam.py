@@ -8,14 +8,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.methods.scorecam import TORCHCAM_MASKING
 
 __all__ = ["ISCAM"]
 
 
 @dataclass(frozen=True)
-class ISCAM(Method):
+class ISCAM(MeanScoreMethod):
     r"""IS-CAM: Score-CAM, integrated along a path of ever stronger masks.
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(c_i \cdot X \odot H_k) - f^c(X_b)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.runtime.masks import Masking
 
 __all__ = ["PEER_EPSILON", "TORCHCAM_MASKING", "ScoreCAM"]
@@ -17,7 +18,7 @@ TORCHCAM_MASKING = Masking(normalise="before", epsilon=PEER_EPSILON)
 
 
 @dataclass(frozen=True)
-class ScoreCAM(Method):
+class ScoreCAM(MeanScoreMethod):
     r"""Score-CAM: a channel's weight is what its mask alone leaves of the score.
 
     .. math:: \alpha_k = f^c(X \odot H_k) - f^c(X_b), \qquad H_k = s(U(A_k))

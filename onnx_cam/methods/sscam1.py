@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.methods.scorecam import TORCHCAM_MASKING
 from onnx_cam.runtime.masks import Masking
 
@@ -13,7 +14,7 @@ __all__ = ["SSCAM1"]
 
 
 @dataclass(frozen=True)
-class SSCAM1(Method):
+class SSCAM1(MeanScoreMethod):
     r"""SS-CAM(1): Score-CAM, averaged over masks with Gaussian noise.
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(X \odot (H_k + m_i)) - f^c(X_b), \qquad m_i \sim N(0, \sigma^2)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.mean_score import MeanScoreMethod
 
 __all__ = ["SSCAM2"]
 
 
 @dataclass(frozen=True)
-class SSCAM2(Method):
+class SSCAM2(MeanScoreMethod):
     r"""SS-CAM(2): Score-CAM, averaged over masked images with Gaussian noise.
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(X \odot H_k + e_i) - f^c(X_b), \qquad e_i \sim N(0, \sigma^2)

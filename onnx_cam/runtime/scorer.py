@@ -16,7 +16,7 @@ from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
-from onnx_cam.runtime.schedule import Grid, Schedule, distinct_inputs
+from onnx_cam.runtime.schedule import Grid, NoiseSpace, Schedule, distinct_inputs
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -109,6 +109,11 @@ class Scorer:
         self.failures: list[str] = []
 
     @property
+    def seed(self) -> int:
+        """Of the noise."""
+        return self._seed
+
+    @property
     def target_count(self) -> int:
         """T."""
         return len(self._targets)
@@ -161,13 +166,15 @@ class Scorer:
         self.passes += len(images)
         return scores
 
-    def score(self, schedule: Schedule, kind: ScoreKind) -> NDArray[np.float64]:
+    def score(self, schedule: Schedule, kind: ScoreKind, *, later: int = 0) -> NDArray[np.float64]:
         """Score every input of a schedule.
 
         Parameters
         ----------
         schedule : Schedule
         kind : {"probability", "logit"}
+        later : int
+            Inputs that are known to be asked for after these, for the progress.
 
         Returns
         -------
@@ -182,7 +189,7 @@ class Scorer:
             The model failed, twice, or a score is NaN or infinite: the channel and the step are named.
         """
         grids = distinct_inputs(schedule)
-        planned = self.passes + sum(grid.size for grid in grids)
+        planned = self.passes + sum(grid.size for grid in grids) + later
         table = self._table(*schedule.shape)
         ran = 0
         for grid in grids:
@@ -192,6 +199,10 @@ class Scorer:
             ran += grid.size
         self.passes_skipped += table[..., 0].size - ran
         return table
+
+    def fields(self, noise: NoiseSpace, count: int, grid: tuple[int, ...]) -> Floats:
+        """Return the noise fields of the first steps, (count, …), as a schedule takes them; `grid` is the maps'."""
+        return noise_fields(self._seed, count, self._field_shape(noise, grid), np.asarray)
 
     def masked_spread(self, maps: Floats, masking: Masking) -> NDArray[np.float64]:
         """Return max − min of ``X ⊙ H_k`` for each map, shape (K,); 0 for a dead one.
@@ -255,11 +266,6 @@ class Scorer:
         if count == 0:
             return None
         layout, channels = session.layout, len(self.image)
-        shapes: dict[str, tuple[int, ...]] = {
-            "map": schedule.maps.shape[1:],
-            "mask": self.size,
-            "input": self.image.shape,
-        }
         arrange: dict[str, Callable[[Floats], Floats]] = {
             "map": lambda field: field,
             "mask": lambda field: mask_columns(field, layout, channels).reshape(-1),
@@ -267,4 +273,10 @@ class Scorer:
         }
         if schedule.fields is not None:
             return np.stack([arrange[schedule.noise](field) for field in schedule.fields])
-        return noise_fields(self._seed, count, shapes[schedule.noise], arrange[schedule.noise])
+        shape = self._field_shape(schedule.noise, schedule.maps.shape[1:])
+        return noise_fields(self._seed, count, shape, arrange[schedule.noise])
+
+    def _field_shape(self, noise: NoiseSpace, grid: tuple[int, ...]) -> tuple[int, ...]:
+        if noise == "map":
+            return grid
+        return self.size if noise == "mask" else self.image.shape

@@ -1,0 +1,108 @@
+"""Methods whose weights are mean scores: Score-CAM, SS-CAM(1), SS-CAM(2), IS-CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from onnx_cam.budget.limit import Limit, read_budget, read_tolerance
+from onnx_cam.errors import SettingError
+from onnx_cam.methods.base import Method, Subject, Weighed, Weights, difference
+from onnx_cam.runtime.masks import is_dead
+from onnx_cam.runtime.schedule import Schedule
+from onnx_cam.runtime.scores import softmax
+
+__all__ = ["MeanScoreMethod"]
+
+
+@dataclass(frozen=True)
+class MeanScoreMethod(Method):
+    """Base of the methods whose weights are means of scores, or a softmax of such means.
+
+    Parameters
+    ----------
+    variant : str, optional
+    budget : int, float or str, optional
+        How many inputs to score: a number, or a share or a percentage of those that an exact map takes. The other
+        scores are regressed on these. 0, or as many as there are, is exact, as is the default.
+    tolerance : float, optional
+        The share left at which to stop, at the upper end of its interval.
+    """
+
+    takes_budget: ClassVar[bool] = True
+
+    budget: int | float | str | None = field(default=None, kw_only=True)
+    tolerance: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.budget is not None:
+            object.__setattr__(self, "budget", read_budget(self.budget))
+        if self.tolerance is not None:
+            object.__setattr__(self, "tolerance", read_tolerance(self.tolerance))
+        if self.limit and self.wiring.softmax:
+            able = ", ".join(name for name, variant in self.variants.items() if not variant.softmax)
+            raise SettingError(
+                f"{self.name} {self.variant} weighs by a softmax over all channels, so that each weight needs every "
+                f"channel's score; leave out budget and tolerance, or take a variant without it: {able}"
+            )
+
+    @property
+    def limit(self) -> Limit | None:
+        """When to stop; None where the map is to be exact."""
+        if self.budget is None and self.tolerance is None:
+            return None
+        assert not isinstance(self.budget, str)
+        return Limit(self.budget, self.tolerance)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The settings beside the variant, as in the record; a limit only where there is one."""
+        limits = ("budget", "tolerance")
+        return {k: v for k, v in super().parameters.items() if k not in limits or v is not None}
+
+    def weigh(self, subject: Subject) -> Weighed:
+        """Return α and its error: the schedule's mean scores, reduced as the variant says."""
+        # The baseline goes first: the batches behind it leave no memory for others to a session of its own.
+        baseline = subject.scorer.baseline(subject.score) if self.wiring.baseline else np.zeros(1)
+        baseline = np.broadcast_to(baseline, subject.scorer.target_count)
+        schedule = self.schedule(subject)
+        if self.limit is None:
+            return self._weigh_exactly(schedule, subject, baseline)
+        from onnx_cam.methods.part_of_passes import weigh_by_part  # imports SciPy
+
+        return weigh_by_part(
+            self.limit,
+            schedule,
+            subject,
+            baseline,
+            lambda scores: self._weigh_exactly(schedule, subject, baseline, scores),
+        )
+
+    def _weigh_exactly(
+        self, schedule: Schedule, subject: Subject, baseline: Weights, scores: Weights | None = None
+    ) -> Weighed:
+        if scores is None:
+            scores = subject.scorer.score(schedule, subject.score)  # (K, N, T)
+        means = scores.mean(axis=1).T  # (T, K)
+        apart = difference(means, baseline[:, None])
+        weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, apart)
+        if self.wiring.noise == "none" or scores.shape[1] < 2:
+            return Weighed(weights)
+        from onnx_cam.budget.map_error import estimate_noise_error  # imports SciPy
+
+        seed = subject.scorer.seed
+        by_field = [self._by_field(alpha, scores[..., t].T) for t, alpha in enumerate(weights)]
+        return Weighed(weights, tuple(estimate_noise_error(subject.maps, each, seed=seed) for each in by_field))
+
+    def _by_field(self, weights: Weights, scores: Weights) -> Weights:
+        """Return what each noise field alone says of α (K,), of its scores (N, K): (N, K), with α as its mean.
+
+        A softmax is taken as linear about its mean scores.
+        """
+        apart = scores - scores.mean(axis=0)
+        if self.wiring.softmax:
+            apart = weights * (apart - (apart @ weights)[:, None])
+        return np.asarray(weights + apart)
