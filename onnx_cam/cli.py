@@ -13,7 +13,18 @@ import click
 
 from onnx_cam import __version__, terminal
 from onnx_cam.cli_evaluation import evaluate, report
-from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_model
+from onnx_cam.cli_options import (
+    BATCH_SIZE,
+    DRAWING,
+    IMAGES,
+    LAYER,
+    MODEL,
+    SAMPLES,
+    SEED,
+    TARGET,
+    load_model,
+    read_limit,
+)
 from onnx_cam.cli_survey import survey, survey_score
 from onnx_cam.errors import ImageError, ScoreError, SettingError
 
@@ -71,6 +82,9 @@ def main() -> None:
 @click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
 @BATCH_SIZE
+@click.option("--budget", callback=read_limit, metavar="N|P%", help="Inputs to score; the other scores are regressed.")
+@click.option("--tolerance", callback=read_limit, metavar="T", help="Stop once so little is left, as in 0.05.")
+@click.option("--save", "extras", type=click.Choice(("error",)), multiple=True, help="Write a picture of it too.")
 @click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
 @DRAWING
 def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:
@@ -84,6 +98,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
       onnx-cam explain model.onnx cat.jpg --method sscam2
       onnx-cam explain model.onnx photos/ --labels imagenet --target top3 --json
       onnx-cam explain model.onnx cat.jpg --target 281,282 --preprocess tf
+      onnx-cam explain model.onnx cat.jpg --budget 10% --save error
     """
     method = _method(settings)
     from onnx_cam.explanation import results_folder
@@ -153,7 +168,11 @@ def _explain_one(
     while notes:  # once, and not beside the error of a bad image
         terminal.say(f"{classifier.name}: {notes.pop(0)}")
     for result in found if isinstance(found, list) else [found]:
-        files = result.save(settings["out"], stem=stem, alpha=settings["alpha"], colormap=settings["colormap"])
+        drawing = {key: settings[key] for key in ("alpha", "colormap")}
+        error = "error" in settings["extras"]
+        files = result.save(settings["out"], stem=stem, error=error, **drawing)
+        if error and result.error is None and not quiet:
+            terminal.say(f"{path}: an exact map without noise has no error: there is none to save")
         if not quiet:
             for warning in result.warnings:
                 terminal.say(f"{path}: {warning}")
@@ -171,7 +190,8 @@ def _method(settings: dict[str, Any]) -> Method:
     from onnx_cam.render import check_drawing
 
     try:
-        method = make_method(settings["method"], **{key: settings[key] for key in ("variant", "samples", "sigma")})
+        own = ("variant", "samples", "sigma", "budget", "tolerance")
+        method = make_method(settings["method"], **{key: settings[key] for key in own})
         check_settings(method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size")})
         check_drawing(settings["alpha"], settings["colormap"])
     except SettingError as error:
@@ -191,7 +211,11 @@ def _target(classifier: Classifier, text: str) -> str | list[str]:
 @MODEL
 @IMAGES
 @click.option(
-    "--methods", default="all", show_default=True, metavar="NAME[:VARIANT][,…]", help="Methods, or all that work here."
+    "--methods",
+    default="all",
+    show_default=True,
+    metavar="NAME[:VARIANT][:budget=P%][,…]",
+    help="Methods, or all that work here.",
 )
 @TARGET
 @LAYER

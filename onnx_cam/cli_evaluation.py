@@ -28,7 +28,7 @@ _KINDS = ("auto", "ilsvrc", "csv", "index", "coco", "voc", "images", "folders")
     "--methods",
     default="scorecam,sscam1,sscam2,sscam-max,iscam",
     show_default=True,
-    metavar="NAME[:VARIANT][:sigma=S][:samples=N][,…]",
+    metavar="NAME[:VARIANT][:sigma=S][:samples=N][:budget=P%][,…]",
     help="Methods; equal: the control, with all weights equal; all: every method that works here.",
 )
 @click.option("--metrics", default="all", show_default=True, metavar="NAME[,…]", help=f"All, or some of {_METRICS}.")

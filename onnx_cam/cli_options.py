@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnx_cam.errors import SettingError
+
 if TYPE_CHECKING:
     from onnx_cam.classifier import Classifier
 
@@ -24,6 +26,7 @@ __all__ = [
     "TARGET",
     "load_model",
     "options",
+    "read_limit",
     "read_size",
 ]
 
@@ -42,6 +45,18 @@ def read_size(
     if match is None:
         raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
     return int(match[1]), int(match[2])
+
+
+def read_limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int | float | None:
+    """Return a budget or a tolerance, judged by its words alone."""
+    if value is None:
+        return None
+    from onnx_cam.methods.limit import read_budget, read_tolerance
+
+    try:
+        return read_budget(value) if param.name == "budget" else read_tolerance(value)
+    except SettingError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:

@@ -22,7 +22,7 @@ Pixels = NDArray[np.uint8]
 
 _SIDES = (64, 2048)
 _MARGIN, _GAP = 24, 18
-_CAPTION_LINES = 5
+_CAPTION_LINES = 6
 _CUT = 300  # characters of a label that are looked at: no line holds more
 
 _ALIKE = {"×": "x", "–": "-", "—": "-", "ß": "ss", "ø": "o", "æ": "ae"}
@@ -160,6 +160,7 @@ def _map_caption(explanation: Explanation, classes: int) -> list[Line]:
         (cost(explanation, classes), "", _FAINT, False),
         (state.upper() if explanation.empty else state, "", _ALARM if explanation.empty else _FAINT, False),
         (settings(explanation), "", _FAINT, False),
+        (explanation.precision, "", _FAINT, False),
     ]
 
 

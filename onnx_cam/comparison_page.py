@@ -145,7 +145,8 @@ def _map_cell(explanation: Explanation, picture: NDArray[np.uint8], classes: int
         f'<td{_EMPTY if explanation.empty else ""}><div class="cell">'
         f"{_img(picture, seen)}<b>{_text(method_name(explanation))}</b><br>{_text(target)}"
         f"<small>{_text(cost(explanation, classes))}</small>"
-        f"{f'<strong>{state}</strong>' if explanation.empty else f'<small>{state}</small>'}{warnings}</div></td>"
+        f"{f'<strong>{state}</strong>' if explanation.empty else f'<small>{state}</small>'}"
+        f"{f'<small>{_text(explanation.precision)}</small>' if explanation.precision else ''}{warnings}</div></td>"
     )
 
 

@@ -16,19 +16,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import OutputError
+from onnx_cam.errors import OutputError, SettingError
 from onnx_cam.image_files import safe_stem
 from onnx_cam.preprocess import Geometry
 from onnx_cam.render import draw_overlay, encode_png
 
 __all__ = ["Explanation", "Target", "prepare_folder", "read_saved", "results_folder", "write_files"]
-
-_DOUBT = 0.05
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,12 @@ class Explanation:
     above_average: NDArray[np.float32] | None = None
     exact_passes: int | None = None
 
+    doubt: ClassVar[float] = 0.05
+    """What intervals leave out at either end."""
+
     def __repr__(self) -> str:
-        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {self.state}>"
+        worth = ", ".join(filter(None, (self.state, self.precision)))
+        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {worth}>"
 
     @cached_property
     def map(self) -> NDArray[np.float32]:
@@ -153,15 +155,14 @@ class Explanation:
         """Where it is open, at 90 %, whether the map lies above its average: (h, w), or None without an error."""
         if self.above_average is None:
             return None
-        return np.asarray((self.above_average > _DOUBT) & (self.above_average < 1 - _DOUBT))
+        return np.asarray((self.above_average > self.doubt) & (self.above_average < 1 - self.doubt))
 
     @property
     def state(self) -> str:
         """What the map is worth, in words."""
         if self.empty:
             return "empty map"
-        worth = "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
-        return f"{worth}, {self.precision}" if self.error is not None else worth
+        return "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
 
     @property
     def precision(self) -> str:
@@ -215,8 +216,31 @@ class Explanation:
             "versions": dict(self.versions),
         }
 
+    def error_picture(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
+        """Return the map, its error and what is settled of it, side by side: ``(h, w, 3)`` uint8 RGB.
+
+        Raises
+        ------
+        SettingError
+            There is no error.
+        """
+        from onnx_cam.error_picture import draw_error
+
+        if self.error is None:
+            raise SettingError(
+                f"the map by {self.method} {self.variant} is of all passes and without noise: there is no error to "
+                "draw; take a budget, a tolerance or a noisy method"
+            )
+        return draw_error(self, alpha=alpha, colormap=colormap)
+
     def save(
-        self, folder: str | Path, *, stem: str | None = None, alpha: float = 0.5, colormap: str = "turbo"
+        self,
+        folder: str | Path,
+        *,
+        stem: str | None = None,
+        alpha: float = 0.5,
+        colormap: str = "turbo",
+        error: bool = False,
     ) -> dict[str, Path]:
         """Write the overlay (PNG), the map (``.npy``, float32) and the record (JSON).
 
@@ -230,11 +254,14 @@ class Explanation:
             In place of the image's own.
         alpha, colormap
             As for `overlay`.
+        error : bool
+            Whether the error is written too, where there is one: as a picture (PNG), and as it is (``.npy``, (h, w)
+            float32).
 
         Returns
         -------
         dict of str to Path
-            ``overlay``, ``map`` and ``record``.
+            ``overlay``, ``map`` and ``record``; ``error`` and ``deviation`` if asked for.
 
         Raises
         ------
@@ -247,8 +274,15 @@ class Explanation:
             "map": base.with_name(base.name + ".npy"),
             "record": base.with_name(base.name + ".json"),
         }
+        more: dict[Path, bytes] = {}
+        if error and self.error is not None:
+            paths["error"] = base.with_name(base.name + "_error.png")
+            paths["deviation"] = base.with_name(base.name + "_error.npy")
+            picture = encode_png(self.error_picture(alpha, colormap))
+            more = {paths["error"]: picture, paths["deviation"]: _npy(self.error)}
         record = self.record({key: str(path) for key, path in paths.items()})
         contents = {
+            **more,
             paths["overlay"]: encode_png(self.overlay(alpha, colormap)),
             paths["map"]: _npy(self.map),
             paths["record"]: (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
@@ -265,7 +299,7 @@ class Explanation:
             "of": self.error_of,
             "share_left": self.share_left,
             "share_left_interval": None if interval is None else list(interval),
-            "level": 1 - 2 * _DOUBT,
+            "level": round(1 - 2 * self.doubt, 6),
             "largest_deviation": float(self.error.max()),
         }
 

@@ -41,14 +41,20 @@ class Geometry:
         ndarray of shape (height, width), float32, in [0, 1]
             All 0 where the map is constant.
         """
+        x0, y0, x1, y1 = self.crop
+        placed = self.upsample(cam)
+        inside = placed[y0:y1, x0:x1]
+        low, high = float(inside.min()), float(inside.max())
+        placed[y0:y1, x0:x1] = np.clip((inside - low) / (high - low), 0, 1) if high > low else 0
+        return placed
+
+    def upsample(self, values: Floats) -> Floats:
+        """Return values ``(h, w)`` in the image's geometry, ``(height, width)`` float32, as they are: 0 outside."""
         import cv2
 
         x0, y0, x1, y1 = self.crop
         placed = np.zeros((self.height, self.width), np.float32)
-        upsampled = cv2.resize(cam, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        low, high = float(upsampled.min()), float(upsampled.max())
-        if high > low:
-            placed[y0:y1, x0:x1] = np.clip((upsampled - low) / (high - low), 0, 1)
+        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         return placed
 
 

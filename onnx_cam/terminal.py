@@ -127,6 +127,9 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
         f"  {result.method} {result.variant} at {result.layer} ({shape}): {result.passes} passes "
         f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {result.state}"
     )
+    if result.error is not None:
+        of = f" of {result.exact_passes:,}" if result.error_of == "passes left out" else ""
+        click.echo(f"  error of {result.error_of}{of}: {result.precision}")
     for what, path in files.items():
         click.echo(_printable(f"  {what:8} {path}"))
 
@@ -149,10 +152,19 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
     from onnx_cam.comparison_captions import image_name, method_name
 
     rows = [
-        (image_name(e), e.target, f"{e.target.score:.3f}", method_name(e), e.passes, f"{e.seconds:.1f}", e.state)
+        (
+            image_name(e),
+            e.target,
+            f"{e.target.score:.3f}",
+            method_name(e),
+            e.passes,
+            f"{e.seconds:.1f}",
+            e.state,
+            e.precision,
+        )
         for e in comparison.explanations
     ]
-    show_table(("image", "class", "score", "method", "passes", "seconds", "map"), rows)
+    show_table(("image", "class", "score", "method", "passes", "seconds", "map", "error"), rows)
     for path in written:
         click.echo(_printable(f"wrote {path}"))
 

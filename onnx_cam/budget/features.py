@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.kernel import Pairs, pairs_of
+
 __all__ = ["Channels", "describe_channels"]
 
 Floats = NDArray[np.float64]
@@ -46,6 +48,11 @@ class Channels:
     def leverage(self) -> Floats:
         """What one unit of a mask's weight adds to the map: (M, r), on the maps' main axes where p is large."""
         return narrow(self.maps)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Of the features."""
+        return pairs_of(self.features)
 
     @property
     def count(self) -> int:

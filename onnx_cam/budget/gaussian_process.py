@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
-from scipy.spatial.distance import cdist
 
-from onnx_cam.budget.kernel import Kernel, covariance_and_slopes
+from onnx_cam.budget.kernel import Kernel, Pairs, covariance_and_slopes
 
 __all__ = ["GaussianProcess", "fit"]
 
@@ -32,7 +31,7 @@ class GaussianProcess:
 
     Attributes
     ----------
-    points : ndarray of shape (M, d), float64
+    points : Pairs
     observed : ndarray of shape (n,), int64
         Which points were observed, without repetition.
     values : ndarray of shape (n,), float64
@@ -42,7 +41,7 @@ class GaussianProcess:
         Of the values less their mean, divided by their standard deviation.
     """
 
-    points: Floats
+    points: Pairs
     observed: Indices
     values: Floats
     noise: Floats
@@ -53,15 +52,10 @@ class GaussianProcess:
         """The mean and standard deviation of the values; 1 for values that are all equal."""
         return scale_of(self.values)
 
-    @cached_property
-    def centre(self) -> Floats:
-        """The points' mean, (d,)."""
-        return np.asarray(self.points.mean(axis=0))
-
     def posterior(self) -> tuple[Floats, Floats]:
         """Return mean (M,) and covariance (M, M) at all points; 0 variance at a point observed without noise."""
         mean, deviation = self.scale
-        prior = self.kernel.among(self.points, self.centre)
+        prior = self.kernel.among(self.points)
         across = prior[self.observed]  # (n, M)
         reduced = solve_triangular(self._factor, across, lower=True, check_finite=False)  # (n, M)
         covariance = prior - reduced.T @ reduced
@@ -90,7 +84,7 @@ class GaussianProcess:
     @cached_property
     def _factor(self) -> Floats:
         """The lower Cholesky factor of the observations' covariance, (n, n)."""
-        covariance = self.kernel.among(self.points[self.observed], self.centre)
+        covariance = self.kernel.among(self.points.of(self.observed))
         covariance[np.diag_indices(len(covariance))] += self.noise / self.scale[1] ** 2 + _JITTER
         return np.asarray(cholesky(covariance, lower=True, check_finite=False))
 
@@ -99,12 +93,12 @@ class GaussianProcess:
         return np.asarray(cho_solve((self._factor, True), self._standardised, check_finite=False))
 
 
-def fit(points: Floats, observed: Indices, values: Floats, noise: Floats | None = None) -> GaussianProcess:
+def fit(points: Pairs, observed: Indices, values: Floats, noise: Floats | None = None) -> GaussianProcess:
     """Return the process whose kernel is the likeliest for the observations under weak priors.
 
     Parameters
     ----------
-    points : ndarray of shape (M, d), float64
+    points : Pairs
         Scaled so that the mean squared distance is about 1.
     observed : ndarray of shape (n,), int64
         n ≥ 1.
@@ -115,12 +109,10 @@ def fit(points: Floats, observed: Indices, values: Floats, noise: Floats | None 
     noise = np.zeros(len(values)) if noise is None else noise
     mean, deviation = scale_of(values)
     some = np.linspace(0, len(values) - 1, min(len(values), _ENOUGH)).astype(np.int64)
-    chosen, centre = points[observed[some]], points.mean(axis=0)
-    squared, products = cdist(chosen, chosen, "sqeuclidean"), (chosen - centre) @ (chosen - centre).T
     found = minimize(
         _loss,
         _PRIOR_MEAN,
-        args=(squared, products, ((values - mean) / deviation)[some], (noise / deviation**2)[some]),
+        args=(points.of(observed[some]), ((values - mean) / deviation)[some], (noise / deviation**2)[some]),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(_PRIOR_MEAN - _REACH, _PRIOR_MEAN + _REACH, strict=True)),
@@ -135,9 +127,9 @@ def scale_of(values: Floats) -> tuple[float, float]:
     return float(values.mean()), deviation if deviation > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
 
 
-def _loss(log_values: Floats, squared: Floats, products: Floats, values: Floats, noise: Floats) -> tuple[float, Floats]:
+def _loss(log_values: Floats, points: Pairs, values: Floats, noise: Floats) -> tuple[float, Floats]:
     """Return minus the log posterior of the hyperparameters, up to a constant, and its gradient (equation 5.9)."""
-    covariance, slopes = covariance_and_slopes(log_values, squared, products)
+    covariance, slopes = covariance_and_slopes(log_values, points)
     covariance[np.diag_indices(len(values))] += noise + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
     weights = cho_solve((factor, True), values, check_finite=False)

@@ -8,11 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-__all__ = ["Kernel", "covariance_and_slopes", "matern"]
+__all__ = ["Kernel", "Pairs", "covariance_and_slopes", "matern", "pairs_of"]
 
 Floats = NDArray[np.float64]
 
 _LEVEL = 25.0  # variance of the unknown mean: wide, for values of variance about 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a kernel needs of each pair of M points: worked out once, as the regression is made many times.
+
+    Attributes
+    ----------
+    squared : ndarray of shape (M, M), float64
+        Squared distances.
+    products : ndarray of shape (M, M), float64
+        Inner products about the mean of all points.
+    """
+
+    squared: Floats
+    products: Floats
+
+    def of(self, chosen: NDArray[np.int64]) -> Pairs:
+        """Return the pairs of n of the points."""
+        where = np.ix_(chosen, chosen)
+        return Pairs(self.squared[where], self.products[where])
+
+
+def pairs_of(points: Floats) -> Pairs:
+    """Return the pairs of points (M, d)."""
+    centred = points - points.mean(axis=0)
+    return Pairs(cdist(points, points, "sqeuclidean"), centred @ centred.T)
 
 
 @dataclass(frozen=True)
@@ -40,15 +67,13 @@ class Kernel:
     linear: float = 0.3
     own: float = 0.2
 
-    def between(self, left: Floats, right: Floats, centre: Floats) -> Floats:
-        """Return the covariance of the shared part, ``(a, d)`` and ``(b, d)`` features to (a, b)."""
-        smooth = self.variance * matern(cdist(left, right) / self.length)
-        return np.asarray(smooth + self.linear * 2 * (left - centre) @ (right - centre).T + _LEVEL)
-
-    def among(self, points: Floats, centre: Floats) -> Floats:
-        """Return the covariance of masks ``(n, d)`` with their own parts, (n, n)."""
-        covariance = self.between(points, points, centre)
-        covariance[np.diag_indices(len(points))] += self.own
+    def among(self, points: Pairs) -> Floats:
+        """Return the covariance of n masks, (n, n)."""
+        covariance = matern(np.sqrt(points.squared) / self.length)
+        covariance *= self.variance
+        covariance += self.linear * 2 * points.products
+        covariance += _LEVEL
+        covariance[np.diag_indices(len(covariance))] += self.own
         return covariance
 
 
@@ -58,15 +83,15 @@ def matern(distance: Floats) -> Floats:
     return np.asarray((1 + scaled) * np.exp(-scaled))
 
 
-def covariance_and_slopes(log_values: Floats, squared: Floats, products: Floats) -> tuple[Floats, list[Floats]]:
+def covariance_and_slopes(log_values: Floats, points: Pairs) -> tuple[Floats, list[Floats]]:
     """Return the covariance among masks and its derivatives by the four hyperparameters' logarithms.
 
     Parameters
     ----------
     log_values : ndarray of shape (4,), float64
         Of ``length``, ``variance``, ``linear``, ``own``.
-    squared, products : ndarray of shape (n, n), float64
-        Squared distances and centred inner products of the features.
+    points : Pairs
+        Of n points.
 
     Returns
     -------
@@ -74,8 +99,8 @@ def covariance_and_slopes(log_values: Floats, squared: Floats, products: Floats)
     slopes : list of 4 ndarray of shape (n, n), float64
     """
     length, variance, linear, own = np.exp(log_values)
-    scaled = np.sqrt(3.0 * squared) / length
+    scaled = np.sqrt(3.0 * points.squared) / length
     decay = np.exp(-scaled)
-    smooth, line, alone = variance * (1 + scaled) * decay, linear * 2 * products, own * np.eye(len(squared))
+    smooth, line, alone = variance * (1 + scaled) * decay, linear * 2 * points.products, own * np.eye(len(scaled))
     by_length = variance * scaled**2 * decay
     return smooth + line + alone + _LEVEL, [by_length, smooth, line, alone]

@@ -130,7 +130,7 @@ class _State:
 
 
 def _before(channels: Channels) -> _State:
-    covariance = _GUESS.among(channels.features, channels.features.mean(axis=0))
+    covariance = _GUESS.among(channels.pairs)
     return _State(covariance, channels.leverage, _GUESS.own)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from onnx_cam.evaluation.measuring import Measuring
 from onnx_cam.evaluation.results import MeasuredMap
+from onnx_cam.methods import Method
+from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["WorkLeft"]
@@ -40,7 +42,8 @@ class WorkLeft:
         self._passes = {key: [costs[key]] if key in costs else [] for key in keys.values()}
         channels, steps = measuring.layer.shape[0], sum(metric.passes for metric in measuring.metrics)
         self._guess = {
-            keys[name]: channels * getattr(method, "samples", 1) + steps for name, method in measuring.methods.items()
+            keys[name]: _passes(method, channels * getattr(method, "samples", 1)) + steps
+            for name, method in measuring.methods.items()
         }
         self._done = 0.0
         self._keys = dict(keys)
@@ -77,3 +80,8 @@ class WorkLeft:
     def _expected(self, key: str) -> float:
         known = self._passes[key]
         return sum(known) / len(known) if known else self._guess[key]
+
+
+def _passes(method: Method, exact: int) -> int:
+    limit = method.limit if isinstance(method, MeanScoreMethod) else None
+    return exact if limit is None else limit.passes(exact) or exact

@@ -67,7 +67,7 @@ def make_method(method: str | Method, **settings: Any) -> Method:
     ----------
     method : str or Method
     **settings
-        ``variant``, ``samples``, ``sigma``; None means the method's own default.
+        ``variant``, ``samples``, ``sigma``, ``budget``, ``tolerance``; None means the method's own default.
 
     Raises
     ------

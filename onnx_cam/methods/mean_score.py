@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from onnx_cam.budget.limit import Limit, read_budget, read_tolerance
 from onnx_cam.errors import SettingError
 from onnx_cam.methods.base import Method, Subject, Weighed, Weights, difference
+from onnx_cam.methods.limit import Limit, read_budget, read_tolerance
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.scores import softmax

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from onnx_cam.budget import (
     SMALLEST_PLAN,
@@ -22,8 +23,8 @@ from onnx_cam.budget import (
     regress,
     round_sizes,
 )
-from onnx_cam.budget.limit import Limit
 from onnx_cam.methods.base import Subject, Weighed, difference
+from onnx_cam.methods.limit import Limit
 from onnx_cam.runtime.masks import normalised
 from onnx_cam.runtime.schedule import Schedule, distinct_inputs
 
@@ -60,17 +61,18 @@ def weigh_by_part(
     inputs = _Inputs(schedule, subject)
     budget, notes = _budget(limit, exact, inputs.count)
     if budget is None:
-        found = exactly(None)
-        return replace(found, exact_passes=exact, notes=(*found.notes, *notes))
-    part = _Part(inputs, subject, baseline)
-    if limit.tolerance is None:
-        part.run(round_sizes(budget, inputs.samples))
-    else:
-        part.run_until(limit.tolerance, budget)
-    if part.is_complete:
-        note = f"a share left of {limit.tolerance:g} took all {exact} passes: the map is exact"
-        return replace(exactly(part.all_scores()), exact_passes=exact, notes=(note,))
-    return replace(part.found(), exact_passes=exact, notes=notes)
+        return replace(exactly(None), exact_passes=exact, notes=notes)
+    with threadpool_limits(1, "blas"):  # its threads and the runtime's would wait for each other
+        part = _Part(inputs, subject, baseline)
+        if limit.tolerance is None:
+            part.run(round_sizes(budget, inputs.samples))
+        else:
+            part.run_until(limit.tolerance, budget)
+        if not part.is_complete:
+            return replace(part.found(), exact_passes=exact, notes=notes)
+    said = "the limit" if limit.tolerance is None else f"a share left of {limit.tolerance:g}"
+    note = f"{said} took all {exact} passes: the map is exact"
+    return replace(exactly(part.all_scores()), exact_passes=exact, notes=(note,))
 
 
 def _budget(limit: Limit, exact: int, inputs: int) -> tuple[int | None, tuple[str, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from onnx_cam.errors import SettingError
 from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.equal import EqualWeights
@@ -14,11 +16,17 @@ ALL = "all"
 CONTROL = EqualWeights.name
 """The name of the control; it is no method, and not in the list."""
 
-_TYPES: dict[str, type[int] | type[float]] = {"samples": int, "sigma": float}
+_TYPES: dict[str, Callable[[str], int | float | str]] = {
+    "samples": int,
+    "sigma": float,
+    "budget": str,
+    "tolerance": float,
+}
+_FORM = "NAME[:VARIANT][:samples=N][:sigma=S][:budget=P%][:tolerance=T]"
 
 
 def read_method(text: str, samples: int | None = None) -> Method:
-    """Return the method that a word stands for: ``NAME[:VARIANT][:samples=N][:sigma=S]``.
+    """Return the method that a word stands for: its name, and its variant and settings with colons.
 
     Parameters
     ----------
@@ -47,9 +55,9 @@ def read_method(text: str, samples: int | None = None) -> Method:
     return make_method(name, **settings)
 
 
-def _read(text: str, key: str, value: str) -> int | float:
+def _read(text: str, key: str, value: str) -> int | float | str:
     if key not in _TYPES:
-        raise SettingError(f"{text!r} sets {key!r}; expected NAME[:VARIANT][:samples=N][:sigma=S]")
+        raise SettingError(f"{text!r} sets {key!r}; expected {_FORM}")
     try:
         return _TYPES[key](value)
     except ValueError as error:

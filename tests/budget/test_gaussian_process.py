@@ -8,7 +8,7 @@ from scipy.optimize import check_grad
 
 from onnx_cam.budget import gaussian_process
 from onnx_cam.budget.gaussian_process import GaussianProcess, fit
-from onnx_cam.budget.kernel import Kernel, covariance_and_slopes
+from onnx_cam.budget.kernel import Kernel, Pairs, covariance_and_slopes, pairs_of
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.standard_normal((30, 3)) / np.sqrt(6)
@@ -30,7 +30,7 @@ def slow_covariance(points: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", [np.zeros(8), np.linspace(0.5, 3, 8)])
 def test_the_posterior_is_the_dense_formulas(noise: np.ndarray) -> None:
-    mean, covariance = GaussianProcess(POINTS, OBSERVED, VALUES, noise, KERNEL).posterior()
+    mean, covariance = GaussianProcess(pairs_of(POINTS), OBSERVED, VALUES, noise, KERNEL).posterior()
     centre, spread = VALUES.mean(), VALUES.std()
     prior = slow_covariance(POINTS) * spread**2
     inverse = np.linalg.inv(prior[np.ix_(OBSERVED, OBSERVED)] + np.diag(noise))
@@ -40,14 +40,14 @@ def test_the_posterior_is_the_dense_formulas(noise: np.ndarray) -> None:
 
 
 def test_a_point_observed_without_noise_is_known() -> None:
-    mean, covariance = GaussianProcess(POINTS, OBSERVED, VALUES, np.zeros(8), KERNEL).posterior()
+    mean, covariance = GaussianProcess(pairs_of(POINTS), OBSERVED, VALUES, np.zeros(8), KERNEL).posterior()
     assert np.array_equal(mean[OBSERVED], VALUES)
     assert not covariance[OBSERVED].any()
     assert (np.diag(covariance)[np.setdiff1d(np.arange(30), OBSERVED)] > 0).all()
 
 
 def test_leave_one_out_is_fitting_without_it() -> None:
-    process = GaussianProcess(POINTS, OBSERVED, VALUES, np.zeros(8), KERNEL)
+    process = GaussianProcess(pairs_of(POINTS), OBSERVED, VALUES, np.zeros(8), KERNEL)
     mean, deviation = process.leave_one_out()
     centre, spread = VALUES.mean(), VALUES.std()
     prior = slow_covariance(POINTS) * spread**2
@@ -61,10 +61,7 @@ def test_leave_one_out_is_fitting_without_it() -> None:
 
 
 def test_the_search_has_the_right_gradient() -> None:
-    chosen = POINTS[OBSERVED]
-    squared = ((chosen[:, None] - chosen[None]) ** 2).sum(axis=-1)
-    products = (chosen - POINTS.mean(axis=0)) @ (chosen - POINTS.mean(axis=0)).T
-    arguments = (squared, products, (VALUES - VALUES.mean()) / VALUES.std(), np.full(8, 0.1))
+    arguments = (pairs_of(POINTS).of(OBSERVED), (VALUES - VALUES.mean()) / VALUES.std(), np.full(8, 0.1))
     at = np.log([0.6, 1.2, 0.5, 0.1])
     off = check_grad(
         lambda x: gaussian_process._loss(x, *arguments)[0], lambda x: gaussian_process._loss(x, *arguments)[1], at
@@ -75,14 +72,15 @@ def test_the_search_has_the_right_gradient() -> None:
 def test_the_slopes_covariance_is_the_kernels() -> None:
     squared = ((POINTS[:, None] - POINTS[None]) ** 2).sum(axis=-1)
     products = (POINTS - POINTS.mean(axis=0)) @ (POINTS - POINTS.mean(axis=0)).T
-    made = covariance_and_slopes(np.log([KERNEL.length, KERNEL.variance, KERNEL.linear, KERNEL.own]), squared, products)
-    np.testing.assert_allclose(made[0], KERNEL.among(POINTS, POINTS.mean(axis=0)), atol=1e-12)
+    at = np.log([KERNEL.length, KERNEL.variance, KERNEL.linear, KERNEL.own])
+    made = covariance_and_slopes(at, Pairs(squared, products))
+    np.testing.assert_allclose(made[0], KERNEL.among(pairs_of(POINTS)), atol=1e-12)
 
 
 def test_a_smooth_function_is_recovered() -> None:
     points = np.random.default_rng(1).uniform(-1, 1, (300, 2))
     truth = np.sin(3 * points[:, 0]) + points[:, 1] ** 2
-    mean, covariance = fit(points, np.arange(80), truth[:80]).posterior()
+    mean, covariance = fit(pairs_of(points), np.arange(80), truth[:80]).posterior()
     error = mean[80:] - truth[80:]
     assert np.sqrt((error**2).mean()) < 0.05 * truth.std()  # R² > 0.997
     within = np.abs(error) < 1.645 * np.sqrt(np.diag(covariance)[80:])
@@ -94,7 +92,7 @@ def test_noise_is_told_from_the_function() -> None:
     points = rng.uniform(-1, 1, (200, 2))
     truth = 2 * points[:, 0]
     noisy = truth + 0.5 * rng.standard_normal(200)
-    process = fit(points, np.arange(150), noisy[:150], np.full(150, 0.25))
+    process = fit(pairs_of(points), np.arange(150), noisy[:150], np.full(150, 0.25))
     error = process.posterior()[0][150:] - truth[150:]
     assert np.sqrt((error**2).mean()) < 0.2
     assert process.kernel.own * process.scale[1] ** 2 < 0.05
@@ -102,6 +100,6 @@ def test_noise_is_told_from_the_function() -> None:
 
 @pytest.mark.parametrize("observed", [[0], [0, 1, 2]])
 def test_equal_values_are_flat(observed: list[int]) -> None:
-    mean, covariance = fit(POINTS, np.array(observed), np.full(len(observed), 3.0)).posterior()
+    mean, covariance = fit(pairs_of(POINTS), np.array(observed), np.full(len(observed), 3.0)).posterior()
     np.testing.assert_allclose(mean, 3.0)
     assert np.isfinite(covariance).all()

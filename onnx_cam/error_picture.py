@@ -1,0 +1,106 @@
+"""A map beside its error: where it is sure, and where it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.render import draw_overlay
+
+if TYPE_CHECKING:
+    from onnx_cam.explanation import Explanation
+
+__all__ = ["draw_error"]
+
+Pixels = NDArray[np.uint8]
+
+_SMALLEST, _LARGEST = 320, 1600  # of a panel's width
+_GAP = 12
+_TEXT, _FAINT, _BACKGROUND = (17, 24, 39), (85, 92, 104), (255, 255, 255)
+_BELOW = 0.35  # brightness of what lies below the average
+_STRIPE = 12  # pixels, at a width of 320
+
+
+def draw_error(explanation: Explanation, *, alpha: float = 0.5, colormap: str = "turbo") -> Pixels:
+    """Return three pictures side by side: the map, its error, and what is settled of it.
+
+    The third is bright where the map lies above its average, dark where it lies below, and striped where that is open
+    at 90 %.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        With an error.
+    alpha, colormap
+        As for an overlay.
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3), uint8, RGB
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    assert explanation.error is not None
+    drawn = explanation.overlay(alpha, colormap), _error(explanation, alpha, colormap), _settled(explanation)
+    panels = [_fitted(panel) for panel in drawn]
+    height, width = panels[0].shape[:2]
+    size = max(11, width // 26)
+    font, line = ImageFont.load_default(size), round(size * 1.4)
+    canvas = Image.new("RGB", (3 * width + 2 * _GAP, height + 2 * line + _GAP), _BACKGROUND)
+    pen = ImageDraw.Draw(canvas)
+    for i, (panel, (title, detail)) in enumerate(zip(panels, _titles(explanation), strict=True)):
+        left = i * (width + _GAP)
+        canvas.paste(Image.fromarray(panel), (left, 0))
+        pen.text((left, height + _GAP // 2), title, _TEXT, font=font)
+        pen.text((left, height + _GAP // 2 + line), detail, _FAINT, font=font)
+    return np.asarray(canvas)
+
+
+def _titles(explanation: Explanation) -> list[tuple[str, str]]:
+    highest, error = float(explanation.cam.max()), explanation.error
+    assert error is not None
+    percent = f"0 to {100 * float(error.max()) / highest:.2g} % of the map's highest value" if highest > 0 else "no map"
+    return [
+        (f"{explanation.method} {explanation.variant}", explanation.precision),
+        (f"standard deviation ({explanation.error_of})", percent),
+        ("above the map's average", "bright: yes, dark: no, striped: open"),
+    ]
+
+
+def _error(explanation: Explanation, alpha: float, colormap: str) -> Pixels:
+    error = explanation.geometry.upsample(_of(explanation.error))
+    heat = np.clip(error / max(float(error.max()), 1e-30), 0, 1).astype(np.float32)
+    return draw_overlay(explanation.pixels, heat, explanation.crop, alpha=alpha, colormap=colormap)
+
+
+def _settled(explanation: Explanation) -> Pixels:
+    above = explanation.geometry.upsample(_of(explanation.above_average))
+    doubt = explanation.doubt
+    y, x = np.mgrid[: above.shape[0], : above.shape[1]]
+    width = max(4, round(_STRIPE * above.shape[1] / _SMALLEST))
+    stripes = (x + y) % width < width // 2
+    bright = np.where((above > doubt) & (above < 1 - doubt), stripes, above >= 1 - doubt)
+    x0, y0, x1, y1 = explanation.crop
+    inside = np.zeros(above.shape, bool)
+    inside[y0:y1, x0:x1] = True
+    grey = np.repeat(explanation.pixels.mean(axis=2, keepdims=True), 3, axis=2) * _BELOW
+    return np.where((bright & inside)[..., None], explanation.pixels, grey).astype(np.uint8)
+
+
+def _of(values: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    assert values is not None
+    return values
+
+
+def _fitted(panel: Pixels) -> Any:
+    """Return a picture of a width in which its caption can be read."""
+    import cv2
+
+    height, width = panel.shape[:2]
+    wanted = min(max(width, _SMALLEST), _LARGEST)
+    if wanted == width:
+        return panel
+    size = (wanted, max(1, round(height * wanted / width)))
+    return cv2.resize(panel, size, interpolation=cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR)
