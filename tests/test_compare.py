@@ -94,7 +94,7 @@ def test_all_leaves_out_what_cannot_work_here(classifier: onnx_cam.Classifier, m
     class NeedsMore(ScoreCAM):
         name = "needs-more"
 
-        def weights(self, subject: Any) -> Any:
+        def weigh(self, subject: Any) -> Any:
             raise MissingExtraError("needs-more needs torch; install onnx-cam[torch]")
 
     monkeypatch.setattr(MODULE, "METHODS", {"scorecam": ScoreCAM, "needs-more": NeedsMore})

@@ -81,6 +81,10 @@ class MeanScoreMethod(Method):
             lambda scores: self._weigh_exactly(schedule, subject, baseline, scores),
         )
 
+    def weights(self, subject: Subject) -> Weights:
+        """Return α, shape (T, K), float64."""
+        return self.weigh(subject).weights
+
     def _weigh_exactly(
         self, schedule: Schedule, subject: Subject, baseline: Weights, scores: Weights | None = None
     ) -> Weighed:
