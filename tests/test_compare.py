@@ -113,13 +113,13 @@ def test_what_cannot_work_fails_before_the_long_work(
     classifier: onnx_cam.Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = []
-    weights = ScoreCAM.weights
+    weigh = ScoreCAM.weigh
 
     def noted(method: ScoreCAM, subject: Any) -> Any:
         ran.append(method.name)
-        return weights(method, subject)
+        return weigh(method, subject)
 
-    monkeypatch.setattr(ScoreCAM, "weights", noted)
+    monkeypatch.setattr(ScoreCAM, "weigh", noted)
     for methods in ("scorecam,cam", "scorecam,gradcam,cam"):
         with pytest.raises(LayerError, match="cam needs"):
             onnx_cam.compare(classifier, pixels(0), methods=methods, layer="relu1")
