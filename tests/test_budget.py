@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 import onnx_cam
+from onnx_cam.errors import ScoreError
 from onnx_cam.methods import METHODS
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from tests import tiny, wide
+from tests.oracle import Case, Network, s, upsample
 
 BUDGETED = [name for name, method in METHODS.items() if issubclass(method, MeanScoreMethod)]
 PAIRS = [(name, one) for name in BUDGETED for one, wiring in METHODS[name].variants.items() if not wiring.softmax]
@@ -90,10 +94,9 @@ def test_few_live_channels_are_all_scored(limit: dict[str, Any], tiny_classifier
 
 
 @pytest.mark.parametrize("method", BUDGETED)
-@pytest.mark.parametrize("limit", [{"budget": "10%"}, {"tolerance": 0.1}], ids=str)
-def test_a_layer_of_dead_channels_is_an_empty_map(method: str, limit: dict[str, Any], tmp_path: Path) -> None:
+def test_a_layer_of_dead_channels_is_an_empty_map(method: str, tmp_path: Path) -> None:
     model = wide.load(tmp_path, w2=np.zeros((wide.CHANNELS, 8, 3, 3), np.float32))
-    found = explain(model, **of(method), **limit)
+    found = explain(model, **of(method), budget="10%", tolerance=0.1)
     assert found.empty
     assert found.exact_passes == 0
     assert any("every activation map of the layer is constant" in warning for warning in found.warnings)
@@ -164,6 +167,44 @@ def test_steps_that_differ_in_nothing_are_one_sample(classifier: onnx_cam.Classi
     alone = explain(classifier, budget="30%")
     assert found.exact_passes == alone.exact_passes == wide.EXACT
     np.testing.assert_allclose(found.cam, alone.cam, atol=1e-6 * alone.cam.max())
+
+
+@pytest.mark.parametrize(("samples", "exact_passes"), [(1, 1), (2, wide.EXACT + 1)])
+def test_a_path_with_a_blank_step_alone_or_one_other(
+    samples: int, exact_passes: int, classifier: onnx_cam.Classifier
+) -> None:
+    """c = 0, and c = 0, 0.5: nothing to regress, and one sample of each mask."""
+    found = explain(classifier, method="iscam", samples=samples, budget=20)
+    assert found.exact_passes == exact_passes
+    assert found.passes == (1 if samples == 1 else 20 + 1)
+    assert found.empty == (samples == 1)
+
+
+def test_a_score_that_is_not_a_number_names_its_channel_and_sample(tmp_path: Path) -> None:
+    """√(limit − largest activation): NaN for some masks, which the slow reference scores again."""
+    nodes = [
+        helper.make_node("ReduceMax", ["relu1"], ["largest"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Sub", ["largest", "limit"], ["over"]),
+        helper.make_node("Sqrt", ["over"], ["root"]),
+        helper.make_node("Unsqueeze", ["root", "last"], ["column"]),
+        helper.make_node("Add", ["logits", "column"], ["spoilt"]),
+    ]
+    proto = tiny.build(
+        [*tiny.body(), *nodes],
+        {**wide.weights(), "limit": np.float32(2.2), "last": np.array([1])},
+        image=["batch", 3, wide.SIZE, wide.SIZE],
+        outputs=[tiny.value_info("spoilt", ["batch", tiny.CLASSES])],
+    )
+    model, network = (
+        onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none"),
+        Network(proto, "relu2", "spoilt"),
+    )
+    with pytest.raises(ScoreError, match=r"NaN or infinite for channel \d+, sample \d") as raised:
+        explain(model, method="sscam2", variant="paper", sigma=0.3, samples=3, layer="relu2", budget=150)
+    channel, sample = (int(number) for number in re.findall(r"channel (\d+), sample (\d)", str(raised.value))[0])
+    x = wide.image().astype(float)
+    masked = x * s(upsample(network.activations(x)[channel], x.shape[1:]))
+    assert np.isnan(network.logit(masked + 0.3 * Case(network, x, 0).noise(sample, x.shape))).any()
 
 
 # --- the map
@@ -259,6 +300,21 @@ def test_the_seed_repeats_it(method: str, classifier: onnx_cam.Classifier) -> No
     assert np.array_equal(np.asarray(first.error), np.asarray(again.error))
     assert first.share_left_interval == again.share_left_interval != other.share_left_interval
     assert (first.cam != other.cam).any() == (method != "scorecam")  # its plan is the maps' and the scores' alone
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_fixed_batch_gives_the_same_part(batch: int, classifier: onnx_cam.Classifier, tmp_path: Path) -> None:
+    """Where it cannot be freed: its logits are multiplied by a matrix of one row an image."""
+    proto = tiny.build(
+        [*tiny.body(), helper.make_node("MatMul", ["eye", "logits"], ["scores"])],
+        {**wide.weights(), "eye": np.eye(batch, dtype=np.float32)},
+        image=[batch, 3, wide.SIZE, wide.SIZE],
+        outputs=[tiny.value_info("scores", [batch, tiny.CLASSES])],
+    )
+    fixed = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
+    found, reference = (explain(model, **of("sscam1", "range"), budget="25%") for model in (fixed, classifier))
+    assert fixed.fixed_batch == found.batch_size == batch
+    np.testing.assert_allclose(found.cam, reference.cam, atol=1e-4 * reference.cam.max())
 
 
 # --- several targets
