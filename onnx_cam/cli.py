@@ -82,9 +82,11 @@ def main() -> None:
 @click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
 @BATCH_SIZE
-@click.option("--budget", callback=read_limit, metavar="N|P%", help="Inputs to score; the other scores are regressed.")
-@click.option("--tolerance", callback=read_limit, metavar="T", help="Stop once so little is left, as in 0.05.")
-@click.option("--save", "extras", type=click.Choice(("error",)), multiple=True, help="Write a picture of it too.")
+@click.option("--budget", callback=read_limit, metavar="N|P%", help="Score a part of the inputs; regress the rest.")
+@click.option("--tolerance", callback=read_limit, metavar="T", help="Stop once so small a share is left to find.")
+@click.option(
+    "--save", "extras", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
+)
 @click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
 @DRAWING
 def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:

@@ -26,6 +26,7 @@ LEVEL = 0.9
 
 SAMPLES = 200
 _LEAST, _MOST = 0.7, 3.0  # bounds of the calibration
+_LEAST_OF_SAMPLES = 1.3  # with several samples, since masks have fields in common; measured: benchmarks/README.md
 _TRUST = 0.5  # in the leave-one-out residuals: they are few, and of the masks that seemed worth a pass
 _DOUBT = 0.3  # standard deviation of the calibration's logarithm; measured over images: benchmarks/README.md
 _JITTER = 1e-9
@@ -145,15 +146,16 @@ def calibration(channels: Channels, regression: Regression) -> float:
     Returns
     -------
     float
-        0.7 to 3: the root of what the residuals say, since that itself is uncertain.
+        0.7 to 3: the root of what the residuals say, since that itself is uncertain; with noisy means at least 1.3.
     """
     foretold, deviation = regression.left_out()
     norms = (channels.maps[regression.observed.mask] ** 2).sum(axis=1)
     variance = float(norms @ deviation**2)
+    least = _LEAST_OF_SAMPLES if regression.process.noise.any() else _LEAST
     if variance == 0 or len(norms) < 3:
-        return 1.0
+        return max(least, 1.0)
     residual = float(norms @ (regression.observed.score - foretold) ** 2)
-    return float(np.clip((residual / variance) ** (0.5 * _TRUST), _LEAST, _MOST))
+    return float(np.clip((residual / variance) ** (0.5 * _TRUST), least, _MOST))
 
 
 def sample_scores(regression: Regression, factor: float, samples: int, seed: int) -> Floats:

@@ -7,14 +7,16 @@ all N nothing is left to know. The model behind this package is
     ``s_{m,i} = g(H_m) + d_i(H_m) + e_{m,i}``,   covariance ``K_g + K_d · 1[i = j] + σ² · 1[m = n, i = j]``
 
 with g the mean surface, d_i what field i adds to it, and e the rest. Its exact regression over all (mask, sample)
-pairs is a matrix of thousands of rows. Here it is reduced to one value a mask. The samples that were not run are
-filled in from the mask's level and the field's effect on all masks (a two-way layout), and the mean over all N has
-about μ_m an error of variance ``r² (1/n − 1/N)``, n of them run, r² = variance about the layout.
+pairs is a matrix of thousands of rows. Here it is reduced to one value a mask: the mean of the scores that were run,
+and what a two-way layout (the mask's level plus the field's effect, on the regression's scale) says that the other
+fields would have made of it. The layout counts by a difference alone, so that what is wrong with it mostly cancels.
+About μ_m the value has an error of variance ``r² (1/n − 1/N)``, n samples run, r² = variance about the layout, which
+changes with the level.
 
 The fields that a mask takes begin at its own place in the round (:func:`samples_of`). Were they the same for all, what
 a field does to near masks alike (``K_d`` beyond the layout) would shift the map as a whole, and no further mask would
-average it away. What is left out: two masks with one field in common still have errors that are a little alike, so
-that with several samples the error bars are too short.
+average it away. What is left out: two masks with one field in common still have errors that are a little alike. The
+map's error allows for it (:func:`onnx_cam.budget.map_error.calibration`).
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _UNKNOWN_VARIANCE = 0.25  # within a mask, as a share of the variance between masks, before a mask has two samples
+_WIDTH = 0.3  # of the levels' standard deviation, over which the variance within a mask is averaged
+_POOLED = 2.0  # degrees of freedom that the mean over all levels counts for
 
 
 @dataclass(frozen=True)
@@ -95,36 +99,50 @@ class MeanScores:
     score : ndarray of shape (n,), float64
     count : ndarray of shape (n,), int64
         Samples that the mean is over, 1 to N.
-    within : float
-        r²: the variance of one sample about its mask's mean, on the regression's scale.
+    level : ndarray of shape (n,), float64
+        Of the two-way layout, on the regression's scale.
+    residual : ndarray of shape (n,), float64
+        Sum of the squared residuals about the layout, on the regression's scale.
     """
 
     mask: Indices
     score: Floats
     count: Indices
-    within: float
+    level: Floats
+    residual: Floats
+
+    def within(self, level: Floats) -> Floats:
+        """Return r², the variance of one sample about a mask's level, at any levels (m,): a kernel average."""
+        freedom = np.maximum(self.count - 1, 0)
+        if not freedom.any():
+            return np.full(len(level), _UNKNOWN_VARIANCE * self.level.var())
+        pooled = self.residual.sum() / freedom.sum()
+        width = max(_WIDTH * float(self.level.std()), 1e-9)
+        near = np.exp(-0.5 * ((level[:, None] - self.level) / width) ** 2)  # (m, n)
+        return np.asarray((near @ self.residual + _POOLED * pooled) / (near @ freedom + _POOLED))
 
     def noise(self, samples: int) -> Floats:
         """Return the variance of each mean about the mean over all N samples, (n,) on the regression's scale."""
-        return np.asarray(self.within * (1 / self.count - 1 / samples))
+        if samples == 1:
+            return np.zeros(len(self.mask))
+        return np.asarray(self.within(self.level) * (1 / self.count - 1 / samples))
 
 
 def mean_scores(observations: Observations, scale: ScoreScale, target: int = 0) -> MeanScores:
-    """Return each mask's mean over all N samples: those that were run, and what is expected of the others.
-
-    A sample that was not run is expected at its mask's level plus its field's effect, on the regression's scale.
-    """
+    """Return each mask's mean over all N samples, as far as those that were run and the fields' effects tell."""
     scores = observations.score[:, target]
     mask, row = np.unique(observations.mask, return_inverse=True)
     count = np.bincount(row)
     if observations.samples == 1:
-        return MeanScores(mask, scores[np.argsort(observations.mask)], count, 0.0)
+        nothing = np.zeros(len(mask))
+        return MeanScores(mask, scores[np.argsort(observations.mask)], count, nothing, nothing)
     values = scale.forward(scores)
     level, field = _two_way(values, row, observations)
-    within = _within(values - level[row] - field[observations.sample], level, count)
-    expected = scale.expected(level[:, None] + field, within**0.5)  # (n, N)
-    expected[row, observations.sample] = scores
-    return MeanScores(mask, expected.mean(axis=1), count, within)
+    residual = np.bincount(row, (values - level[row] - field[observations.sample]) ** 2)
+    expected = scale.back(level[:, None] + field)  # (n, N)
+    ran = np.bincount(row, scores - expected[row, observations.sample]) / count
+    mean = np.clip(ran + expected.mean(axis=1), scores.min(), scores.max())
+    return MeanScores(mask, mean, count, level, np.asarray(residual, np.float64))
 
 
 def samples_of(masks: Indices, had: Indices, more: Indices, samples: int, seed: int) -> tuple[Indices, Indices]:
@@ -158,11 +176,3 @@ def _two_way(values: Floats, row: Indices, observations: Observations) -> tuple[
     sums = np.bincount(observations.sample, about_rows, observations.samples)
     field: Floats = np.linalg.lstsq(within_rows, sums, rcond=1e-9)[0].astype(np.float64)  # 0 where nothing tells
     return np.bincount(row, values - field[observations.sample]) / count, field
-
-
-def _within(residual: Floats, level: Floats, count: Indices) -> float:
-    """Return the variance of a sample about its mask's level, pooled over the masks with two samples or more."""
-    freedom = int((count - 1).sum())
-    if freedom == 0:
-        return _UNKNOWN_VARIANCE * float(level.var())
-    return float((residual**2).sum() / freedom)

@@ -120,13 +120,13 @@ class _State:
         Of the masks' scores.
     leverage : ndarray of shape (M, r), float64
         What one unit of a mask's score adds to the part of the map that matters.
-    within : float
+    within : float or ndarray of shape (M,), float64
         Variance of one sample about its mask's mean.
     """
 
     covariance: Floats
     leverage: Floats
-    within: float
+    within: float | Floats
 
 
 def _before(channels: Channels) -> _State:
@@ -142,7 +142,7 @@ def _after(channels: Channels, regression: Regression) -> _State:
     length = np.linalg.norm(found)
     direction = found / length if length > 0 else found
     across = channels.leverage - np.outer(channels.leverage @ direction, direction)
-    return _State(regression.covariance, across * slope[:, None], regression.observed.within)
+    return _State(regression.covariance, across * slope[:, None], regression.observed.within(regression.mean))
 
 
 class _Design:
@@ -187,7 +187,7 @@ def _greedy(designs: list[_Design], had: Indices, samples: int, count: int) -> I
     return more
 
 
-def _noise_of_more(count: Indices, bunch: int, samples: int, within: float) -> Floats:
+def _noise_of_more(count: Indices, bunch: int, samples: int, within: float | Floats) -> Floats:
     """Return the variance of an independent observation worth as much as `bunch` more samples of each mask, (M,)."""
     after = np.minimum(count + bunch, samples)
     error_after = within * (1 / after - 1 / samples)

@@ -50,7 +50,9 @@ def read_budget(budget: object) -> int | float:
     SettingError
     """
     found = _number(budget)
-    if found is None or not 0 <= found < math.inf or (isinstance(found, float) and found > 1 and not _percent(budget)):
+    if isinstance(found, float) and _percent(budget):
+        found = min(found, 1.0)
+    if found is None or not 0 <= found < math.inf or (isinstance(found, float) and found > 1):
         raise SettingError(f"budget={budget!r}; {_EXPECTED}")
     return found
 
