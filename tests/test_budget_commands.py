@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
-RECORDED = {"20": (20, 20), "25%": (19, 0.25), "0.25": (19, 0.25), "100%": (wide.EXACT, 1.0), "500%": (wide.EXACT, 5.0)}
+RECORDED = {"20": (20, 20), "25%": (19, 0.25), "0.25": (19, 0.25), "100%": (wide.EXACT, 1.0), "500%": (wide.EXACT, 1.0)}
 
 
 @pytest.mark.parametrize("budget", RECORDED)
@@ -84,7 +84,8 @@ def test_a_person_is_told_the_share_left(run: Run, model: Path, photo: Path) -> 
     told = run("explain", model, photo, "--budget", "25%")
     assert told.exit_code == 0, told.stderr
     (line,) = [line for line in told.stdout.splitlines() if "share left" in line]
-    assert f"passes left out of {wide.EXACT}" in line
+    assert "passes left out" in line
+    assert str(wide.EXACT) in line
     exact = run("explain", model, photo)
     assert "share left" not in exact.stdout
     assert "the map is exact" in run("explain", model, photo, "--tolerance", "0").stderr
