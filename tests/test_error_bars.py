@@ -170,12 +170,12 @@ def check_coverage(
             exact = explain(model, image, **settings)
             for found in (explain(model, image, **settings, budget=budget) for budget in budgets):
                 assert found.share_left_interval is not None
-                low, high = found.share_left_interval
+                left = wide.left_of(found, exact, wide.activations(model, wide.image(image)))
                 covered.append(wide.covered(found, exact))
-                within.append(low <= wide.left_of(found, exact, wide.activations(model, wide.image(image))) <= high)
+                within.append(left <= found.share_left_interval[1])
     by_budget = np.reshape(covered, (-1, len(budgets))).mean(axis=0)
     assert by_budget.min() >= least, by_budget
-    assert np.mean(within) >= 0.6
+    assert np.mean(within) >= 0.75
 
 
 def test_ninety_percent_bars_cover_the_exact_map(several: list[onnx_cam.Classifier]) -> None:
