@@ -267,9 +267,7 @@ def picture(paths: tuple[Path, ...], out: Path) -> None:
     figure = Figure(figsize=(4.2 * len(groups), 7.2), layout="constrained")
     grid = figure.subplots(2, len(groups), squeeze=False, sharey=True)
     for column, (name, rows) in enumerate(groups.items()):
-        for row, (axis, label) in enumerate(
-            (("passes", "share of the exact map's passes"), ("seconds", "share of its time"))
-        ):
+        for row, (axis, label) in enumerate(AXES.items()):
             draw_curves(grid[row, column], rows, axis)
             grid[row, column].set_xlabel(label)
         grid[0, column].set_title(name)

@@ -28,22 +28,19 @@ SMALLEST_PLAN = 8
 """Passes below which there is nothing to regress on: an image with no more masks is scored exactly."""
 
 _FIRST = 0.3  # of the budget
-_ROUNDS = 8
-_ROUNDS_OF_SAMPLES = 3  # a round's passes are run sample by sample: each is to fill its batches
+_ROUNDS = 4
 _FIRST_TRY, _GROWTH = 0.02, 1.4
 _PICKS = 400  # at most, in a round of many samples: a mask takes several at once
 _GUESS = Kernel(length=1.0, variance=1.0, linear=0.3, own=0.2)
 
 
-def round_sizes(budget: int, samples: int = 1) -> tuple[int, ...]:
-    """Return how many passes each round has: a third before any score is known, the rest in equal rounds.
+def round_sizes(budget: int) -> tuple[int, ...]:
+    """Return how many passes each round has: a third before any score is known, the rest in four equal rounds.
 
     Parameters
     ----------
     budget : int
         Passes in all, ≥ 1.
-    samples : int
-        N: with several there are three equal rounds, else eight.
 
     Returns
     -------
@@ -52,8 +49,7 @@ def round_sizes(budget: int, samples: int = 1) -> tuple[int, ...]:
     """
     first = min(budget, max(SMALLEST_PLAN, round(_FIRST * budget)))
     rest = budget - first
-    rounds = _ROUNDS if samples == 1 else _ROUNDS_OF_SAMPLES
-    ends = [rest * i // rounds for i in range(rounds + 1)]
+    ends = [rest * i // _ROUNDS for i in range(_ROUNDS + 1)]
     return (first, *(size for size in np.diff(ends).tolist() if size))
 
 

@@ -65,7 +65,7 @@ def weigh_by_part(
     with threadpool_limits(1, "blas"):  # its threads and the runtime's would wait for each other
         part = _Part(inputs, subject, baseline)
         if limit.tolerance is None:
-            part.run(round_sizes(budget, inputs.samples))
+            part.run(round_sizes(budget))
         else:
             part.run_until(limit.tolerance, budget)
         if not part.is_complete:
