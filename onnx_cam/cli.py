@@ -83,7 +83,12 @@ def main() -> None:
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
 @BATCH_SIZE
 @click.option("--budget", callback=read_limit, metavar="N|P%", help="Score a part of the inputs; regress the rest.")
-@click.option("--tolerance", callback=read_limit, metavar="T", help="Stop once so small a share is left to find.")
+@click.option(
+    "--tolerance",
+    callback=read_limit,
+    metavar="T",
+    help="Stop once its interval's upper end is so low.",
+)
 @click.option(
     "--save", "extras", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
 )
@@ -174,7 +179,7 @@ def _explain_one(
         error = "error" in settings["extras"]
         files = result.save(settings["out"], stem=stem, error=error, **drawing)
         if error and result.error is None and not quiet:
-            terminal.say(f"{path}: an exact map without noise has no error: there is none to save")
+            terminal.say(f"{path}: an exact map has no error but that of several noise fields: there is none to save")
         if not quiet:
             for warning in result.warnings:
                 terminal.say(f"{path}: {warning}")

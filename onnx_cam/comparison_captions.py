@@ -22,9 +22,18 @@ def image_name(explanation: Explanation) -> str:
     return "standard input" if image == "-" else one_line_text(os.path.basename(image))
 
 
+_SAID = ("score", "baseline", "budget", "tolerance")  # elsewhere
+
+
 def method_name(explanation: Explanation) -> str:
     """Return the method and the variant as ``--methods`` takes them."""
-    return f"{explanation.method}:{explanation.variant}"
+    budget, tolerance = (explanation.parameters.get(key) for key in ("budget", "tolerance"))
+    parts = [explanation.method, explanation.variant]
+    if budget is not None:
+        parts.append(f"budget={budget}" if isinstance(budget, int) else f"budget={100 * budget:g}%")
+    if tolerance is not None:
+        parts.append(f"tolerance={tolerance:g}")
+    return ":".join(parts)
 
 
 def label_and_rest(target: Target) -> tuple[str, str]:
@@ -48,7 +57,7 @@ def cost(explanation: Explanation, classes: int) -> str:
 
 def settings(explanation: Explanation) -> str:
     """Return the method's own settings."""
-    own = {k: v for k, v in explanation.parameters.items() if k not in ("score", "baseline") and v is not None}
+    own = {k: v for k, v in explanation.parameters.items() if k not in _SAID and v is not None}
     return ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items()
     )

@@ -19,7 +19,9 @@ Pixels = NDArray[np.uint8]
 _SMALLEST, _LARGEST = 320, 1600  # of a panel's width
 _GAP = 12
 _TEXT, _FAINT, _BACKGROUND = (17, 24, 39), (85, 92, 104), (255, 255, 255)
-_BELOW = 0.35  # brightness of what lies below the average
+_BELOW = 0.4  # brightness of what lies below the average
+_OUTSIDE = 0.8  # share of white outside the crop
+_COLORMAPS = ("viridis", "inferno")  # of the error: not the map's own
 _STRIPE = 12  # pixels, at a width of 320
 
 
@@ -61,18 +63,19 @@ def draw_error(explanation: Explanation, *, alpha: float = 0.5, colormap: str = 
 def _titles(explanation: Explanation) -> list[tuple[str, str]]:
     highest, error = float(explanation.cam.max()), explanation.error
     assert error is not None
-    percent = f"0 to {100 * float(error.max()) / highest:.2g} % of the map's highest value" if highest > 0 else "no map"
+    share = 100 * float(error.max()) / highest if highest > 0 else 0.0
     return [
         (f"{explanation.method} {explanation.variant}", explanation.precision),
-        (f"standard deviation ({explanation.error_of})", percent),
-        ("above the map's average", "bright: yes, dark: no, striped: open"),
+        (f"standard deviation ({explanation.error_of})", f"at most {share:.2g} % of the highest value"),
+        ("above the map's average", "bright: yes, dark: no, striped: open, pale: not seen"),
     ]
 
 
 def _error(explanation: Explanation, alpha: float, colormap: str) -> Pixels:
     error = explanation.geometry.upsample(_of(explanation.error))
     heat = np.clip(error / max(float(error.max()), 1e-30), 0, 1).astype(np.float32)
-    return draw_overlay(explanation.pixels, heat, explanation.crop, alpha=alpha, colormap=colormap)
+    own = next(name for name in _COLORMAPS if name != colormap)
+    return draw_overlay(explanation.pixels, heat, explanation.crop, alpha=alpha, colormap=own)
 
 
 def _settled(explanation: Explanation) -> Pixels:
@@ -85,8 +88,9 @@ def _settled(explanation: Explanation) -> Pixels:
     x0, y0, x1, y1 = explanation.crop
     inside = np.zeros(above.shape, bool)
     inside[y0:y1, x0:x1] = True
-    grey = np.repeat(explanation.pixels.mean(axis=2, keepdims=True), 3, axis=2) * _BELOW
-    return np.where((bright & inside)[..., None], explanation.pixels, grey).astype(np.uint8)
+    grey = np.repeat(explanation.pixels.mean(axis=2, keepdims=True), 3, axis=2)
+    shown = np.where(bright[..., None], explanation.pixels, grey * _BELOW)
+    return np.where(inside[..., None], shown, 255 * _OUTSIDE + (1 - _OUTSIDE) * grey).astype(np.uint8)
 
 
 def _of(values: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -84,8 +84,8 @@ class Explanation:
         a noisy method, the map of ever more samples.
     share_left : float or None
         Estimate of what is left of the class-specific part, ``‖n(L) − n(L*)‖ / ‖n(L_equal) − n(L*)‖`` with L* the map
-        that the error is about: 0 is exact, 1 no better than no passes at all. None without an error, and where all
-        scores are equal.
+        that the error is about: 0 is exact, 1 no better than no passes at all. None without an error, and where the
+        map is empty or that of equal weights.
     share_left_interval : tuple of float or None
         Its 90 % interval.
     above_average : ndarray of shape (h, w), float32, or None
@@ -228,8 +228,8 @@ class Explanation:
 
         if self.error is None:
             raise SettingError(
-                f"the map by {self.method} {self.variant} is of all passes and without noise: there is no error to "
-                "draw; take a budget, a tolerance or a noisy method"
+                f"the map by {self.method} {self.variant} is exact, and no mean over noise fields: there is no error "
+                "to draw; take a budget, a tolerance, or a noisy method with several samples"
             )
         return draw_error(self, alpha=alpha, colormap=colormap)
 

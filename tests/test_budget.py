@@ -93,7 +93,7 @@ def test_few_live_channels_are_all_scored(limit: dict[str, Any], tiny_classifier
     live = tiny.CHANNELS - len(tiny.DEAD)
     assert found.exact_passes == live
     assert found.error is None
-    assert [f"an exact map takes {live} passes, too few to save any: the map is exact"] == list(found.warnings)
+    assert [f"too few passes to save any, {live}: the map is exact"] == list(found.warnings)
 
 
 @pytest.mark.parametrize("method", BUDGETED)
@@ -126,7 +126,7 @@ def test_no_more_passes_than_the_budget_are_run(budget: int, classifier: onnx_ca
         ("sscam1:authors", "10%", 30 + 1),  # no baseline
         ("sscam2:authors", 200, 200 + 1),
         ("sscam2:paper", "10%", 30 + 2),
-        ("iscam:paper", "10%", 23 + 1 + 2),  # c_1 = 0: a blank input for all channels
+        ("iscam:paper", "10%", 23 + 2),  # with c_1 = 0: a blank input for all channels
         ("iscam:linear", "10%", 30 + 2),
     ],
 )
@@ -144,7 +144,7 @@ def test_the_passes_run_are_the_budget(method: str, budget: Any, passes: int, fr
 def test_a_budget_too_small_is_raised_and_that_is_said(budget: Any, classifier: onnx_cam.Classifier) -> None:
     found = explain(classifier, budget=budget)
     assert found.passes == 8
-    assert any("8 were run" in warning for warning in found.warnings)
+    assert any("fewer passes than 8" in warning for warning in found.warnings)
 
 
 def test_inputs_that_need_no_run_are_counted_as_without_a_budget(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_path_with_a_blank_step_alone_or_one_other(
     """c = 0, and c = 0, 0.5: nothing to regress, and one sample of each mask."""
     found = explain(classifier, method="iscam", samples=samples, budget=20)
     assert found.exact_passes == exact_passes
-    assert found.passes == (1 if samples == 1 else 20 + 1)
+    assert found.passes == (1 if samples == 1 else 20)
     assert found.empty == (samples == 1)
 
 
@@ -231,7 +231,7 @@ def test_what_is_said_of_all_passes_is_what_was_run(fresh: onnx_cam.Classifier) 
     found = explain(fresh, tolerance=1e-9)
     assert found.passes == wide.MASKS + 2
     (said,) = found.warnings
-    assert f"all {wide.MASKS} passes" in said
+    assert "took all passes" in said
 
 
 @pytest.mark.parametrize(("method", "variant"), PAIRS)
@@ -327,7 +327,7 @@ def test_targets_share_the_passes_and_have_errors_of_their_own(method: str, tmp_
     model, x, targets = wide.load(tmp_path, seed=1), wide.image(2), [0, 1, 3]
     exact = onnx_cam.explain(model, x, **of(method), target=targets)
     found = onnx_cam.explain(model, x, **of(method), target=targets, budget=60)
-    assert {one.passes for one in found} == {60 + (method == "iscam")}  # its blank step; the rest is known
+    assert {one.passes for one in found} == {60}
     assert [one.target for one in found] == [one.target for one in exact]
     assert len({one.share_left for one in found}) == 3
     shares = [one.error / one.cam.max() for one in found]
@@ -365,7 +365,7 @@ def test_progress_knows_the_whole_budget_from_the_first_run_on(
     done = [passes for passes, _ in seen]
     assert done == sorted(set(done))
     assert {planned for _, planned in seen} == {found.passes}
-    assert done[-1] == found.passes == 40 + (method == "iscam")
+    assert done[-1] == found.passes == 40
 
 
 @pytest.mark.parametrize("method", BUDGETED)

@@ -112,5 +112,5 @@ def _activity(maps: NDArray[np.float32]) -> Floats:
 
 
 def _scaled(points: Floats) -> Floats:
-    spread = 2 * points.var(axis=0).sum()
+    spread = 2 * points.var(axis=0).sum() if len(points) else 0.0
     return points / np.sqrt(spread) if spread > 0 else points

@@ -30,6 +30,7 @@ _LEAST_OF_SAMPLES = 1.3  # with several samples, since masks have fields in comm
 _TRUST = 0.5  # in the leave-one-out residuals: they are few, and of the masks that seemed worth a pass
 _DOUBT = 0.3  # standard deviation of the calibration's logarithm; measured over images: benchmarks/README.md
 _JITTER = 1e-9
+_ALIKE = 1e-6  # unit maps that are no further apart
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class MapError:
         The chance that the position lies above the map's average.
     share_left : float
         Estimate (median) of ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: 0 is exact, 1 no better than equal weights. NaN
-        where all scores are equal, so that there is no class-specific part to be a share of.
+        where there is no class-specific part to be a share of: the map is empty, or that of equal weights.
     low, high : float
         Its 90 % interval.
     calibration : float
@@ -79,11 +80,10 @@ def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0,
         How many, ≥ 2.
     """
     found, equal = regression.weights @ channels.maps, channels.maps.sum(axis=0)
-    if not regression.deviation.any():  # every pass was run
-        return _from_maps("passes left out", found, found[None], equal, channels.shape)
-    if regression.is_flat:
+    if regression.is_flat or regression.is_complete:
         error = _from_maps("passes left out", found, found[None], equal, channels.shape)
-        return replace(error, share_left=np.nan, low=np.nan, high=np.nan)
+        left = 0.0 if regression.is_complete else np.nan
+        return replace(error, share_left=left, low=left, high=left)
     factor = calibration(channels, regression)
     drawn = sample_scores(regression, factor, samples, seed) - regression.baseline  # (samples, M)
     error = _from_maps("passes left out", found, drawn @ channels.maps, equal, channels.shape)
@@ -183,7 +183,9 @@ def _from_maps(
 ) -> MapError:
     """Return the error of a map (p,), where any of those drawn (S, p) may be the true one; all before the ReLU."""
     found, drawn, equal = np.maximum(found, 0), np.maximum(drawn, 0), np.maximum(equal, 0)
-    shares = np.array([share_left(found, each, equal) for each in drawn])
+    shares = np.full(len(drawn), np.nan)
+    if np.linalg.norm(_unit(found) - _unit(equal)) > _ALIKE and found.any():
+        shares = np.array([share_left(found, each, equal) for each in drawn])
     low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
     deviation = np.sqrt(((drawn - found) ** 2).mean(axis=0))
     above = (drawn > drawn.mean(axis=1, keepdims=True)).mean(axis=0)

@@ -33,7 +33,8 @@ __all__ = ["MeanScores", "Observations", "mean_scores", "samples_of"]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_UNKNOWN_VARIANCE = 0.25  # within a mask, as a share of the variance between masks, before a mask has two samples
+_UNKNOWN_VARIANCE = 0.25  # within a mask, as a share of the variance between masks: a guess, for want of repetitions
+_GUESSED = 4.0  # degrees of freedom that the guess counts for
 _WIDTH = 0.3  # of the levels' standard deviation, over which the variance within a mask is averaged
 _POOLED = 2.0  # degrees of freedom that the mean over all levels counts for
 
@@ -103,6 +104,8 @@ class MeanScores:
         Of the two-way layout, on the regression's scale.
     residual : ndarray of shape (n,), float64
         Sum of the squared residuals about the layout, on the regression's scale.
+    effects : int
+        Degrees of freedom that the fields' effects took.
     """
 
     mask: Indices
@@ -110,16 +113,17 @@ class MeanScores:
     count: Indices
     level: Floats
     residual: Floats
+    effects: int = 0
 
     def within(self, level: Floats) -> Floats:
         """Return r², the variance of one sample about a mask's level, at any levels (m,): a kernel average."""
-        freedom = np.maximum(self.count - 1, 0)
-        if not freedom.any():
-            return np.full(len(level), _UNKNOWN_VARIANCE * self.level.var())
-        pooled = self.residual.sum() / freedom.sum()
+        repeats = np.maximum(self.count - 1, 0)
+        left = max(1 - self.effects / max(repeats.sum(), 1), 0.0)  # what the fields' effects left of each repetition
+        guess = _UNKNOWN_VARIANCE * self.level.var()
+        pooled = (self.residual.sum() + _GUESSED * guess) / (left * repeats.sum() + _GUESSED)
         width = max(_WIDTH * float(self.level.std()), 1e-9)
         near = np.exp(-0.5 * ((level[:, None] - self.level) / width) ** 2)  # (m, n)
-        return np.asarray((near @ self.residual + _POOLED * pooled) / (near @ freedom + _POOLED))
+        return np.asarray((near @ self.residual + _POOLED * pooled) / (left * (near @ repeats) + _POOLED))
 
     def noise(self, samples: int) -> Floats:
         """Return the variance of each mean about the mean over all N samples, (n,) on the regression's scale."""
@@ -138,11 +142,12 @@ def mean_scores(observations: Observations, scale: ScoreScale, target: int = 0) 
         return MeanScores(mask, scores[np.argsort(observations.mask)], count, nothing, nothing)
     values = scale.forward(scores)
     level, field = _two_way(values, row, observations)
+    effects = len(np.unique(observations.sample)) - 1
     residual = np.bincount(row, (values - level[row] - field[observations.sample]) ** 2)
     expected = scale.back(level[:, None] + field)  # (n, N)
     ran = np.bincount(row, scores - expected[row, observations.sample]) / count
     mean = np.clip(ran + expected.mean(axis=1), scores.min(), scores.max())
-    return MeanScores(mask, mean, count, level, np.asarray(residual, np.float64))
+    return MeanScores(mask, mean, count, level, np.asarray(residual, np.float64), effects)
 
 
 def samples_of(masks: Indices, had: Indices, more: Indices, samples: int, seed: int) -> tuple[Indices, Indices]:

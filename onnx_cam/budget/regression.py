@@ -39,6 +39,8 @@ class Regression:
     observed : MeanScores
     baseline : float
         What the weights lack of the scores.
+    is_complete : bool
+        Whether every input was scored.
     """
 
     scores: Floats
@@ -49,6 +51,7 @@ class Regression:
     process: GaussianProcess
     observed: MeanScores
     baseline: float = 0.0
+    is_complete: bool = False
 
     @property
     def weights(self) -> Floats:
@@ -103,4 +106,5 @@ def regress(
     deviation[observed.mask[complete]] = 0
     if is_flat(observed.score):
         scores[:] = observed.score[0]
-    return Regression(scores, deviation, mean, covariance, scale, process, observed, baseline)
+    whole = bool(complete.sum() == channels.count)
+    return Regression(scores, deviation, mean, covariance, scale, process, observed, baseline, whole)

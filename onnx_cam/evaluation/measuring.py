@@ -21,6 +21,7 @@ from onnx_cam.evaluation.results import MeasuredMap, SeenImage
 from onnx_cam.explain import explain
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.methods import Method
+from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
 from onnx_cam.picture import Picture, open_picture
 from onnx_cam.runtime.scorer import Progress
@@ -184,16 +185,22 @@ class Measuring:
     def _explain(self, image: _OpenImage, method: Method, second: bool) -> tuple[list[Floats], dict[str, Any]]:
         """Return the map, with that of the second class if asked for, and the map's record."""
         self.classifier.forget_baselines()  # a run that is gone on with counts the same passes
-        found = explain(
-            self.classifier,
-            image.picture,
-            method=method,
-            target=image.likeliest[: 2 if second else 1],
-            layer=self.layer,
-            seed=self.seed,
-            batch_size=self.batch_size,
-            progress=self.watch,
-        )
+        targets = image.likeliest[: 2 if second else 1]
+        apart = isinstance(method, MeanScoreMethod) and method.limit  # its plan depends on all targets
+        found = [
+            explanation
+            for together in ([[target] for target in targets] if apart else [targets])
+            for explanation in explain(
+                self.classifier,
+                image.picture,
+                method=method,
+                target=together,
+                layer=self.layer,
+                seed=self.seed,
+                batch_size=self.batch_size,
+                progress=self.watch,
+            )
+        ]
         return [one.cam for one in found], found[0].record()
 
 

@@ -73,10 +73,10 @@ def read_tolerance(tolerance: object) -> float:
 def _number(value: object) -> int | float | None:
     if isinstance(value, str):
         text = value.strip()
-        if re.fullmatch(r"\d{1,12}", text):
+        if re.fullmatch(r"[0-9]{1,12}", text):
             return int(text)
-        match = re.fullmatch(r"(\d{0,12}(?:\.\d{0,12})?)(%?)", text)
-        if match is None or not re.search(r"\d", match[1]):
+        match = re.fullmatch(r"([0-9]{0,12}(?:\.[0-9]{0,12})?)(%?)", text)
+        if match is None or not re.search(r"[0-9]", match[1]):
             return None
         return float(match[1]) / (100 if match[2] else 1)
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):

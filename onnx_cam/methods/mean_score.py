@@ -93,7 +93,7 @@ class MeanScoreMethod(Method):
         means = scores.mean(axis=1).T  # (T, K)
         apart = difference(means, baseline[:, None])
         weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, apart)
-        if self.wiring.noise == "none" or scores.shape[1] < 2:
+        if schedule.noise == "none" or not schedule.deviation.any() or scores.shape[1] < 2:
             return Weighed(weights)
         from onnx_cam.budget.map_error import estimate_noise_error  # imports SciPy
 
@@ -106,7 +106,7 @@ class MeanScoreMethod(Method):
 
         A softmax is taken as linear about its mean scores.
         """
-        apart = scores - scores.mean(axis=0)
+        apart = difference(scores, scores.mean(axis=0))
         if self.wiring.softmax:
             apart = weights * (apart - (apart @ weights)[:, None])
         return np.asarray(weights + apart)

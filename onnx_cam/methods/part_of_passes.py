@@ -58,37 +58,34 @@ def weigh_by_part(
         Weighs by the whole schedule's scores (K, N, T), or runs it where there are none.
     """
     exact = sum(grid.size for grid in distinct_inputs(schedule))
+    note = _why_exact(limit, exact)
+    if note is not None:
+        return replace(exactly(None), exact_passes=exact, notes=(note,))
     inputs = _Inputs(schedule, subject)
-    budget, notes = _budget(limit, exact, inputs.count)
-    if budget is None:
-        return replace(exactly(None), exact_passes=exact, notes=notes)
+    most = min(limit.passes(exact) - inputs.blank, inputs.count)
     with threadpool_limits(1, "blas"):  # its threads and the runtime's would wait for each other
-        part = _Part(inputs, subject, baseline)
+        part = _Part(inputs, subject, baseline, later=max(most, SMALLEST_PLAN) if limit.tolerance is None else 0)
         if limit.tolerance is None:
-            part.run(round_sizes(budget))
+            part.run(round_sizes(max(most, SMALLEST_PLAN)))
         else:
-            part.run_until(limit.tolerance, budget)
-        if not part.is_complete:
-            return replace(part.found(), exact_passes=exact, notes=notes)
-    said = "the limit" if limit.tolerance is None else f"a share left of {limit.tolerance:g}"
-    note = f"{said} took all {exact} passes: the map is exact"
-    return replace(exactly(part.all_scores()), exact_passes=exact, notes=(note,))
+            part.run_until(limit.tolerance, max(most, SMALLEST_PLAN))
+        found = part.found()
+    notes = part.notes(limit, most)
+    subject.scorer.skip(schedule.shape[0] * schedule.shape[1] - exact)
+    if part.is_complete:
+        found = replace(exactly(part.all_scores()), own_notes=found.own_notes)
+    return replace(found, exact_passes=exact, notes=notes)
 
 
-def _budget(limit: Limit, exact: int, inputs: int) -> tuple[int | None, tuple[str, ...]]:
-    """Return the passes that may be run, None for all of them, and what there is to say of that."""
+def _why_exact(limit: Limit, exact: int) -> str | None:
+    """Return why a whole schedule is to be run; None where a part may do."""
     if limit.budget == 0 or (limit.budget is None and limit.tolerance == 0):
-        return None, ("nothing is to be left out: the map is exact",)
+        return "nothing is to be left out: the map is exact"
     if exact <= SMALLEST_PLAN:
-        return None, (f"an exact map takes {exact} passes, too few to save any: the map is exact",)
-    asked = limit.passes(exact)
-    if asked >= min(exact, inputs):
-        if limit.tolerance:
-            return inputs, ()
-        return None, (f"an exact map takes no more than {exact} passes: the map is exact",)
-    if asked < SMALLEST_PLAN:
-        return SMALLEST_PLAN, (f"{asked} passes say too little of a class: {SMALLEST_PLAN} were run",)
-    return asked, ()
+        return f"too few passes to save any, {exact}: the map is exact"
+    if limit.passes(exact) >= exact and not limit.tolerance:
+        return f"the budget covers all {exact:,} passes: the map is exact"
+    return None
 
 
 @dataclass(frozen=True)
@@ -131,11 +128,16 @@ class _Inputs:
         """The share of the path's steps that leave nothing of the image."""
         return float((self.schedule.path == 0).mean())
 
-    def blank_score(self) -> Floats:
+    @property
+    def blank(self) -> int:
+        """The passes that the blank input takes, 0 or 1."""
+        return int(self.blank_share > 0)
+
+    def blank_score(self, later: int) -> Floats:
         """Return the score of the blank input, (T,)."""
         first = self.channels.representatives[:1]
         blank = Schedule(self.schedule.maps[first], path=np.zeros(1), masking=self.schedule.masking)
-        return np.asarray(self.subject.scorer.score(blank, self.subject.score)[0, 0])
+        return np.asarray(self.subject.scorer.score(blank, self.subject.score, later=later)[0, 0])
 
     def scores(self, mask: Indices, sample: Indices, later: int) -> Floats:
         """Return the scores of inputs (n, T), those of one sample in the same runs."""
@@ -150,7 +152,13 @@ class _Inputs:
 
     def _part(self, channel: Indices, sample: int) -> Schedule:
         whole = self.schedule
-        part = Schedule(whole.maps[channel], path=self.steps[sample : sample + 1], masking=whole.masking)
+        part = Schedule(
+            whole.maps[channel],
+            path=self.steps[sample : sample + 1],
+            masking=whole.masking,
+            channels=channel,
+            first_step=sample,
+        )
         if not self.noisy:
             return part
         field = self._fields[sample : sample + 1]
@@ -165,14 +173,15 @@ class _Inputs:
 class _Part:
     """The passes so far of all targets."""
 
-    def __init__(self, inputs: _Inputs, subject: Subject, baseline: Floats) -> None:
+    def __init__(self, inputs: _Inputs, subject: Subject, baseline: Floats, later: int) -> None:
         self._inputs = inputs
         self._subject = subject
         self._probability = subject.score == "probability"
         self._seed = subject.scorer.seed
         share = inputs.blank_share
-        self._blank = inputs.blank_score() if share else np.zeros(1)
+        self._blank = inputs.blank_score(later) if share else np.zeros(1)
         self._baseline = (baseline - share * self._blank) / (1 - share)
+        self._reached = False
         self._observed = Observations.none(subject.scorer.target_count, inputs.samples)
 
     def run(self, sizes: tuple[int, ...]) -> None:
@@ -186,15 +195,25 @@ class _Part:
         """Run rounds until every target's share left is within the tolerance, or so many passes were run."""
         for size in growing_rounds(self._inputs.count):
             had = len(self._observed.mask)
-            if had + size >= most:
-                self._round(most - had, 0)
+            if min(had + size, most) > _WORTH_IT * self._inputs.count:
+                self._all() if most == self._inputs.count else self._round(most - had, 0)
+            else:
+                self._round(min(size, most - had), 0)
+            self._reached = all(error.high <= tolerance for _, error in self._regressed())
+            if self._reached or len(self._observed.mask) >= most:
                 return
-            if had + size > _WORTH_IT * self._inputs.count:
-                self._all()
-                return
-            self._round(size, 0)
-            if all(_within(error, tolerance) for _, error in self._regressed()):
-                return
+
+    def notes(self, limit: Limit, most: int) -> tuple[str, ...]:
+        """Return what there is to say of how the limit was kept."""
+        if self.is_complete:
+            what = "the budget" if limit.tolerance is None else f"a share left of {limit.tolerance:g}"
+            return (f"{what} took all passes: the map is exact",)
+        said = []
+        if most < SMALLEST_PLAN:
+            said.append(f"fewer passes than {SMALLEST_PLAN} say too little of a class: so many were run")
+        if limit.tolerance is not None and not self._reached:
+            said.append(f"the budget ended before a share left of {limit.tolerance:g} was reached")
+        return tuple(said)
 
     @property
     def is_complete(self) -> bool:
@@ -248,7 +267,3 @@ class _Part:
     def _regressed(self) -> Iterator[tuple[Regression, MapError]]:
         for regression in self._regressions(self._observed):
             yield regression, estimate_error(self._inputs.channels, regression, seed=self._seed)
-
-
-def _within(error: MapError, tolerance: float) -> bool:
-    return error.high <= tolerance

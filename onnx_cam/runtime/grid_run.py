@@ -126,7 +126,9 @@ class GridRun:
         if len(bad):
             unit, step = block.units.start + int(bad[0, 0]), block.steps.start + int(bad[0, 1])
             channel, sample = int(self.grid.channel[unit]), int(self.grid.fields[step])
-            which = "the blank mask" if channel < 0 else f"channel {channel}"
+            names = self.schedule.channels
+            which = "the blank mask" if channel < 0 else f"channel {channel if names is None else names[channel]}"
+            sample += self.schedule.first_step if sample >= 0 else 0
             raise ScoreError(
                 f"the model's score is NaN or infinite for {which}{f', sample {sample}' if sample >= 0 else ''} of "
                 f"{self.image_name} (a mask times {self.grid.factor[unit] * self.grid.path[step]:.3g}, noise of "

@@ -38,6 +38,10 @@ class Schedule:
         Whether dead maps are scored, with mask 0 and one pass a step for all of them; else their scores are 0.
     fields : ndarray of shape (N, …), float32, optional
         The field of each step, in place of one drawn from the seed: what is added need not be noise.
+    channels : ndarray of shape (K,), int64, optional
+        What the maps are called in messages, where they are a part of a layer's.
+    first_step : int
+        The same for the first step.
     """
 
     maps: Floats
@@ -48,6 +52,8 @@ class Schedule:
     masking: Masking = field(default_factory=Masking)
     score_dead: bool = False
     fields: Floats | None = None
+    channels: NDArray[np.int64] | None = None
+    first_step: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -147,6 +147,10 @@ class Scorer:
         if self._progress:
             self._progress(self.passes, max(self.passes, planned))
 
+    def skip(self, inputs: int) -> None:
+        """Take note of inputs that need no run."""
+        self.passes_skipped += inputs
+
     def score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
         """Return the targets' scores of images (B, C, h, w), resized if the model does not take that size: (B, T)."""
         size = (images.shape[2], images.shape[3])
