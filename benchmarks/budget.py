@@ -100,6 +100,7 @@ def main() -> None:
 @click.option("--images", default=20)
 @click.option("--labels")
 @click.option("--threads", type=int)
+@click.option("--ways", default=",".join(TITLES), show_default=True)
 def measure(model: str, photos: str, out: Path, skip: int, images: int, **settings: Any) -> None:
     """Measure, and add a line for each map to a file; photos that are in it already are left out."""
     path = demo_model() if model == "lite0" else model
@@ -111,23 +112,25 @@ def measure(model: str, photos: str, out: Path, skip: int, images: int, **settin
     for sample in boxed:
         if sample.name in done:
             continue
-        rows = [{"model": model, **own, **row} for row in measure_photo(classifier, sample, own)]
+        rows = [
+            {"model": model, **own, **row}
+            for row in measure_photo(classifier, sample, own, settings["ways"].split(","))
+        ]
         with out.open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         click.echo(f"{sample.name}: " + ", ".join(f"{r['how']} {r['asked']:.0%} {r.get('share', 0):.3f}" for r in rows))
 
 
-def measure_photo(classifier: onnx_cam.Classifier, sample: Sample, own: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def measure_photo(
+    classifier: onnx_cam.Classifier, sample: Sample, own: dict[str, Any], ways: list[str]
+) -> Iterator[dict[str, Any]]:
     """Yield the facts of each map of a photo, the exact one first."""
     exact = onnx_cam.explain(classifier, sample.path, method=make_method(**own))
     facts = Facts(classifier, sample, exact)
     yield {"how": "exact", "asked": 1.0, **facts.of(exact)}
-    for budget in BUDGETS:
-        for how, method in methods(own, budget, exact.passes):
-            yield {"how": how, "asked": budget, **facts.of(explain(classifier, sample, method))}
-    for tolerance in TOLERANCES:
-        found = explain(classifier, sample, make_method(**own, tolerance=tolerance))
-        yield {"how": "tolerance", "asked": tolerance, **facts.of(found)}
+    for how, asked, method in methods(own, exact.passes):
+        if how in ways:
+            yield {"how": how, "asked": asked, **facts.of(explain(classifier, sample, method))}
 
 
 def explain(classifier: onnx_cam.Classifier, sample: Sample, method: Method) -> onnx_cam.Explanation:
@@ -136,11 +139,14 @@ def explain(classifier: onnx_cam.Classifier, sample: Sample, method: Method) -> 
     return found
 
 
-def methods(own: dict[str, Any], budget: float, exact: int) -> Iterator[tuple[str, Method]]:
-    yield "regression", make_method(**own, budget=budget)
-    if own["method"] == "scorecam":
-        yield "nearest", Nearest(count=round(budget * exact))
-        yield "top", TopChannels(count=round(budget * exact))
+def methods(own: dict[str, Any], exact: int) -> Iterator[tuple[str, float, Method]]:
+    for budget in BUDGETS:
+        yield "regression", budget, make_method(**own, budget=budget)
+        if own["method"] == "scorecam":
+            yield "nearest", budget, Nearest(count=round(budget * exact))
+            yield "top", budget, TopChannels(count=round(budget * exact))
+    for tolerance in TOLERANCES:
+        yield "tolerance", tolerance, make_method(**own, tolerance=tolerance)
 
 
 class Facts:
