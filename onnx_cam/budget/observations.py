@@ -71,13 +71,13 @@ class Observations:
     def coarse(self) -> Observations:
         """Return the same with scores of ten binary digits: for decisions that rounding errors must not turn.
 
-        Scores of one input differ in their last places with the batch that it was run in.
+        Scores of one input differ in their last places with the batch that it was run in. Each target has its own step.
         """
-        spread = float(np.ptp(self.score)) if self.score.size else 0.0
-        if spread == 0:
+        if not len(self.score):
             return self
-        step = 2.0 ** (np.floor(np.log2(spread)) - 10)
-        return replace(self, score=np.rint(self.score / step) * step)
+        spread = np.ptp(self.score, axis=0)  # (T,)
+        step = 2.0 ** (np.floor(np.log2(np.where(spread > 0, spread, 1))) - 10)
+        return replace(self, score=np.where(spread > 0, np.rint(self.score / step) * step, self.score))
 
     def joined(self, mask: Indices, sample: Indices, score: Floats) -> Observations:
         """Return these passes and more."""

@@ -130,3 +130,15 @@ def test_representatives_are_the_centres_of_clusters() -> None:
 def test_representatives_of_repeated_points_are_distinct(weights: np.ndarray) -> None:
     assert len(set(representatives(np.zeros((12, 3)), weights, 1).tolist())) == 1
     assert representatives(np.zeros((12, 3)), weights, 40).tolist() == list(range(12))
+
+
+def test_coarse_scores_are_the_same_for_scores_that_differ_in_their_last_places() -> None:
+    score = np.random.default_rng(0).uniform(0, [1, 1e-5], (200, 2))
+    both = [
+        Observations(np.arange(200), np.zeros(200, np.int64), s).coarse().score for s in (score, score * (1 + 1e-9))
+    ]
+    np.testing.assert_array_equal(*both)
+    assert (np.abs(both[0] - score).max(axis=0) <= 2.0**-10 * np.ptp(score, axis=0)).all()
+    assert (np.ptp(both[0], axis=0) > 0).all()
+    same = Observations(np.arange(3), np.zeros(3, np.int64), np.full((3, 1), 0.3))
+    assert (same.coarse().score == 0.3).all()
