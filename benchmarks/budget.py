@@ -22,8 +22,8 @@ import click
 import numpy as np
 
 import onnx_cam
+from benchmarks.representatives import nearest_representative, representatives
 from onnx_cam.budget import describe_channels, share_left
-from onnx_cam.budget.representatives import nearest_representative, representatives
 from onnx_cam.demo import demo_model
 from onnx_cam.evaluation.boxes import box_mask
 from onnx_cam.evaluation.datasets import Sample, open_dataset

@@ -87,10 +87,10 @@ def main() -> None:
     "--tolerance",
     callback=read_limit,
     metavar="T",
-    help="Stop once its interval's upper end is so low.",
+    help="Stop once the share left is at most this.",
 )
 @click.option(
-    "--save", "extras", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
+    "--save", "saved", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
 )
 @click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
 @DRAWING
@@ -176,7 +176,7 @@ def _explain_one(
         terminal.say(f"{classifier.name}: {notes.pop(0)}")
     for result in found if isinstance(found, list) else [found]:
         drawing = {key: settings[key] for key in ("alpha", "colormap")}
-        error = "error" in settings["extras"]
+        error = "error" in settings["saved"]
         files = result.save(settings["out"], stem=stem, error=error, **drawing)
         if error and result.error is None and not quiet:
             terminal.say(f"{path}: an exact map has no error but that of several noise fields: there is none to save")

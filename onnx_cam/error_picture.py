@@ -63,16 +63,17 @@ def draw_error(explanation: Explanation, *, alpha: float = 0.5, colormap: str = 
 def _titles(explanation: Explanation) -> list[tuple[str, str]]:
     highest, error = float(explanation.cam.max()), explanation.error
     assert error is not None
-    share = 100 * float(error.max()) / highest if highest > 0 else 0.0
+    share = 100 * float(error.max()) / highest if highest > 0 else np.nan
+    largest = "unknown" if np.isnan(share) else f"at most {share:.2g} % of the highest value"
     return [
         (f"{explanation.method} {explanation.variant}", explanation.precision),
-        (f"standard deviation ({explanation.error_of})", f"at most {share:.2g} % of the highest value"),
+        (f"standard deviation ({explanation.error_of})", largest),
         ("above the map's average", "bright: yes, dark: no, striped: open, pale: not seen"),
     ]
 
 
 def _error(explanation: Explanation, alpha: float, colormap: str) -> Pixels:
-    error = explanation.geometry.upsample(_of(explanation.error))
+    error = explanation.geometry.upsample(np.nan_to_num(_of(explanation.error)))
     heat = np.clip(error / max(float(error.max()), 1e-30), 0, 1).astype(np.float32)
     own = next(name for name in _COLORMAPS if name != colormap)
     return draw_overlay(explanation.pixels, heat, explanation.crop, alpha=alpha, colormap=own)

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -307,7 +308,11 @@ def _explanation(
 ) -> Explanation:
     live, alpha = ~is_dead(subject.maps), weighed.weights
     empty = not cam.any()
-    warnings = (*facts["warnings"], *weighed.notes, *_map_warnings(method, subject, cam, alpha, live))
+    warnings = (
+        *facts["warnings"],
+        *weighed.notes,
+        *_empty_so_far(_map_warnings(method, subject, cam, alpha, live), weighed.error),
+    )
     return Explanation(
         **{**facts, "warnings": warnings},
         cam=cam,
@@ -355,6 +360,13 @@ def _map_warnings(
     return (f"the map is empty: {cause}",)
 
 
+def _empty_so_far(warnings: tuple[str, ...], error: MapError | None) -> tuple[str, ...]:
+    """Say of an empty map from a part of the passes that the others may fill it."""
+    if error is None or error.of != "passes left out":
+        return warnings
+    return tuple(f"{said}; of a part of the passes, so that more may fill it" for said in warnings)
+
+
 @cache
 def package_versions() -> dict[str, str]:
     """Return the versions that a map depends on."""
@@ -371,5 +383,6 @@ def package_versions() -> dict[str, str]:
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "pillow": PIL.__version__,
+        "scipy": version("scipy"),
         "python": platform.python_version(),
     }

@@ -77,7 +77,8 @@ class Explanation:
         ``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal: 0 means that the class
         plays no part. None where either map is zero everywhere.
     error : ndarray of shape (h, w), float32, or None
-        The standard deviation of `cam` at each position, in its unit. None for a map from all passes without noise:
+        The standard deviation of `cam` at each position, in its unit; NaN where all scores of a part of the passes are
+        equal, so that nothing is known. None for a map from all passes without noise:
         it has no error of this kind.
     error_of : {"passes left out", "noise"} or None
         What the error is about: of a part of the passes, the exact map with the same noise fields; of an exact map of
@@ -289,6 +290,9 @@ class Explanation:
         }
         prepare_folder(folder)
         write_files(contents)
+        for key, suffix in (("error", "_error.png"), ("deviation", "_error.npy")):
+            if key not in paths:  # what an earlier result of this name left behind would not be this map's
+                base.with_name(base.name + suffix).unlink(missing_ok=True)
         return paths
 
     def _error_record(self) -> dict[str, Any] | None:
@@ -300,7 +304,7 @@ class Explanation:
             "share_left": self.share_left,
             "share_left_interval": None if interval is None else list(interval),
             "level": round(1 - 2 * self.doubt, 6),
-            "largest_deviation": float(self.error.max()),
+            "largest_deviation": None if np.isnan(self.error).any() else float(self.error.max()),
         }
 
     def _file_name(self, stem: str) -> str:

@@ -128,8 +128,8 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
         f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {result.state}"
     )
     if result.error is not None:
-        exact = f" of {result.exact_passes:,}" if result.error_of == "passes left out" else ""
-        click.echo(f"  error by {result.error_of}{exact}: {result.precision}; 0 is none, 1 that of equal weights")
+        what = "noise" if result.error_of == "noise" else f"a part of the {result.exact_passes:,} passes"
+        click.echo(f"  error of {what}: {result.precision}; 0 is none, 1 that of equal weights")
     for what, path in files.items():
         click.echo(_printable(f"  {what:9} {path}"))
 

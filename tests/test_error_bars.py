@@ -243,7 +243,10 @@ def test_an_empty_map_from_a_part_of_the_passes_is_not_certain(
     assert not explain(model, **settings).empty
     found = explain(model, **settings, budget=8)
     assert found.empty
-    assert found.share_left_interval is None or found.share_left_interval[1] > 0
+    assert found.share_left_interval is None
+    assert found.unsettled is not None
+    assert found.unsettled.any()
+    assert any("more may fill it" in warning for warning in found.warnings)
 
 
 def test_an_empty_map_meets_no_tolerance(hardly: tuple[onnx_cam.Classifier, dict[str, Any]]) -> None:
@@ -284,7 +287,9 @@ def test_the_error_of_equal_scores_is_unknown_and_drawn_all_the_same(blind: onnx
         "share_left": None,
         "share_left_interval": None,
         "level": 0.9,
-        "largest_deviation": 0,
+        "largest_deviation": None,
     }
     assert found.precision == "share left unknown"
+    assert found.unsettled is not None
+    assert found.unsettled.all()
     assert found.error_picture().dtype == np.uint8

@@ -63,7 +63,7 @@ def test_every_option_of_explain_is_a_keyword_of_the_library() -> None:
         *inspect.signature(onnx_cam.load).parameters,
         *inspect.signature(onnx_cam.Explanation.save).parameters,
     }
-    renamed = {"input_name": "input", "output_name": "output", "out": "folder", "images": "image"}
+    renamed = {"input_name": "input", "output_name": "output", "out": "folder", "images": "image", "saved": "error"}
     printing = {"as_json", "quiet"}
     names = {renamed.get(str(o.name), str(o.name)) for o in main.commands["explain"].params} - printing
     assert names <= keywords

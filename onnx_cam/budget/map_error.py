@@ -42,7 +42,7 @@ class MapError:
     of : {"passes left out", "noise"}
         What the error comes of.
     deviation : ndarray of shape (h, w), float32
-        Standard deviation of the map at each position, in the map's unit.
+        Standard deviation of the map at each position, in the map's unit; NaN where all scores are equal.
     above : ndarray of shape (h, w), float32
         The chance that the position lies above the map's average.
     share_left : float
@@ -82,8 +82,10 @@ def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0,
     found, equal = regression.weights @ channels.maps, channels.maps.sum(axis=0)
     if regression.is_flat or regression.is_complete:
         error = _from_maps("passes left out", found, found[None], equal, channels.shape)
-        left = 0.0 if regression.is_complete else np.nan
-        return replace(error, share_left=left, low=left, high=left)
+        if regression.is_complete:
+            return replace(error, share_left=0.0, low=0.0, high=0.0)
+        nothing = np.full(channels.shape, np.nan, np.float32)  # equal scores say nothing of how far others may be
+        return replace(error, deviation=nothing, above=np.full_like(nothing, 0.5), share_left=np.nan)
     factor = calibration(channels, regression)
     drawn = sample_scores(regression, factor, samples, seed) - regression.baseline  # (samples, M)
     error = _from_maps("passes left out", found, drawn @ channels.maps, equal, channels.shape)
@@ -188,7 +190,9 @@ def _from_maps(
         shares = np.array([share_left(found, each, equal) for each in drawn])
     low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
     deviation = np.sqrt(((drawn - found) ** 2).mean(axis=0))
-    above = (drawn > drawn.mean(axis=1, keepdims=True)).mean(axis=0)
+    higher = (drawn > drawn.mean(axis=1, keepdims=True)).astype(np.float64)
+    higher[~drawn.any(axis=1)] = 0.5  # an empty map settles nothing
+    above = higher.mean(axis=0)
     return MapError(
         of, deviation.reshape(shape).astype(np.float32), above.reshape(shape).astype(np.float32), middle, low, high
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from onnx_cam.budget import (
     SMALLEST_PLAN,
@@ -23,6 +23,7 @@ from onnx_cam.budget import (
     regress,
     round_sizes,
 )
+from onnx_cam.budget.blas_threads import one_blas_thread
 from onnx_cam.methods.base import Subject, Weighed, difference
 from onnx_cam.methods.limit import Limit
 from onnx_cam.runtime.masks import normalised
@@ -34,6 +35,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _FLAT = "all {} scores are equal: the class plays no part that could be seen, and all weights are equal"
+_PLANNERS = 8  # targets that the plan looks at, the first ones: each holds the covariance of all masks
 _WORTH_IT = 0.5  # of the exact map's passes: a tolerance that needs more is met by all of them
 
 
@@ -63,7 +65,7 @@ def weigh_by_part(
         return replace(exactly(None), exact_passes=exact, notes=(note,))
     inputs = _Inputs(schedule, subject)
     most = min(limit.passes(exact) - inputs.blank, inputs.count)
-    with threadpool_limits(1, "blas"):  # its threads and the runtime's would wait for each other
+    with one_blas_thread():
         part = _Part(inputs, subject, baseline, later=max(most, SMALLEST_PLAN) if limit.tolerance is None else 0)
         if limit.tolerance is None:
             part.run(round_sizes(max(most, SMALLEST_PLAN)))
@@ -210,9 +212,10 @@ class _Part:
             return (f"{what} took all passes: the map is exact",)
         said = []
         if most < SMALLEST_PLAN:
-            said.append(f"fewer passes than {SMALLEST_PLAN} say too little of a class: so many were run")
+            said.append(f"fewer than {SMALLEST_PLAN} passes say too little of a class: {SMALLEST_PLAN} were run")
         if limit.tolerance is not None and not self._reached:
-            said.append(f"the budget ended before a share left of {limit.tolerance:g} was reached")
+            every = " for every class" if self._observed.score.shape[1] > 1 else ""
+            said.append(f"the budget ended before a share left of {limit.tolerance:g} was reached{every}")
         return tuple(said)
 
     @property
@@ -246,7 +249,7 @@ class _Part:
 
     def _round(self, size: int, later: int) -> None:
         channels, coarse = self._inputs.channels, self._observed.coarse()
-        regressions = list(self._regressions(coarse)) if len(coarse.mask) else []
+        regressions = list(islice(self._regressions(coarse), _PLANNERS)) if len(coarse.mask) else []
         mask, sample = next_passes(channels, coarse, size, regressions, seed=self._seed)
         self._score(mask, sample, later)
 

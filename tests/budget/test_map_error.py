@@ -87,7 +87,10 @@ def test_equal_scores_give_equal_weights(score: float, probability: bool) -> Non
     regression = regress(channels, observed, baseline=-0.5, probability=probability)
     assert regression.is_flat
     assert np.array_equal(regression.weights, np.full(channels.count, score + 0.5))
-    assert np.isfinite(estimate_error(channels, regression).deviation).all()
+    error = estimate_error(channels, regression)
+    assert np.isnan(error.deviation).all()
+    assert np.isnan(error.share_left)
+    assert (error.above == 0.5).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

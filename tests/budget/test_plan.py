@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.representatives import nearest_representative, representatives
 from onnx_cam.budget import Observations, describe_channels, next_passes, regress, round_sizes, share_left
 from onnx_cam.budget.features import narrow
 from onnx_cam.budget.observations import samples_of
-from onnx_cam.budget.representatives import nearest_representative, representatives
 from tests.budget.problems import Problem, maps_of, problem_of, run
 
 
@@ -137,7 +137,7 @@ def test_coarse_scores_are_the_same_for_scores_that_differ_in_their_last_places(
     both = [
         Observations(np.arange(200), np.zeros(200, np.int64), s).coarse().score for s in (score, score * (1 + 1e-9))
     ]
-    np.testing.assert_array_equal(*both)
+    np.testing.assert_array_equal(both[0], both[1])
     assert (np.abs(both[0] - score).max(axis=0) <= 2.0**-10 * np.ptp(score, axis=0)).all()
     assert (np.ptp(both[0], axis=0) > 0).all()
     same = Observations(np.arange(3), np.zeros(3, np.int64), np.full((3, 1), 0.3))
