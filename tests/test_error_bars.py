@@ -190,7 +190,7 @@ def test_ninety_percent_bars_cover_the_exact_map_of_all_samples(
     method, variant = spelling.split(":")
     settings: dict[str, Any] = {"method": method, "variant": variant, "samples": 10}
     settings |= {"sigma": REFERENCES[spelling][0]} if spelling in REFERENCES else {}
-    check_coverage(several, ("10%",), settings, least=0.6 if method == "iscam" else 0.75)  # its steps differ most
+    check_coverage(several, ("10%",), settings, least=0.5 if method == "iscam" else 0.75)  # its steps differ most
 
 
 @pytest.mark.parametrize("repeated", [0, 1, 5, 9, 20])

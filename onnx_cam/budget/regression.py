@@ -98,7 +98,7 @@ def regress(
     scale = scale_for(observations.score[:, target], probability)
     observed = mean_scores(observations, scale, target)
     noise = observed.noise(observations.samples)
-    process = fit(channels.pairs, observed.mask, scale.forward(observed.score), noise)
+    process = fit(channels.pairs, observed.mask, scale.forward_mean(observed.score, noise), noise)
     mean, covariance = process.posterior()
     scores, deviation = scale.moments(mean, np.sqrt(np.maximum(np.diag(covariance), 0)))
     complete = observed.count == observations.samples

@@ -13,6 +13,7 @@ __all__ = ["ScoreScale", "scale_for"]
 Floats = NDArray[np.float64]
 
 _OFFSET = 0.001  # of the highest score seen
+_SMALL = 0.5  # variance, in log-odds
 _CAUTION = 0.6  # measured: benchmarks/README.md
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
@@ -42,6 +43,24 @@ class ScoreScale:
             return np.asarray(scores, np.float64)
         held = np.clip(scores, 0.0, 1.0)
         return np.asarray(np.log(held + self.offset) - np.log(1 - held + self.offset))
+
+    def forward_mean(self, scores: Floats, variance: Floats) -> Floats:
+        """Return what a mean of few scores stands for on the regression's scale, the same shape.
+
+        The scale is bent: that of a mean with an error lies below that of the true mean on average where probabilities
+        are low, and above it where they are high, by half the curvature times the variance. That is added back, up to
+        the variance at which such an expansion ends.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n,), float64
+        variance : ndarray of shape (n,), float64
+            Of the error, on the regression's scale.
+        """
+        values = self.forward(scores)
+        if self.kind == "identity":
+            return values
+        return np.asarray(values - 0.5 * np.tanh(0.5 * values) * np.minimum(variance, _SMALL))
 
     def back(self, values: Floats) -> Floats:
         """Return the scores of values on the regression's scale."""

@@ -129,3 +129,15 @@ def test_the_offset_is_no_finer_than_the_scores() -> None:
     assert scale_for(np.array([0.0, 1.0, 2.0, 5.0]) / 255, probability=True).offset == pytest.approx(1 / 255)
     assert scale_for(np.linspace(0, 0.5, 10_001), probability=True).offset == pytest.approx(0.5e-3)
     assert scale_for(np.zeros(4), probability=False).kind == "identity"
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.7, 0.97])
+def test_means_of_few_scores_are_not_biased_on_the_regressions_scale(p: float) -> None:
+    scale = ScoreScale("log-odds", 1e-9)
+    scores = RNG.beta(200 * p, 200 * (1 - p), 200_000)
+    values = scale.forward(scores)
+    variance = np.full(len(scores), values.var())
+    truth = float(scale.forward(np.array([p]))[0])
+    off, corrected = values.mean() - truth, scale.forward_mean(scores, variance).mean() - truth
+    assert abs(corrected) < 0.2 * abs(off) + 0.002
+    assert np.array_equal(ScoreScale("identity").forward_mean(scores, variance), scores)
