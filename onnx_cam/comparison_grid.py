@@ -159,8 +159,7 @@ def _map_caption(explanation: Explanation, classes: int) -> list[Line]:
         (*label_and_rest(explanation.target), _TEXT, False),
         (cost(explanation, classes), "", _FAINT, False),
         (state.upper() if explanation.empty else state, "", _ALARM if explanation.empty else _FAINT, False),
-        (settings(explanation), "", _FAINT, False),
-        (explanation.precision, "", _FAINT, False),
+        *((line, "", _FAINT, False) for line in (explanation.precision, settings(explanation)) if line),
     ]
 
 

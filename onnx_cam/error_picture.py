@@ -80,7 +80,7 @@ def _error(explanation: Explanation, alpha: float, colormap: str) -> Pixels:
 
 
 def _settled(explanation: Explanation) -> Pixels:
-    above = explanation.geometry.upsample(_of(explanation.above_average))
+    above = explanation.geometry.upsample(_of(explanation.above_average), blocks=True)
     doubt = explanation.doubt
     y, x = np.mgrid[: above.shape[0], : above.shape[1]]
     width = max(4, round(_STRIPE * above.shape[1] / _SMALLEST))

@@ -48,13 +48,17 @@ class Geometry:
         placed[y0:y1, x0:x1] = np.clip((inside - low) / (high - low), 0, 1) if high > low else 0
         return placed
 
-    def upsample(self, values: Floats) -> Floats:
-        """Return values ``(h, w)`` in the image's geometry, ``(height, width)`` float32, as they are: 0 outside."""
+    def upsample(self, values: Floats, *, blocks: bool = False) -> Floats:
+        """Return values ``(h, w)`` in the image's geometry, ``(height, width)`` float32, as they are: 0 outside.
+
+        Between them they are bilinear, or the nearest one's as `blocks`.
+        """
         import cv2
 
+        kind = cv2.INTER_NEAREST_EXACT if blocks else cv2.INTER_LINEAR
         x0, y0, x1, y1 = self.crop
         placed = np.zeros((self.height, self.width), np.float32)
-        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=kind)
         return placed
 
 
