@@ -13,18 +13,7 @@ import click
 
 from onnx_cam import __version__, terminal
 from onnx_cam.cli_evaluation import evaluate, report
-from onnx_cam.cli_options import (
-    BATCH_SIZE,
-    DRAWING,
-    IMAGES,
-    LAYER,
-    MODEL,
-    SAMPLES,
-    SEED,
-    TARGET,
-    load_model,
-    read_limit,
-)
+from onnx_cam.cli_options import BATCH_SIZE, DRAWING, IMAGES, LAYER, LIMITS, MODEL, SAMPLES, SEED, TARGET, load_model
 from onnx_cam.cli_survey import survey, survey_score
 from onnx_cam.errors import ImageError, ScoreError, SettingError
 
@@ -82,13 +71,7 @@ def main() -> None:
 @click.option("--score", type=click.Choice(("probability", "logit")), help="What a channel's mask is scored by.")
 @click.option("--baseline", type=click.Choice(("zero", "black", "mean", "blur")), help="The image that is subtracted.")
 @BATCH_SIZE
-@click.option("--budget", callback=read_limit, metavar="N|P%", help="Score a part of the inputs; regress the rest.")
-@click.option(
-    "--tolerance",
-    callback=read_limit,
-    metavar="T",
-    help="Stop once the share left is at most this.",
-)
+@LIMITS
 @click.option(
     "--save", "saved", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
 )
@@ -108,8 +91,8 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
       onnx-cam explain model.onnx cat.jpg --budget 10% --save error
     """
     method = _method(settings)
-    from onnx_cam.explanation import results_folder
     from onnx_cam.image_files import stems
+    from onnx_cam.output_files import results_folder
 
     classifier = load_model(model, settings)
     unique, failed = _list(images, settings)

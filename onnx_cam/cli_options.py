@@ -19,6 +19,7 @@ __all__ = [
     "DRAWING",
     "IMAGES",
     "LAYER",
+    "LIMITS",
     "MODEL",
     "PRESETS",
     "SAMPLES",
@@ -26,7 +27,6 @@ __all__ = [
     "TARGET",
     "load_model",
     "options",
-    "read_limit",
     "read_size",
 ]
 
@@ -47,7 +47,7 @@ def read_size(
     return int(match[1]), int(match[2])
 
 
-def read_limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int | float | None:
+def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int | float | None:
     """Return a budget or a tolerance, judged by its words alone."""
     if value is None:
         return None
@@ -146,6 +146,10 @@ BATCH_SIZE = click.option(
     default="auto",
     show_default=True,
     help="It never changes the map.",
+)
+LIMITS = options(
+    click.option("--budget", callback=_limit, metavar="N|P%", help="Score a part of the inputs; regress the rest."),
+    click.option("--tolerance", callback=_limit, metavar="T", help="Stop once the share left is at most this."),
 )
 DRAWING = options(
     click.option(

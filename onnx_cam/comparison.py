@@ -19,8 +19,9 @@ from onnx_cam.comparison_captions import method_name
 from onnx_cam.comparison_grid import check_side, draw_grid
 from onnx_cam.comparison_page import write_page
 from onnx_cam.errors import OutputError, SettingError, did_you_mean
-from onnx_cam.explanation import Explanation, prepare_folder, results_folder, write_files
+from onnx_cam.explanation import Explanation
 from onnx_cam.methods import Method
+from onnx_cam.output_files import prepare_folder, results_folder, write_files
 from onnx_cam.render import check_drawing, encode_png
 
 __all__ = ["Comparison", "check_output", "output_folders"]

@@ -8,11 +8,8 @@ import io
 import json
 import os
 import re
-import secrets
-import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +20,11 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError, SettingError
 from onnx_cam.image_files import safe_stem
+from onnx_cam.output_files import prepare_folder, write_files
 from onnx_cam.preprocess import Geometry
 from onnx_cam.render import draw_overlay, encode_png
 
-__all__ = ["Explanation", "Target", "prepare_folder", "read_saved", "results_folder", "write_files"]
+__all__ = ["Explanation", "Target", "read_saved"]
 
 
 @dataclass(frozen=True)
@@ -345,67 +343,6 @@ def read_saved(record: str | Path) -> tuple[dict[str, Any], NDArray[np.float32]]
         raise OutputError(
             f"'{path}' is no record with its map beside it ({error}); run onnx-cam explain again"
         ) from error
-
-
-@contextmanager
-def results_folder(folder: str | Path) -> Iterator[None]:
-    """Make a folder for results; where none came, what was made is removed again.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be made, or written to.
-    """
-    path = Path(folder)
-    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]
-    prepare_folder(path)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # not empty
-            for place in missing:
-                place.rmdir()
-
-
-def prepare_folder(folder: str | Path) -> None:
-    """Make a folder, and prove that it can be written to.
-
-    Raises
-    ------
-    OutputError
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"cannot write to the folder '{folder}': {reason}; choose another with --out") from error
-
-
-def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: all of them beside their place first, then each moved to it.
-
-    Raises
-    ------
-    OutputError
-    """
-    waiting = {path: path.with_name(f".onnx-cam-{secrets.token_hex(8)}") for path in contents}
-    try:
-        for path, content in contents.items():
-            if path.exists() and not path.is_file():
-                raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
-            with open(waiting[path], "xb") as file:
-                file.write(content)
-        for path, temporary in waiting.items():
-            os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write '{path}': {error.strerror or error}; free the space or choose another folder"
-        ) from error
-    finally:
-        for temporary in waiting.values():
-            temporary.unlink(missing_ok=True)
 
 
 def _readable_path(path: str) -> str:

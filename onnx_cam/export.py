@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from onnx_cam.classifier import Classifier
 from onnx_cam.errors import ModelError, OutputError
-from onnx_cam.explanation import results_folder, write_files
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.tap import tap
+from onnx_cam.output_files import results_folder, write_files
 
 __all__ = ["export"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import onnx_cam
 from onnx_cam.errors import ImageError, OutputError, SettingError, TargetError
-from onnx_cam.explanation import write_files
+from onnx_cam.output_files import write_files
 from tests import tiny
 
 RECORD = {  # DESIGN.md, "The record"

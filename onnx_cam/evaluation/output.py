@@ -9,7 +9,7 @@ from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.finished import Evaluation
 from onnx_cam.evaluation.report import write_report
 from onnx_cam.evaluation.summary import as_csv, as_json, rows, summarise
-from onnx_cam.explanation import write_files
+from onnx_cam.output_files import write_files
 
 __all__ = ["write_output"]
 

@@ -20,7 +20,6 @@ from onnx_cam.evaluation.sample_labels import SampleLabels, read_labels
 from onnx_cam.evaluation.shared_facts import bind
 from onnx_cam.evaluation.work_left import WorkLeft
 from onnx_cam.explain import check_settings, package_versions
-from onnx_cam.explanation import results_folder
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image_files import read_image
 from onnx_cam.loading import load
@@ -28,6 +27,7 @@ from onnx_cam.methods import METHODS, Method
 from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES
+from onnx_cam.output_files import results_folder
 from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.scorer import Progress
 

@@ -10,7 +10,7 @@ from typing import Any
 from onnx_cam.errors import MissingExtraError, SettingError
 from onnx_cam.evaluation.finished import Evaluation
 from onnx_cam.evaluation.summary import Summary, summarise
-from onnx_cam.explanation import results_folder, write_files
+from onnx_cam.output_files import results_folder, write_files
 
 __all__ = ["write_report"]
 

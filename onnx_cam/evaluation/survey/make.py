@@ -17,7 +17,7 @@ from onnx_cam.evaluation.results import SeenImage
 from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
 from onnx_cam.evaluation.survey.page import Question, load_jinja, write_page
-from onnx_cam.explanation import results_folder, write_files
+from onnx_cam.output_files import results_folder, write_files
 
 __all__ = ["Survey", "make_survey"]
 
