@@ -15,6 +15,7 @@ from scipy.linalg import cholesky
 
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.regression import Regression
+from onnx_cam.runtime.masks import is_dead
 
 __all__ = ["LEVEL", "MapError", "estimate_error", "estimate_noise_error", "share_left"]
 
@@ -113,14 +114,13 @@ def estimate_noise_error(
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     each = sample_weights @ flat  # (N, p)
     found = each.mean(axis=0)
-    live = (maps.max(axis=(1, 2)) > maps.min(axis=(1, 2))).astype(np.float64)
+    equal = flat[~is_dead(maps)].sum(axis=0)
     rng = np.random.default_rng(seed)
     spread = rng.standard_normal((samples, count)) @ (each - found) / np.sqrt(count * (count - 1))
     shape = (maps.shape[1], maps.shape[2])
-    error = _from_maps("noise", found, found + spread, live @ flat, shape)
     heavy = np.sqrt((count - 1) / rng.chisquare(count - 1, (samples, 1)))  # Student's t: N is small
-    wide = _from_maps("noise", found, found + heavy * spread, live @ flat, shape)
-    return replace(wide, deviation=error.deviation)
+    wide = _from_maps("noise", found, found + heavy * spread, equal, shape)
+    return replace(wide, deviation=_deviation(found, found + spread, shape))  # a t's own has no bound where N = 2
 
 
 def share_left(found: Floats, exact: Floats, equal: Floats) -> float:
@@ -189,13 +189,16 @@ def _from_maps(
     if np.linalg.norm(_unit(found) - _unit(equal)) > _ALIKE and found.any():
         shares = np.array([share_left(found, each, equal) for each in drawn])
     low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
-    deviation = np.sqrt(((drawn - found) ** 2).mean(axis=0))
     higher = (drawn > drawn.mean(axis=1, keepdims=True)).astype(np.float64)
     higher[~drawn.any(axis=1)] = 0.5  # an empty map settles nothing
     above = higher.mean(axis=0)
-    return MapError(
-        of, deviation.reshape(shape).astype(np.float32), above.reshape(shape).astype(np.float32), middle, low, high
-    )
+    return MapError(of, _deviation(found, drawn, shape), above.reshape(shape).astype(np.float32), middle, low, high)
+
+
+def _deviation(found: Floats, drawn: Floats, shape: tuple[int, int]) -> Floats32:
+    """Return the root of the mean squared distance of maps (S, p) from one (p,), (h, w); before or after the ReLU."""
+    apart = np.maximum(drawn, 0) - np.maximum(found, 0)
+    return np.asarray(np.sqrt((apart**2).mean(axis=0)).reshape(shape), np.float32)
 
 
 def _unit(values: Floats) -> Floats:

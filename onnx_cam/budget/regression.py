@@ -11,13 +11,12 @@ from onnx_cam.budget.features import Channels
 from onnx_cam.budget.gaussian_process import GaussianProcess, fit
 from onnx_cam.budget.observations import MeanScores, Observations, mean_scores
 from onnx_cam.budget.score_scale import ScoreScale, scale_for
+from onnx_cam.runtime.scores import RESOLUTION
 
 __all__ = ["Regression", "regress"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-
-_RESOLUTION = 2.0**-22  # of a score: a few units in the last place of float32
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Regression:
 
 def is_flat(scores: Floats) -> bool:
     """Tell whether scores differ by no more than a network in float32 can tell."""
-    return bool(np.ptp(scores) <= _RESOLUTION * np.abs(scores).max())
+    return bool(np.ptp(scores) <= RESOLUTION * np.abs(scores).max())
 
 
 def regress(

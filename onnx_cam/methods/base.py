@@ -14,7 +14,7 @@ from onnx_cam.errors import ScoreError, SettingError, did_you_mean
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.schedule import NoiseSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
-from onnx_cam.runtime.scores import ScoreKind
+from onnx_cam.runtime.scores import RESOLUTION, ScoreKind
 
 if TYPE_CHECKING:
     from onnx_cam.budget.map_error import MapError
@@ -33,7 +33,6 @@ __all__ = [
 Floats = NDArray[np.float32]
 Weights = NDArray[np.float64]
 
-_RESOLUTION = 2.0**-22  # of a score: a few units in the last place of float32
 _MAX_SAMPLES = 10_000  # N noise fields are held at once
 
 
@@ -172,15 +171,12 @@ class Method:
         Why every weight may be at or below zero, for the warning about an empty map.
     demanding : bool
         It needs more than scores, and so may not work at all: a comparison runs it before the long work of others.
-    takes_budget : bool
-        Whether a part of the passes can do.
     """
 
     name: ClassVar[str]
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
     demanding: ClassVar[bool] = False
-    takes_budget: ClassVar[bool] = False
 
     variant: str | None = None
 
@@ -289,7 +285,7 @@ def difference(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> ND
 
     Else a map could be made of rounding errors alone, stretched to look like one.
     """
-    least = _RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
+    least = RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
     return np.where(np.abs(scores - baseline) <= least, 0.0, scores - baseline)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +30,6 @@ class MeanScoreMethod(Method):
     tolerance : float, optional
         The share left at which to stop, at the upper end of its interval.
     """
-
-    takes_budget: ClassVar[bool] = True
 
     budget: int | float | str | None = field(default=None, kw_only=True)
     tolerance: float | None = field(default=None, kw_only=True)

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from onnx_cam.graph.head import Head
 
-__all__ = ["ScoreKind", "logits", "numbers", "probabilities", "softmax"]
+__all__ = ["RESOLUTION", "ScoreKind", "logits", "numbers", "probabilities", "softmax"]
 
 ScoreKind = Literal["probability", "logit"]
+
+RESOLUTION = 2.0**-22
+"""Of a score: a few units in the last place of float32."""
 
 
 def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
