@@ -23,10 +23,11 @@ from torch import nn
 
 import onnx_cam
 from onnx_cam.demo import demo_image, demo_model, demo_weights
-from onnx_cam.explain import package_versions
+from onnx_cam.explanation.explaining import package_versions
+from onnx_cam.image.picture import open_picture
 from onnx_cam.methods import METHODS
-from onnx_cam.picture import open_picture
 from tests import tiny
+from tests.methods.test_oracles import SMALL_SIGMA
 from tests.oracle import REFERENCES, Case, Network
 from tests.paper_networks import exported, mobilenet_checkpoint, seeded_network, trained_mobilenet
 from tests.peers import (
@@ -43,7 +44,6 @@ from tests.peers import (
     torchcam_gradient_map,
     torchcam_map,
 )
-from tests.test_methods_oracles import SMALL_SIGMA
 from tests.torch_twins import Lite0, Tiny
 
 LAYER = "_blocks.10._bn2"  # 112 channels, 14×14

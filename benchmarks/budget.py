@@ -23,14 +23,14 @@ import numpy as np
 
 import onnx_cam
 from benchmarks.representatives import nearest_representative, representatives
-from onnx_cam.budget import describe_channels, share_left
+from onnx_cam.budget import describe_channels, relative_error
 from onnx_cam.demo import demo_model
-from onnx_cam.evaluation.boxes import box_mask
 from onnx_cam.evaluation.datasets import Sample, open_dataset
+from onnx_cam.evaluation.datasets.boxes import box_mask
+from onnx_cam.image.picture import open_picture
 from onnx_cam.methods import Method, ScoreCAM, Subject, make_method
 from onnx_cam.methods.base import Weighed
 from onnx_cam.metrics import MaskedImage, choose_metrics
-from onnx_cam.picture import open_picture
 from onnx_cam.runtime.masks import is_dead, normalised
 from onnx_cam.runtime.schedule import Schedule
 
@@ -166,14 +166,14 @@ class Facts:
             "passes": found.passes,
             "seconds": found.seconds,
             "empty": self.exact.empty,
-            "share": share_left(*flat),
+            "share": relative_error(*flat),
             **self.figures(found),
         }
-        if found.error is not None and found.error_of == "passes left out" and found.share_left_interval:
-            low, high = found.share_left_interval
+        if found.error is not None and found.error_of == "passes left out" and found.relative_error_interval:
+            low, high = found.relative_error_interval
             bar = DEVIATIONS * found.error + 1e-6 * self.exact.cam.max()
             facts["covered"] = float((np.abs(found.cam - self.exact.cam) <= bar).mean())
-            facts["estimate"], facts["low"], facts["high"] = found.share_left, low, high
+            facts["estimate"], facts["low"], facts["high"] = found.relative_error, low, high
         return facts
 
     def figures(self, found: onnx_cam.Explanation) -> dict[str, float | None]:

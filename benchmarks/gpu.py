@@ -23,7 +23,7 @@ import numpy as np
 import onnx_cam
 from benchmarks.resnet50 import resnet50
 from benchmarks.throughput import Bare, compare
-from onnx_cam.explain import package_versions
+from onnx_cam.explanation.explaining import package_versions
 from onnx_cam.runtime.devices import CUDA_OPTIONS
 
 BATCHES = (1, 8, 16, 32, 64, 128, 256)

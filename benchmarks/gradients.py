@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 import onnx_cam
 from benchmarks.panel import load
-from onnx_cam.explain import package_versions
+from onnx_cam.explanation.explaining import package_versions
 from onnx_cam.gradients import GraphModule, layer_gradients
 from onnx_cam.graph.tap import tap
 

@@ -27,11 +27,11 @@ from onnx import numpy_helper
 
 import onnx_cam
 from onnx_cam.errors import ScoreError
-from onnx_cam.explain import package_versions
+from onnx_cam.explanation.explaining import package_versions
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.tap import tap
+from onnx_cam.image.picture import open_picture
 from onnx_cam.methods import METHODS
-from onnx_cam.picture import open_picture
 from tests.oracle import REFERENCES, Case, Network, scorecam_paper, softmax
 
 Array = NDArray[np.float64]

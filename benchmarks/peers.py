@@ -53,7 +53,7 @@ def prepare(folder: Path, network: str, image: Path) -> None:
 
     import onnx_cam
     from onnx_cam.demo import demo_model
-    from onnx_cam.picture import open_picture
+    from onnx_cam.image.picture import open_picture
 
     lite0 = onnx_cam.load(demo_model(), device="cpu")
     x = open_picture(image, lite0.preprocessing, 3, lite0.size).network_input

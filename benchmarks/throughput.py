@@ -23,9 +23,9 @@ import onnx
 
 import onnx_cam
 from onnx_cam.demo import demo_model
-from onnx_cam.explain import package_versions
+from onnx_cam.explanation.explaining import package_versions
+from onnx_cam.runtime.device_session import load_model
 from onnx_cam.runtime.devices import import_onnxruntime
-from onnx_cam.runtime.load import load_model
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 BARE_SECONDS = 1.5  # before each of the engine's runs, and again behind it

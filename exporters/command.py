@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from exporters.check import Report
-from onnx_cam import terminal
-from onnx_cam.cli_options import read_size
-from onnx_cam.preprocess import PRESETS
+from onnx_cam.cli import terminal
+from onnx_cam.cli.options import read_size
+from onnx_cam.image.preprocessing import PRESETS
 
 __all__ = ["IMAGE", "LABELS", "OUT", "PREPROCESS", "SIZE", "ExporterCommand", "show"]
 

@@ -8,23 +8,24 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from onnx_cam._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from onnx_cam.classifier import Classifier
-    from onnx_cam.compare import compare
-    from onnx_cam.comparison import Comparison
+    from onnx_cam.classifier.classifier import Classifier
+    from onnx_cam.classifier.exporting import export
+    from onnx_cam.classifier.inspection import Finding, inspect
+    from onnx_cam.classifier.loading import load
+    from onnx_cam.comparison.comparing import compare
+    from onnx_cam.comparison.result import Comparison
     from onnx_cam.errors import OnnxCamError
-    from onnx_cam.explain import explain
-    from onnx_cam.explanation import Explanation, Target, read_saved
-    from onnx_cam.export import export
+    from onnx_cam.explanation.explaining import explain
+    from onnx_cam.explanation.result import Explanation, Target, read_saved
     from onnx_cam.graph.find_layers import Layer
-    from onnx_cam.image_files import list_images
-    from onnx_cam.inspection import Finding, inspect
-    from onnx_cam.loading import load
+    from onnx_cam.image.files import list_images
+    from onnx_cam.image.preprocessing import PRESETS, Preprocessing
     from onnx_cam.methods import (
         CAM,
         ISCAM,
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
         SSCAMMax,
         XGradCAM,
     )
-    from onnx_cam.preprocess import PRESETS, Preprocessing
-    from onnx_cam.self_test import check
-
-__version__ = "0.1.0"
+    from onnx_cam.runtime.self_test import check
 
 __all__ = [
     "CAM",
@@ -87,13 +85,13 @@ _HOMES = {
     "CAM": "methods",
     "ISCAM": "methods",
     "METHODS": "methods",
-    "PRESETS": "preprocess",
+    "PRESETS": "image.preprocessing",
     "SSCAM1": "methods",
     "SSCAM2": "methods",
-    "Classifier": "classifier",
-    "Comparison": "comparison",
-    "Explanation": "explanation",
-    "Finding": "inspection",
+    "Classifier": "classifier.classifier",
+    "Comparison": "comparison.result",
+    "Explanation": "explanation.result",
+    "Finding": "classifier.inspection",
     "GradCAM": "methods",
     "GradCAMpp": "methods",
     "GradPPScoreCAM": "methods",
@@ -102,20 +100,20 @@ _HOMES = {
     "LayerCAM": "methods",
     "Method": "methods",
     "OnnxCamError": "errors",
-    "Preprocessing": "preprocess",
+    "Preprocessing": "image.preprocessing",
     "SSCAMMax": "methods",
     "ScoreCAM": "methods",
     "SmoothGradCAMpp": "methods",
-    "Target": "explanation",
+    "Target": "explanation.result",
     "XGradCAM": "methods",
-    "check": "self_test",
-    "compare": "compare",
-    "explain": "explain",
-    "export": "export",
-    "inspect": "inspection",
-    "list_images": "image_files",
-    "load": "loading",
-    "read_saved": "explanation",
+    "check": "runtime.self_test",
+    "compare": "comparison.comparing",
+    "explain": "explanation.explaining",
+    "export": "classifier.exporting",
+    "inspect": "classifier.inspection",
+    "list_images": "image.files",
+    "load": "classifier.loading",
+    "read_saved": "explanation.result",
 }
 
 
@@ -125,18 +123,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"onnx_cam.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
-
-
-class _Package(ModuleType):
-    """Keeps ``onnx_cam.explain`` and its like the functions: importing a submodule of that name would replace them."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _HOMES and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

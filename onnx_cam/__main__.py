@@ -8,7 +8,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; Ctrl-C while it is still being imported ends like any other."""
     try:
-        from onnx_cam.cli import main as run
+        from onnx_cam.cli.main import main as run
 
         run()
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import onnx_cam
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.demo import demo_image, demo_model
 from tests import tiny
 

@@ -33,14 +33,6 @@ def test_importing_loads_nothing_heavy() -> None:
     assert not imported & {"onnxruntime", "cv2", "rich", "onnx", "numpy", "PIL", "torch"}
 
 
-def test_functions_stay_functions_whatever_is_imported_first() -> None:
-    """A module of the same name must not take the function's place."""
-    both = "callable(onnx_cam.explain), callable(onnx_cam.export)"
-    code = f"import onnx_cam.explain, onnx_cam.export, onnx_cam; print({both})"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ["True", "True"]
-
-
 def test_the_error_tree_is_the_one_in_its_docstring() -> None:
     classes = {
         name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and cls.__module__ == errors.__name__

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import pkgutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import onnx_cam
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -21,8 +25,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"onnx_cam", f"onnx_cam-{onnx_cam.__version__}.dist-info"}
     assert "onnx_cam/py.typed" in names
-    assert "onnx_cam/imagenet_classes.txt" in names
-    assert "onnx_cam/catalogue.toml" in names
+    assert "onnx_cam/classifier/imagenet_classes.txt" in names
+    assert "onnx_cam/classifier/catalogue.toml" in names
     assert "onnx_cam/evaluation/report/report.html.jinja" in names
     assert "onnx_cam/evaluation/report/report.css.jinja" in names
     assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
@@ -53,7 +57,7 @@ def test_only_the_gradients_import_torch() -> None:
 
 
 def test_importing_the_package_loads_no_torch() -> None:
-    code = "import sys, onnx_cam, onnx_cam.cli, onnx_cam.explain; assert 'torch' not in sys.modules"
+    code = "import sys, onnx_cam, onnx_cam.cli.main, onnx_cam.explanation.explaining; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -64,30 +68,91 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
     assert "pip install 'onnx-cam[torch]'" in run.stderr
 
 
-LAYERS = [
-    *(
-        "cli",
-        "cli_evaluation",
-        "cli_survey",
-        "cli_options",
-        "demo",
-        "compare",
-        "comparison",
-        "comparison_page",
-        "comparison_grid",
-        "comparison_captions",
-    ),
-    *("evaluation", "explain", "methods", "loading", "classifier", "gradients", "budget", "runtime", "graph", "errors"),
+LAYERS: list[set[str]] = [
+    {"__init__", "__main__"},
+    {"cli"},
+    {"demo"},
+    {"evaluation"},
+    {"metrics", "comparison"},
+    {"explanation"},
+    {"methods"},
+    {"budget", "classifier"},
+    {"gradients"},
+    {"runtime"},
+    {"image"},
+    {"graph"},
+    {"files", "drawing"},
+    {"errors", "names", "_version"},
 ]
-"""Imports go one way: from left to right."""
+"""The rooms of the package, the upper floors first: a room imports from its own folder and from the floors below."""
+
+PACKAGE = ROOT / "onnx_cam"
 
 
-def test_imports_go_one_way() -> None:
-    for rank, layer in enumerate(LAYERS):
-        above = LAYERS[:rank]
-        place = ROOT / "onnx_cam" / layer
-        for path in [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py")):
-            for line in path.read_text().splitlines():
-                words = line.split()
-                if words[:1] in (["from"], ["import"]) and words[1].startswith("onnx_cam."):
-                    assert words[1].split(".")[1] not in above, f"{path}: {line}"
+def rooms() -> set[str]:
+    """Every folder and every loose module of the package."""
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    return folders | {path.stem for path in PACKAGE.glob("*.py")}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of the package that a file imports, late imports and those for types included."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names if node.module == "onnx_cam")
+    return {name.removeprefix("onnx_cam.") for name in modules if name.startswith("onnx_cam.")}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_room_has_its_floor() -> None:
+    assert set.union(*LAYERS) == rooms()
+
+
+def test_imports_go_down_and_never_up() -> None:
+    floor = {room: i for i, layer in enumerate(LAYERS) for room in layer}
+    public = set(onnx_cam.__all__) | {"evaluation"}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own = room_of(path)
+        for name in imports_of(path):
+            room = name.split(".")[0]
+            if own == "__init__" or (own in ("cli", "demo", "evaluation") and name in public):
+                continue
+            assert room == own or floor[room] > floor[own], f"{path} imports {name}"
+
+
+def test_drawing_knows_nothing_of_models() -> None:
+    for path in (PACKAGE / "drawing").glob("*.py"):
+        assert {name.split(".")[0] for name in imports_of(path)} <= {"drawing", "errors", "names"}, path
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Imports inside functions and those for types alone count as well."""
+    modules = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    graph = {name: {other for other in imports_of(path) if other in modules} - {name} for name, path in modules.items()}
+    settled: set[str] = set()
+    while ready := {name for name, others in graph.items() if name not in settled and others <= settled}:
+        settled |= ready
+    assert set(graph) == settled, f"in a circle, or behind one: {sorted(set(graph) - settled)}"
+
+
+def test_no_module_is_called_like_a_public_function() -> None:
+    """Else importing it would put the module in the function's place."""
+    functions = {name for name in onnx_cam.__all__ if inspect.isfunction(getattr(onnx_cam, name))}
+    assert {"explain", "load"} <= functions
+    names = {part.removesuffix(".py") for path in PACKAGE.rglob("*") for part in path.relative_to(PACKAGE).parts}
+    assert not functions & names
+
+
+def test_public_functions_stay_functions_when_every_module_is_imported() -> None:
+    for module in pkgutil.walk_packages(onnx_cam.__path__, "onnx_cam."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for name in onnx_cam.__all__:
+        assert not inspect.ismodule(getattr(onnx_cam, name)), name

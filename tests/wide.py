@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 import onnx_cam
-from onnx_cam.budget import share_left
+from onnx_cam.budget import relative_error
 from tests import tiny
 
 CHANNELS = 80
@@ -69,7 +69,7 @@ def activations(classifier: onnx_cam.Classifier, x: NDArray[np.float32]) -> NDAr
 def left_of(found: onnx_cam.Explanation, exact: onnx_cam.Explanation, maps: NDArray[np.float64]) -> float:
     """Return the share left of the exact map's class-specific part, of the activation maps (K, h, w)."""
     live = maps[np.ptp(maps, axis=(1, 2)) > 0]
-    return share_left(found.cam.ravel().astype(float), exact.cam.ravel().astype(float), live.sum(axis=0).ravel())
+    return relative_error(found.cam.ravel().astype(float), exact.cam.ravel().astype(float), live.sum(axis=0).ravel())
 
 
 def covered(found: onnx_cam.Explanation, exact: onnx_cam.Explanation) -> float:

@@ -13,7 +13,7 @@ No model is run here, and nothing is drawn but from a seed::
 """
 
 from onnx_cam.budget.features import Channels, describe_channels
-from onnx_cam.budget.map_error import MapError, estimate_error, estimate_noise_error, share_left
+from onnx_cam.budget.map_error import MapError, estimate_error, estimate_noise_error, relative_error
 from onnx_cam.budget.observations import Observations
 from onnx_cam.budget.plan import SMALLEST_PLAN, growing_rounds, next_passes, round_sizes
 from onnx_cam.budget.regression import Regression, regress
@@ -30,6 +30,6 @@ __all__ = [
     "growing_rounds",
     "next_passes",
     "regress",
+    "relative_error",
     "round_sizes",
-    "share_left",
 ]

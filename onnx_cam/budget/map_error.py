@@ -17,7 +17,7 @@ from onnx_cam.budget.features import Channels
 from onnx_cam.budget.regression import Regression
 from onnx_cam.runtime.masks import is_dead
 
-__all__ = ["LEVEL", "MapError", "estimate_error", "estimate_noise_error", "share_left"]
+__all__ = ["LEVEL", "MapError", "estimate_error", "estimate_noise_error", "relative_error"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -46,7 +46,7 @@ class MapError:
         Standard deviation of the map at each position, in the map's unit; NaN where all scores are equal.
     above : ndarray of shape (h, w), float32
         The chance that the position lies above the map's average.
-    share_left : float
+    relative_error : float
         Estimate (median) of ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: 0 is exact, 1 no better than equal weights. NaN
         where there is no class-specific part to be a share of: the map is empty, or that of equal weights.
     low, high : float
@@ -58,7 +58,7 @@ class MapError:
     of: Literal["passes left out", "noise"]
     deviation: Floats32
     above: Floats32
-    share_left: float
+    relative_error: float
     low: float
     high: float
     calibration: float = 1.0
@@ -84,9 +84,9 @@ def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0,
     if regression.is_flat or regression.is_complete:
         error = _from_maps("passes left out", found, found[None], equal, channels.shape)
         if regression.is_complete:
-            return replace(error, share_left=0.0, low=0.0, high=0.0)
+            return replace(error, relative_error=0.0, low=0.0, high=0.0)
         nothing = np.full(channels.shape, np.nan, np.float32)  # equal scores say nothing of how far others may be
-        return replace(error, deviation=nothing, above=np.full_like(nothing, 0.5), share_left=np.nan)
+        return replace(error, deviation=nothing, above=np.full_like(nothing, 0.5), relative_error=np.nan)
     factor = calibration(channels, regression)
     drawn = sample_scores(regression, factor, samples, seed) - regression.baseline  # (samples, M)
     error = _from_maps("passes left out", found, drawn @ channels.maps, equal, channels.shape)
@@ -123,7 +123,7 @@ def estimate_noise_error(
     return replace(wide, deviation=_deviation(found, found + spread, shape))  # a t's own has no bound where N = 2
 
 
-def share_left(found: Floats, exact: Floats, equal: Floats) -> float:
+def relative_error(found: Floats, exact: Floats, equal: Floats) -> float:
     """Return ``‖n(found) − n(exact)‖ / ‖n(equal) − n(exact)‖``, n = scaled to unit length.
 
     0 where the maps agree. Where the exact map is the equal-weights map and the one found is not, there is nothing to
@@ -187,7 +187,7 @@ def _from_maps(
     found, drawn, equal = np.maximum(found, 0), np.maximum(drawn, 0), np.maximum(equal, 0)
     shares = np.full(len(drawn), np.nan)
     if np.linalg.norm(_unit(found) - _unit(equal)) > _ALIKE and found.any():
-        shares = np.array([share_left(found, each, equal) for each in drawn])
+        shares = np.array([relative_error(found, each, equal) for each in drawn])
     low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
     higher = (drawn > drawn.mean(axis=1, keepdims=True)).astype(np.float64)
     higher[~drawn.any(axis=1)] = 0.5  # an empty map settles nothing

@@ -6,12 +6,12 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.loading import load
 from onnx_cam.errors import MissingExtraError, ModelError, OutputError
-from onnx_cam.explain import explain
-from onnx_cam.explanation import Explanation
-from onnx_cam.loading import load
-from onnx_cam.output_files import prepare_folder, results_folder, write_files
+from onnx_cam.explanation.explaining import explain
+from onnx_cam.explanation.result import Explanation
+from onnx_cam.files import prepare_folder, results_folder, write_files
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["demo_image", "demo_model", "demo_weights", "run_demo"]

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import DatasetError, MissingExtraError, ModelError, SettingError
-from onnx_cam.evaluation.boxes import box_mask, check_boxes
 from onnx_cam.evaluation.datasets import Box, Sample
-from onnx_cam.evaluation.finished import figure_key
-from onnx_cam.evaluation.results import MeasuredMap, SeenImage
-from onnx_cam.explain import explain
+from onnx_cam.evaluation.datasets.boxes import box_mask, check_boxes
+from onnx_cam.evaluation.results.finished import figure_key
+from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.explanation.explaining import explain
 from onnx_cam.graph.find_layers import Layer
+from onnx_cam.image.picture import Picture, open_picture
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
-from onnx_cam.picture import Picture, open_picture
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["Measuring", "Task", "method_key"]

@@ -8,26 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.loading import load
 from onnx_cam.errors import ImageError, OnnxCamError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
-from onnx_cam.evaluation.finished import Evaluation, figure_key, read_evaluation
-from onnx_cam.evaluation.local_engine import Engine, LocalEngine, Outcome
+from onnx_cam.evaluation.datasets.sample_labels import SampleLabels, read_labels
+from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
 from onnx_cam.evaluation.measuring import Measuring, Task, method_key
-from onnx_cam.evaluation.output import write_output
-from onnx_cam.evaluation.results import FILE_NAME, Results, SeenImage
-from onnx_cam.evaluation.sample_labels import SampleLabels, read_labels
-from onnx_cam.evaluation.shared_facts import bind
+from onnx_cam.evaluation.results.finished import Evaluation, figure_key, read_evaluation
+from onnx_cam.evaluation.results.output import write_output
+from onnx_cam.evaluation.results.shared_facts import bind
+from onnx_cam.evaluation.results.store import FILE_NAME, Results, SeenImage
 from onnx_cam.evaluation.work_left import WorkLeft
-from onnx_cam.explain import check_settings, package_versions
+from onnx_cam.explanation.explaining import check_settings, package_versions
+from onnx_cam.files import results_folder
 from onnx_cam.graph.find_layers import Layer
-from onnx_cam.image_files import read_image
-from onnx_cam.loading import load
+from onnx_cam.image.files import read_image
 from onnx_cam.methods import METHODS, Method
 from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES
-from onnx_cam.output_files import results_folder
 from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.scorer import Progress
 
@@ -196,7 +196,7 @@ def _engine(name: Literal["local", "ray"], measuring: Measuring, workers: int | 
             raise SettingError(f"workers={workers}; the local engine has none: leave it out, or take engine ray")
         return LocalEngine(measuring)
     if name == "ray":
-        from onnx_cam.evaluation.ray_engine import RayEngine
+        from onnx_cam.evaluation.engines.ray_engine import RayEngine
 
         return RayEngine(measuring, workers)
     raise SettingError(f"unknown engine {name!r}; expected local or ray")

@@ -12,8 +12,8 @@ import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnx_cam.bounded import read_at_most
 from onnx_cam.errors import ModelError, one_line
+from onnx_cam.files import read_at_most
 
 __all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
 

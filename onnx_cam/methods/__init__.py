@@ -42,21 +42,12 @@ __all__ = [
     "make_method",
 ]
 
-METHODS: dict[str, type[Method]] = {
-    "scorecam": ScoreCAM,
-    "sscam1": SSCAM1,
-    "sscam2": SSCAM2,
-    "sscam-max": SSCAMMax,
-    "iscam": ISCAM,
-    "cam": CAM,
-    "gradcam": GradCAM,
-    "gradcam++": GradCAMpp,
-    "smoothgradcam++": SmoothGradCAMpp,
-    "grad++scorecam": GradPPScoreCAM,
-    "xgradcam": XGradCAM,
-    "layercam": LayerCAM,
-    "hirescam": HiResCAM,
-}
+_CLASSES: tuple[type[Method], ...] = (
+    *(ScoreCAM, SSCAM1, SSCAM2, SSCAMMax, ISCAM, CAM),
+    *(GradCAM, GradCAMpp, SmoothGradCAMpp, GradPPScoreCAM, XGradCAM, LayerCAM, HiResCAM),
+)
+
+METHODS: dict[str, type[Method]] = {cls.name: cls for cls in _CLASSES}
 """Name to class: the gradient-free methods first, in the papers' order."""
 
 

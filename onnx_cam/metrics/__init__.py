@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from onnx_cam.baselines import BASELINES
 from onnx_cam.errors import SettingError, did_you_mean
 from onnx_cam.metrics.average_drop import AverageDrop
 from onnx_cam.metrics.average_increase import AverageIncrease
@@ -18,6 +17,7 @@ from onnx_cam.metrics.masked_image import MaskedImage
 from onnx_cam.metrics.pointing import Pointing
 from onnx_cam.metrics.specificity import Specificity
 from onnx_cam.metrics.win import Win
+from onnx_cam.names import BASELINES, SCORES
 
 __all__ = [
     "METRICS",
@@ -35,16 +35,11 @@ __all__ = [
     "choose_metrics",
 ]
 
-METRICS: dict[str, type[Metric]] = {
-    "average-drop": AverageDrop,
-    "average-increase": AverageIncrease,
-    "win": Win,
-    "deletion": Deletion,
-    "insertion": Insertion,
-    "pointing": Pointing,
-    "specificity": Specificity,
-    "class-change": ClassChange,
-}
+_CLASSES: tuple[type[Metric], ...] = (
+    *(AverageDrop, AverageIncrease, Win, Deletion, Insertion, Pointing, Specificity, ClassChange),
+)
+
+METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in _CLASSES}
 """Name to class."""
 
 _MAX_STEPS = 10_000
@@ -106,7 +101,7 @@ def _make(name: str, settings: dict[str, Any]) -> Metric:
 
 
 def _check(score: str, keep: float, steps: int, baselines: Sequence[str]) -> None:
-    if score not in ("probability", "logit"):
+    if score not in SCORES:
         raise SettingError(f"unknown score {score!r}; expected probability or logit")
     if not 0 < keep <= 1:
         raise SettingError(f"keep={keep}; expected a share of the pixels above 0 and at most 1")

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.baselines import make_baseline
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.image.baselines import make_baseline
+from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.metrics.pixels import pixel_order
-from onnx_cam.preprocess import Preprocessing
 from onnx_cam.runtime.masks import Masking, masks
 from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.scorer import Scorer

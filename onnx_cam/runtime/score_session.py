@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
+from onnx_cam.runtime.device_session import Loaded, failure
 from onnx_cam.runtime.devices import CPU
-from onnx_cam.runtime.load import Loaded, failure
 from onnx_cam.runtime.masks import interpolation_matrix
 from onnx_cam.runtime.memory import free_cuda_memory
 from onnx_cam.runtime.scores import ScoreKind

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.runtime.load import failure, load_model
+from onnx_cam.runtime.device_session import failure, load_model
 
 __all__ = ["Session"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_cam.budget import Observations, estimate_error, next_passes, regress, share_left
+from onnx_cam.budget import Observations, estimate_error, next_passes, regress, relative_error
 from onnx_cam.budget.observations import mean_scores, samples_of
 from onnx_cam.budget.score_scale import ScoreScale, scale_for
 from tests.budget.problems import problem_of, run
@@ -21,9 +21,9 @@ def test_ninety_percent_bars_cover_the_exact_map() -> None:
         error = estimate_error(problem.channels, regression)
         found = np.maximum(regression.weights @ problem.channels.maps, 0)
         covered.append(np.mean(np.abs(found - problem.exact) <= 1.645 * error.deviation.ravel()))
-        ratio.append(error.share_left / share_left(found, problem.exact, problem.equal))
+        ratio.append(error.relative_error / relative_error(found, problem.exact, problem.equal))
         assert error.deviation.shape == (7, 7)
-        assert 0 < error.low < error.share_left < error.high
+        assert 0 < error.low < error.relative_error < error.high
     assert 0.8 <= np.mean(covered) <= 0.98
     assert 0.7 <= np.median(ratio) <= 1.5
 
@@ -31,7 +31,7 @@ def test_ninety_percent_bars_cover_the_exact_map() -> None:
 def test_the_error_shrinks_with_the_budget_and_ends_at_nothing() -> None:
     problem = problem_of(3)
     errors = [estimate_error(problem.channels, run(problem, budget)[1]) for budget in (20, 60, problem.channels.count)]
-    shares = [error.share_left for error in errors]
+    shares = [error.relative_error for error in errors]
     assert shares[0] > shares[1] > shares[2] == 0
     assert not errors[2].deviation.any()
     assert errors[2].high == 0
@@ -42,14 +42,14 @@ def test_the_error_is_a_function_of_the_seed() -> None:
     _, regression = run(problem, 20)
     first, again, other = (estimate_error(problem.channels, regression, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(first.deviation, again.deviation)
-    assert first.share_left == again.share_left != other.share_left
+    assert first.relative_error == again.relative_error != other.relative_error
 
 
 def test_a_mask_with_more_samples_is_surer() -> None:
     problem = problem_of(5, samples=8)
     observed, regression = run(problem, 1000)
     few = estimate_error(problem.channels, run(problem, 120)[1])
-    assert estimate_error(problem.channels, regression).share_left < few.share_left
+    assert estimate_error(problem.channels, regression).relative_error < few.relative_error
     counts = observed.counts(problem.channels.count)
     assert (regression.deviation[counts == 8] == 0).all()
     assert (regression.deviation[counts < 8] > 0).all()
@@ -60,7 +60,9 @@ def test_several_samples_are_worth_a_tenth_of_the_passes() -> None:
     for seed in range(4):
         problem = problem_of(seed, samples=10)
         _, regression = run(problem, problem.channels.count)
-        left.append(share_left(np.maximum(regression.weights @ problem.channels.maps, 0), problem.exact, problem.equal))
+        left.append(
+            relative_error(np.maximum(regression.weights @ problem.channels.maps, 0), problem.exact, problem.equal)
+        )
     assert np.median(left) < 0.08
 
 
@@ -89,7 +91,7 @@ def test_equal_scores_give_equal_weights(score: float, probability: bool) -> Non
     assert np.array_equal(regression.weights, np.full(channels.count, score + 0.5))
     error = estimate_error(channels, regression)
     assert np.isnan(error.deviation).all()
-    assert np.isnan(error.share_left)
+    assert np.isnan(error.relative_error)
     assert (error.above == 0.5).all()
 
 
@@ -98,16 +100,16 @@ def test_fewer_masks_than_the_smallest_plan_are_all_scored(count: int) -> None:
     problem = problem_of(0, count=count)
     _, regression = run(problem, 8)
     np.testing.assert_array_equal(regression.scores, problem.scores[:, 0])
-    assert estimate_error(problem.channels, regression).share_left == 0
+    assert estimate_error(problem.channels, regression).relative_error == 0
 
 
-def test_share_left_is_the_definition() -> None:
+def test_relative_error_is_the_definition() -> None:
     exact, equal = np.array([3.0, 4.0]), np.array([1.0, 0.0])
-    assert share_left(2 * exact, exact, equal) == pytest.approx(0, abs=1e-15)
-    assert share_left(5 * equal, exact, equal) == pytest.approx(1)
-    assert share_left(np.zeros(2), exact, equal) == pytest.approx(1 / np.hypot(0.4, 0.8))
-    assert share_left(equal, equal, equal) == 0
-    assert share_left(exact, equal, equal) == 1
+    assert relative_error(2 * exact, exact, equal) == pytest.approx(0, abs=1e-15)
+    assert relative_error(5 * equal, exact, equal) == pytest.approx(1)
+    assert relative_error(np.zeros(2), exact, equal) == pytest.approx(1 / np.hypot(0.4, 0.8))
+    assert relative_error(equal, equal, equal) == 0
+    assert relative_error(exact, equal, equal) == 1
 
 
 @pytest.mark.parametrize("scale", [ScoreScale("log-odds", 1e-3), ScoreScale("log-odds", 0.2), ScoreScale("identity")])

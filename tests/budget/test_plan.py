@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.representatives import nearest_representative, representatives
-from onnx_cam.budget import Observations, describe_channels, next_passes, regress, round_sizes, share_left
+from onnx_cam.budget import Observations, describe_channels, next_passes, regress, relative_error, round_sizes
 from onnx_cam.budget.features import narrow
 from onnx_cam.budget.observations import samples_of
 from tests.budget.problems import Problem, maps_of, problem_of, run
@@ -58,7 +58,7 @@ def test_a_tenth_beats_random_passes_and_the_nearest_representative() -> None:
         channels, scores, budget = problem.channels, problem.scores[:, 0], problem.channels.count // 10
 
         def share(weights: np.ndarray, problem: Problem = problem) -> float:
-            return share_left(np.maximum(weights @ problem.channels.maps, 0), problem.exact, problem.equal)
+            return relative_error(np.maximum(weights @ problem.channels.maps, 0), problem.exact, problem.equal)
 
         shares["plan"].append(share(run(problem, budget)[1].weights))
         drawn = np.random.default_rng(seed).choice(channels.count, budget, replace=False)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from onnx_cam.evaluation.finished import Evaluation, figure_key
-from onnx_cam.evaluation.results import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.finished import Evaluation, figure_key
+from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
 from onnx_cam.metrics import Measurement, Metric
 
 Values = Mapping[str, Sequence[float | None]]

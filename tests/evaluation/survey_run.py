@@ -12,7 +12,7 @@ from PIL import Image
 
 import onnx_cam
 from onnx_cam.evaluation import Evaluation, evaluate
-from onnx_cam.evaluation.results import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
 from tests import tiny
 
 Maps = Mapping[str, NDArray[np.float32]]

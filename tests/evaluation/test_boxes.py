@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.boxes import Box, box_mask, check_boxes, clip_boxes
-from onnx_cam.preprocess import PRESETS, Geometry, Preprocessing
+from onnx_cam.evaluation.datasets.boxes import Box, box_mask, check_boxes, clip_boxes
+from onnx_cam.image.geometry import Geometry
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 
 
 @pytest.mark.parametrize(

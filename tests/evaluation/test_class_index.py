@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from onnx_cam.classifier.labels import Labels, imagenet_labels
 from onnx_cam.errors import LabelsError
 from onnx_cam.evaluation.datasets import Dataset, Sample, class_index
-from onnx_cam.labels import Labels, imagenet_labels
 
 NAMES = ("cat", "dog", "crane", "crane")
 

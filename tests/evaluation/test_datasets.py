@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from onnx_cam.errors import DatasetError, SettingError
-from onnx_cam.evaluation.boxes import Box
 from onnx_cam.evaluation.datasets import FORMATS, Dataset, Sample, choose, open_dataset
-from onnx_cam.image_files import read_image
+from onnx_cam.evaluation.datasets.boxes import Box
+from onnx_cam.image.files import read_image
 from tests.evaluation.datasets import coco, images, voc_xml, write_json, write_text
+from tests.places import ROOT, SHARED
 
-SHARED = Path(__file__).parent.parent.parent.parent / "shared" / "images"
+SHARED_IMAGES = SHARED / "images"
 WNIDS = "n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n"
 
 
@@ -112,9 +113,9 @@ def test_an_index_of_names(tmp_path: Path) -> None:
     assert open_dataset(path, classes=write_text(tmp_path / "c.txt", "dog\nCat\n")).samples[0].label == 1
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/images: the photos are not part of the project")
+@pytest.mark.skipif(not SHARED_IMAGES.is_dir(), reason="no ../shared/images: the photos are not part of the project")
 def test_the_index_of_real_photos() -> None:
-    dataset = open_dataset(SHARED)
+    dataset = open_dataset(SHARED_IMAGES)
     assert (dataset.kind, len(dataset.samples)) == ("index", 51)
     assert sum(bool(sample.boxes) for sample in dataset.samples) == 42
     assert named(dataset)["ILSVRC2012_val_00000140.JPEG"].boxes == (Box(162, 87, 197, 199),)
@@ -262,7 +263,7 @@ def test_a_draw_of_nothing_is_refused() -> None:
 
 
 def test_every_layout_is_documented() -> None:
-    text = (Path(__file__).parent.parent.parent / "docs" / "datasets.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     for known in FORMATS:
         assert f"(`{known.kind}`)" in text
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import onnx_cam
-from onnx_cam.cli import main
+from onnx_cam.cli.main import main
 from onnx_cam.evaluation import evaluate, read_evaluation
 from tests import tiny, wide
 from tests.evaluation.photos import write_dataset
@@ -43,9 +43,9 @@ def test_an_evaluation_measures_the_maps_of_explain(model: Path, tmp_path: Path)
         made = evaluation.maps[image.sha256, METHOD]
         np.testing.assert_allclose(made.cam, found.cam, atol=1e-4 * found.cam.max())
         assert made.record["exact_passes"] == found.exact_passes
-        said = made.record["error"]["share_left"]
-        assert (said is None) == (found.share_left is None)
-        assert said is None or said == pytest.approx(found.share_left, rel=0.01)
+        said = made.record["error"]["relative_error"]
+        assert (said is None) == (found.relative_error is None)
+        assert said is None or said == pytest.approx(found.relative_error, rel=0.01)
         assert found.empty or value == pytest.approx(found.specificity, rel=1e-3)
 
 

@@ -17,11 +17,12 @@ import pytest
 
 import onnx_cam
 from onnx_cam.errors import DeviceError, ImageError, MissingExtraError, ModelError, ScoreError, SettingError
-from onnx_cam.evaluation import evaluate, ray_engine, read_evaluation
+from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.datasets import open_dataset
+from onnx_cam.evaluation.engines import ray_engine
+from onnx_cam.evaluation.engines.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
 from onnx_cam.evaluation.measuring import Measuring, Task
-from onnx_cam.evaluation.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
-from onnx_cam.evaluation.results import FILE_NAME, MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.store import FILE_NAME, MeasuredMap, SeenImage
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
 from onnx_cam.metrics.base import Measurement

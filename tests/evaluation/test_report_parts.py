@@ -14,8 +14,8 @@ from onnx_cam.evaluation.report.examples import choose_criterion, draw_example, 
 from onnx_cam.evaluation.report.ranking import rank
 from onnx_cam.evaluation.report.tables import methods_table, models_tables, win_table
 from onnx_cam.evaluation.report.wording import explained, figure, label, span
-from onnx_cam.evaluation.results import SeenImage
-from onnx_cam.evaluation.summary import summarise
+from onnx_cam.evaluation.results.store import SeenImage
+from onnx_cam.evaluation.results.summary import summarise
 from onnx_cam.metrics import AverageDrop, Deletion, Insertion, Metric, Specificity, Win
 from onnx_cam.metrics.interval import mean_band, mean_interval
 from tests.evaluation import made

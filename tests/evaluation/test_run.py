@@ -18,13 +18,13 @@ import pytest
 import onnx_cam
 from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
-from onnx_cam.evaluation.results import FILE_NAME, Results
+from onnx_cam.evaluation.results.store import FILE_NAME, Results
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
 from tests.evaluation.photos import write_model, write_model_without_cam
+from tests.places import ROOT
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
-ROOT = Path(__file__).parents[2]
 
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def test_figures_are_those_of_the_metrics_on_the_maps_of_explain(model: Path, ta
     run(model, table, tmp_path / "run", methods="scorecam")
     evaluation = read_evaluation(tmp_path / "run")
     classifier = onnx_cam.load(model, preprocess="unit")
+    from onnx_cam.image.picture import open_picture
     from onnx_cam.metrics import AverageDrop, MaskedImage
-    from onnx_cam.picture import open_picture
 
     drop = evaluation.metric("average-drop")
     assert drop is not None

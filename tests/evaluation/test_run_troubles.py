@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 import onnx_cam
-from onnx_cam.cli import main
+from onnx_cam.cli.main import main
 from onnx_cam.errors import OutputError
 from onnx_cam.evaluation import evaluate, read_evaluation
-from onnx_cam.evaluation.results import FILE_NAME, Results
+from onnx_cam.evaluation.results.store import FILE_NAME, Results
 from tests.evaluation.photos import write_dataset
 
 

@@ -18,15 +18,15 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from onnx_cam.cli_survey import survey as survey_command
+from onnx_cam.cli.survey import survey as survey_command
+from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.errors import OutputError, SettingError
 from onnx_cam.evaluation import read_evaluation
 from onnx_cam.evaluation.survey import Survey, make_survey
-from onnx_cam.preprocess import Geometry
-from onnx_cam.render import draw_overlay
+from onnx_cam.image.geometry import Geometry
 from tests.evaluation.survey_run import REAL_METHODS, distinct, evaluate_tiny, handmade, noise
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 DATA = re.compile(r'src="data:image/jpeg;base64,([^"]+)"')
 
 

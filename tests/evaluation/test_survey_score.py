@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from onnx_cam.cli_survey import survey_score as score_command
+from onnx_cam.cli.survey import survey_score as score_command
 from onnx_cam.errors import AnswersError, OutputError
 from onnx_cam.evaluation.survey import score_survey
 from onnx_cam.evaluation.survey.agreement import agreement

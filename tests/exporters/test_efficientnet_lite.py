@@ -12,7 +12,7 @@ from click.testing import Result
 
 import onnx_cam
 from exporters.efficientnet_lite import export_lite0, main
-from onnx_cam.cli import main as onnx_cam_main
+from onnx_cam.cli.main import main as onnx_cam_main
 from onnx_cam.demo import demo_weights
 from tests.torch_twins import Lite0
 

@@ -19,7 +19,7 @@ import onnx_cam
 from exporters import check
 from exporters.torch_exporter import main
 from exporters.torch_network import export_network
-from onnx_cam.cli import main as onnx_cam_main
+from onnx_cam.cli.main import main as onnx_cam_main
 from tests.exporters import networks
 
 Run = Callable[..., Result]

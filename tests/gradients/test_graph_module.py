@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import ModelError, ScoreError
 from onnx_cam.gradients import GraphModule
 from onnx_cam.gradients.node import Node

@@ -11,8 +11,9 @@ import torch
 import onnx_cam
 from onnx_cam.gradients import GraphModule
 from onnx_cam.graph.tap import tap
+from tests.places import SHARED
 
-PANEL = Path(__file__).parent.parent.parent.parent / "shared" / "panel"
+PANEL = SHARED / "panel"
 
 FLOAT32, FLOAT16, EIGHT_BITS = 1e-4, 2e-3, 0.1
 """Of the largest logit. Integers: a sum at the border of two whole numbers is rounded the other way, and the layers

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 import onnx_cam
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import LayerError
 from tests import tiny
 

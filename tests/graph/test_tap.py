@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import onnx_cam
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import LayerError, OutputError
 from onnx_cam.graph.tap import tap
 from tests import tiny

@@ -6,7 +6,6 @@ import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -29,9 +28,10 @@ from onnx_cam.graph.tokens import (
     tokens_to_maps,
 )
 from tests import tiny
+from tests.places import SHARED
 
 DIM, HEADS, SIDE = 16, 2, 32
-REAL = Path(__file__).parents[3] / "shared" / "panel" / "vit_cifar10_ibp_3_3_8.onnx"
+REAL = SHARED / "panel" / "vit_cifar10_ibp_3_3_8.onnx"
 NORMAL = np.random.default_rng(0).standard_normal
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using the legacy:DeprecationWarning")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import onnx_cam
-from onnx_cam.catalogue import read_catalogue, recognise
+from onnx_cam.classifier.catalogue import read_catalogue, recognise
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(os.environ.get("ONNX_CAM_MODELS", ROOT.parent / "shared" / "panel"))
 FIELDS = {
     *("name", "file", "sha256", "source", "licence", "preprocessing", "labels", "layer", "layer_shape", "head"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +11,11 @@ from torch import nn
 
 from models import NETWORKS
 from models.checkpoint import load_weights
-from onnx_cam.picture import open_picture
-from onnx_cam.preprocess import PRESETS
+from onnx_cam.image.picture import open_picture
+from onnx_cam.image.preprocessing import PRESETS
 from tests.paper_networks import mobilenet_checkpoint
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 CAT = ROOT.parent / "shared" / "images" / "cat_720p.jpg"
 
 # Numbers of parameters as torchvision's documentation gives them for each weights entry (`num_params`).

@@ -10,7 +10,7 @@ import pytest
 
 import onnx_cam
 from onnx_cam.errors import DeviceError
-from onnx_cam.runtime import devices, load
+from onnx_cam.runtime import device_session, devices
 from tests import tiny
 
 BLOCKED = """
@@ -56,7 +56,9 @@ def test_without_the_demo_extra_it_is_named(tmp_path: Path) -> None:
 
 def test_a_device_that_did_not_load_is_an_error(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose ONNX Runtime lists CUDA but cannot load it: the session falls back to the CPU."""
-    monkeypatch.setattr(load, "providers_for", lambda device: [("CUDAExecutionProvider", {}), (devices.CPU, {})])
+    monkeypatch.setattr(
+        device_session, "providers_for", lambda device: [("CUDAExecutionProvider", {}), (devices.CPU, {})]
+    )
     with (
         pytest.warns(UserWarning, match="CUDAExecutionProvider"),
         pytest.raises(DeviceError, match=r"device 'cuda' was asked for, but .* did not load"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
-from onnx_cam.runtime.load import failure
+from onnx_cam.runtime.device_session import failure
 from onnx_cam.runtime.memory import free_cuda_memory, needed_bytes, ran_out
 
 RAN_OUT = [

@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 import onnx_cam
-from onnx_cam.classifier import Classifier
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.noise import noise_field, noise_fields

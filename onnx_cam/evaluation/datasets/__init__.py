@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.choice import choose
 from onnx_cam.evaluation.datasets.classes import class_index
 from onnx_cam.evaluation.datasets.formats import FORMATS, open_dataset

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onnx_cam.classifier.labels import Labels
 from onnx_cam.errors import DatasetError, LabelsError, TargetError, one_line_text
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.content import quoted, read_json, read_text
 from onnx_cam.evaluation.datasets.sample import Dataset
-from onnx_cam.labels import Labels
 
 __all__ = ["ClassList", "Label", "as_label", "class_index", "image_label", "is_wnid", "read_classes"]
 

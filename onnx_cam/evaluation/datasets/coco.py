@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.boxes import Box, find_fault
+from onnx_cam.evaluation.datasets.boxes import Box, find_fault
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
 from onnx_cam.evaluation.datasets.content import (
     beginning,

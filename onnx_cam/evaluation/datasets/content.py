@@ -9,9 +9,9 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from onnx_cam.bounded import read_at_most
 from onnx_cam.errors import DatasetError, one_line, one_line_text
-from onnx_cam.evaluation.boxes import Box, find_fault
+from onnx_cam.evaluation.datasets.boxes import Box, find_fault
+from onnx_cam.files import read_at_most
 
 __all__ = [
     "MAX_BYTES",

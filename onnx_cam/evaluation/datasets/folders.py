@@ -8,7 +8,7 @@ from onnx_cam.errors import DatasetError, one_line, one_line_text
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label
 from onnx_cam.evaluation.datasets.content import check_count
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample
-from onnx_cam.image_files import SUFFIXES
+from onnx_cam.image.files import SUFFIXES
 
 __all__ = ["are_class_folders", "is_image_folder", "read_class_folders", "read_images"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label, is_wnid, read_classes
 from onnx_cam.evaluation.datasets.content import beginning, check_count, checked, coordinates, quoted
 from onnx_cam.evaluation.datasets.places import Places

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from onnx_cam.classifier.labels import imagenet_labels
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.classes import ClassList, Label, as_label
 from onnx_cam.evaluation.datasets.content import (
     beginning,
@@ -19,7 +20,6 @@ from onnx_cam.evaluation.datasets.content import (
 )
 from onnx_cam.evaluation.datasets.places import Places
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample
-from onnx_cam.labels import imagenet_labels
 
 __all__ = ["is_index", "read_index"]
 

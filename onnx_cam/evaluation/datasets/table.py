@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from onnx_cam.errors import DatasetError, one_line
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.classes import ClassList, Label, as_label, image_label
 from onnx_cam.evaluation.datasets.content import check_count, checked, coordinates, quoted, read_text
 from onnx_cam.evaluation.datasets.places import Places

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from onnx_cam.errors import DatasetError, one_line
-from onnx_cam.evaluation.boxes import Box
+from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
 from onnx_cam.evaluation.datasets.content import (
     check_count,
@@ -19,7 +19,7 @@ from onnx_cam.evaluation.datasets.content import (
 )
 from onnx_cam.evaluation.datasets.places import Places
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample
-from onnx_cam.image_files import SUFFIXES
+from onnx_cam.image.files import SUFFIXES
 
 __all__ = ["is_voc", "parse_xml", "read_voc"]
 

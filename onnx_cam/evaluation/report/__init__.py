@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from onnx_cam.errors import MissingExtraError, SettingError
-from onnx_cam.evaluation.finished import Evaluation
-from onnx_cam.evaluation.summary import Summary, summarise
-from onnx_cam.output_files import results_folder, write_files
+from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.summary import Summary, summarise
+from onnx_cam.files import results_folder, write_files
 
 __all__ = ["write_report"]
 
@@ -60,7 +60,7 @@ def _check_extra() -> None:
 def _render(evaluations: Sequence[Evaluation]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from onnx_cam import __version__
+    from onnx_cam._version import __version__
     from onnx_cam.evaluation.report.provenance import name_runs
     from onnx_cam.evaluation.report.ranking import FEW_IMAGES, MOST_EMPTY
     from onnx_cam.evaluation.report.tables import models_tables

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.evaluation.finished import Evaluation
+from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.evaluation.report.ranking import is_ranked
 from onnx_cam.evaluation.report.wording import count, figure, label
-from onnx_cam.evaluation.results import SeenImage
+from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.store import SeenImage
+from onnx_cam.image.geometry import Geometry
 from onnx_cam.metrics import Metric
-from onnx_cam.preprocess import Geometry
-from onnx_cam.render import draw_overlay
 
 __all__ = ["Criterion", "Example", "Gallery", "choose_criterion", "draw_example", "show_examples"]
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.errors import OutputError
-from onnx_cam.evaluation.results import SeenImage
-from onnx_cam.preprocess import Geometry
-from onnx_cam.render import draw_overlay
+from onnx_cam.evaluation.results.store import SeenImage
+from onnx_cam.image.geometry import Geometry
 
 __all__ = ["as_jpeg", "draw_image", "draw_maps"]
 

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from onnx_cam.errors import OutputError, SettingError, did_you_mean, one_line_text
-from onnx_cam.evaluation.finished import Evaluation, read_evaluation
-from onnx_cam.evaluation.results import SeenImage
+from onnx_cam.evaluation.results.finished import Evaluation, read_evaluation
+from onnx_cam.evaluation.results.store import SeenImage
 from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
 from onnx_cam.evaluation.survey.page import Question, load_jinja, write_page
-from onnx_cam.output_files import results_folder, write_files
+from onnx_cam.files import results_folder, write_files
 
 __all__ = ["Survey", "make_survey"]
 

@@ -1,0 +1,91 @@
+"""The exporter: a model with one of its layers as an extra output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.errors import ModelError, OutputError
+from onnx_cam.files import results_folder, write_files
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.tap import tap
+
+__all__ = ["export"]
+
+_ELEMENTS = {
+    "tensor(float)": onnx.TensorProto.FLOAT,
+    "tensor(float16)": onnx.TensorProto.FLOAT16,
+    "tensor(uint8)": onnx.TensorProto.UINT8,
+    "tensor(int8)": onnx.TensorProto.INT8,
+}
+
+
+def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> Layer:
+    """Write the model with a layer as an extra output, behind its own; nothing else in it changes.
+
+    Before it is written, it is run: its own outputs must be those of the original.
+
+    Parameters
+    ----------
+    model : Classifier
+    path : str or Path
+        The file to write; an existing one is replaced whole or not at all.
+    layer : str, optional
+        The layer's output tensor or node; the default layer without one.
+
+    Returns
+    -------
+    Layer
+        The tapped one.
+
+    Raises
+    ------
+    LayerError, OutputError, ModelError
+        No such layer; the file cannot be written; the tapped model does not give the original's outputs.
+    """
+    path = Path(path)
+    found = model.layer(layer)
+    with results_folder(path.parent):
+        _check_place(model, path)
+        tapped = tap(model.file.proto, [_value_info(model, found)])
+        _prove(model, tapped, found)
+        write_files({path: tapped.SerializeToString()})
+    return found
+
+
+def _check_place(model: Classifier, path: Path) -> None:
+    if os.path.exists(path) and not path.is_file():
+        raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
+    if path.resolve() == model.file.path.resolve():
+        raise OutputError(f"'{path}' is the model itself; give another path with -o")
+    if model.file.external and path.resolve().parent != model.file.path.resolve().parent:
+        raise OutputError(
+            f"{model.name} keeps weights beside it; write the tapped model to the same folder: "
+            f"{model.file.path.parent / path.name}"
+        )
+
+
+def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
+    """Return the layer's type and shape, open where the runtime's inference leaves it open."""
+    shape, kind = model.open_session(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    return onnx.helper.make_tensor_value_info(layer.name, _ELEMENTS[kind], shape or None)
+
+
+def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
+    return old.dtype.kind == "f" and np.allclose(old, new, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
+    images = model.trial_images(model.input.batch or 1)
+    names = [output.name for output in model.file.proto.graph.output]
+    before = model.open_session(model.file.proto).run_once(images, names)
+    after = model.open_session(tapped).run_once(images, names)
+    for name, old, new in zip(names, before, after, strict=True):
+        if not (np.array_equal(old, new) or _close(old, new)):
+            raise ModelError(f"with {layer.name!r} tapped, output {name!r} of {model.name} changes; not written")

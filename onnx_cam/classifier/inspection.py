@@ -1,0 +1,113 @@
+"""What is known of a model, and what it was concluded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx_cam.classifier.catalogue import recognise
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
+
+__all__ = ["Finding", "inspect"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is known of a model.
+
+    Attributes
+    ----------
+    what : str
+        What it is about.
+    value : str
+        What was found.
+    source : str
+        What it was concluded from.
+    """
+
+    what: str
+    value: str
+    source: str
+
+
+def inspect(model: Classifier) -> list[Finding]:
+    """Return what is known of a model: file, input, batch, head, labels, preprocessing, default layer, device."""
+    return [*_file(model), *_input(model), *_output(model), _preprocessing(model), _layer(model), _device(model)]
+
+
+def _file(model: Classifier) -> list[Finding]:
+    proto = model.file.proto
+    opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
+    producer = " ".join(filter(None, (proto.producer_name, proto.producer_version))) or "not named"
+    known = recognise(model.file.sha256)
+    recognised = [Finding("known as", known["name"], f"the catalogue: {known['source']}")] if known else []
+    return [
+        Finding("model", str(model.file.path), f"sha256 {model.file.sha256}"),
+        *recognised,
+        Finding("opset", opsets, f"IR version {proto.ir_version}"),
+        Finding("producer", producer, "the file"),
+    ]
+
+
+def _input(model: Classifier) -> list[Finding]:
+    height, width = model.size
+    free = model.input.height is None or model.input.width is None
+    return [
+        Finding("input", f"{model.input.name} ({model.input.shape}, {model.input.dtype})", "the graph"),
+        Finding("layout", model.input.layout, "the graph, and a run"),
+        Finding("size", f"{height}×{width}", "the input leaves it free" if free else "the graph"),
+        _batch(model),
+    ]
+
+
+def _batch(model: Classifier) -> Finding:
+    if model.fixed_batch is not None:
+        return Finding("batch", f"fixed to {model.fixed_batch}", model.batch_source)
+    freed = model.batch_source if model.input.batch else "a run: several images together score as they do alone"
+    return Finding("batch", "free", freed)
+
+
+def _output(model: Classifier) -> list[Finding]:
+    names = model.labels.names
+    labels = "none" if names is None else f"{len(names)} names, {names[0]!r} to {names[-1]!r}"
+    if names is not None and model.labels.offset:
+        labels += f", the first at position {model.labels.offset}"
+    return [
+        Finding(
+            "output", f"{model.head.output} ({model.classes} classes)", model.head.choice or "the graph, and a run"
+        ),
+        Finding("head", model.head.kind, model.head.reason),
+        Finding("labels", labels, model.labels.source),
+    ]
+
+
+def _preprocessing(model: Classifier) -> Finding:
+    found = model.preprocessing
+    if found is None:
+        return Finding("preprocessing", "none", "as asked")
+    values = (
+        f"{found.name}: {found.resize}, crop {found.crop_pct:g}, {found.interpolation}, {found.channels}, "
+        f"(pixel · {found.scale:.6g} − {_numbers(found.mean)}) / {_numbers(found.std)}"
+    )
+    return Finding("preprocessing", values, found.source)
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"
+
+
+def _layer(model: Classifier) -> Finding:
+    layers = model.layers()
+    if not layers:
+        return Finding(
+            "layer", "none that can be explained", "no convolution's output keeps a height and width above 1"
+        )
+    shape = "×".join(map(str, layers[0].shape))
+    named = layers[0].name == model.file.metadata.get(LAYER_KEY)
+    source = f"the model's metadata, {LAYER_KEY}" if named else f"the last spatial one of {len(layers)}"
+    return Finding("layer", f"{layers[0].name} ({shape})", source)
+
+
+def _device(model: Classifier) -> Finding:
+    left = f"{model.cpu_fallback_nodes} nodes left to the CPU" if model.cpu_fallback_nodes else "what really loaded"
+    return Finding("device", model.provider, left)

@@ -1,0 +1,84 @@
+"""Which tensors can be explained, as their shapes in a run tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx_cam.graph.find_layers import Layer, find_candidates, prefer, rank_layers
+from onnx_cam.graph.tap import Dequantized, tap
+from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
+from onnx_cam.runtime.session import Session
+
+__all__ = ["rank_by_shape"]
+
+Floats = NDArray[np.float32]
+Opener = Callable[[onnx.ModelProto], Session]
+
+_FLOATS = ("tensor(float)", "tensor(float16)")
+
+
+def rank_by_shape(
+    graph: gs.Graph,
+    proto: onnx.ModelProto,
+    scores: str,
+    *,
+    batch: int,
+    image: Floats,
+    open_session: Opener,
+    preferred: str | None = None,
+) -> list[Layer]:
+    """Return the layers of a model that keep a height and width, the default first.
+
+    Parameters
+    ----------
+    graph : onnx_graphsurgeon.Graph
+        The model's graph, to walk on.
+    proto : onnx.ModelProto
+        The model that is run.
+    scores : str
+        The output that holds the scores.
+    batch : int
+        How many images a run takes: tokens have it as their first dimension.
+    image : ndarray of shape (1, C, H, W), float32
+        For a run, where the runtime's inference leaves a shape open.
+    open_session : callable
+        Loads a rewritten model.
+    preferred : str, optional
+        The layer that the metadata names as the default.
+    """
+    # What could be explained, as the operators tell: outputs of convolutions and what follows them, and tokens.
+    candidates = find_candidates(graph, scores)
+    tokens = find_token_candidates(graph, scores)
+    patches = find_patch_embedding(graph, tokens)
+    taps: dict[str, str | Dequantized] = {c.output: c.tapped for c in candidates} | {c.name: c.name for c in tokens}
+    taps |= {patches: patches} if patches else {}
+    if not taps:
+        return []
+    # Which of them are spatial, as their shapes tell.
+    session = open_session(tap(proto, taps.values()))
+    shapes = _shapes(session, list(taps), {c.name for c in tokens}, image)
+    tokens = [c for c in tokens if shapes.get(c.name, (0,))[0] == batch]
+    grid = shapes.get(patches, ())[2:] if patches else ()
+    patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
+    # The default is the one nearest to the scores, unless the metadata names another.
+    order = [output.name for node in graph.nodes for output in node.outputs]
+    ranked = rank_layers(order, candidates, tokens, shapes, patch_grid=patch_grid, patches=patches)
+    return prefer(ranked, preferred)
+
+
+def _shapes(session: Session, names: Sequence[str], tokens: set[str], image: Floats) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open.
+
+    Of tokens the first dimension counts, too: it may be windows and not the batch.
+    """
+    inferred = {name: shape for name, (shape, kind) in session.outputs.items() if kind in _FLOATS}
+    shapes = {name: inferred[name] for name in names if name in inferred}
+    unknown = [n for n, shape in shapes.items() if not shape or None in (shape if n in tokens else shape[1:])]
+    arrays = session.run_once(image, unknown) if unknown else []
+    measured = {name: array.shape for name, array in zip(unknown, arrays, strict=True)}
+    return {name: measured.get(name, tuple(size or 1 for size in shape)) for name, shape in shapes.items()}

@@ -1,0 +1,198 @@
+"""What a person at a terminal sees. Results go to standard output; progress and messages to standard error."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnx_cam.errors import OnnxCamError
+
+if TYPE_CHECKING:
+    from onnx_cam.comparison.result import Comparison
+    from onnx_cam.evaluation.results.finished import Evaluation
+    from onnx_cam.explanation.result import Explanation
+
+__all__ = [
+    "errors_as_lines",
+    "progress",
+    "say",
+    "say_error",
+    "say_notes",
+    "show_comparison",
+    "show_evaluation",
+    "show_result",
+    "show_table",
+]
+
+_AGAIN_AFTER = 0.02  # seconds
+_WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can be copied
+
+
+def say(message: str) -> None:
+    """Print a line on standard error."""
+    click.echo(f"onnx-cam: {_printable(message)}", err=True)
+
+
+def say_error(error: Exception) -> None:
+    """Print an error as one line on standard error."""
+    say(f"error: {error}")
+
+
+@contextmanager
+def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
+    """Turn errors into one line and exit status 1, and Ctrl-C into 130; `memory` says how to need less."""
+    try:
+        with _interrupts_that_arrive():
+            yield
+    except OnnxCamError as error:
+        say_error(error)
+        ctx.exit(1)
+    except MemoryError as error:
+        detail = f": {error}" if str(error) else ""
+        say_error(MemoryError(f"out of memory{detail}; {memory}"))
+        ctx.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        ctx.exit(130)
+
+
+@contextmanager
+def _interrupts_that_arrive() -> Iterator[None]:
+    """Send an interrupt again that went nowhere: Python drops one in a destructor or a weak reference's callback."""
+    before = sys.unraisablehook
+
+    def again(dropped: sys.UnraisableHookArgs) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+            return
+        later = threading.Timer(_AGAIN_AFTER, _thread.interrupt_main)  # once the destructor is done
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal cannot print: a file's name may hold a line's end, or be no UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+@contextmanager
+def progress(name: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show passes done and to do on standard error, where that is a terminal; yield what is to be called with them."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in header:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(width=_WIDTH, highlight=False).print(table)
+
+
+def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
+    """Print an explanation: the likeliest classes, how the map was made, and where it is."""
+    click.echo(_printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
+    for target in result.top:
+        click.echo(f"  {target.score:.3f}  {target}")
+    shape = "×".join(map(str, result.layer_shape))
+    click.echo(
+        f"  {result.method} {result.variant} at {result.layer} ({shape}): {result.passes} passes "
+        f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {result.state}"
+    )
+    if result.error is not None:
+        what = "noise" if result.error_of == "noise" else f"a part of the {result.exact_passes:,} passes"
+        click.echo(f"  error of {what}: {result.precision}; 0 is none, 1 that of equal weights")
+    for what, path in files.items():
+        click.echo(_printable(f"  {what:9} {path}"))
+
+
+def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
+    """Print on standard error what the reader of a comparison should know."""
+    from onnx_cam.comparison.captions import image_name
+
+    for note in notes:
+        say(note)
+    for name, reason in comparison.left_out.items():
+        say(f"{name} left out: {reason}")
+    for result in comparison.explanations:
+        for warning in result.warnings:
+            say(f"{image_name(result)}, {result.target}, {result.method}: {warning}")
+
+
+def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
+    """Print a comparison: a line for each map, and where the picture is."""
+    from onnx_cam.comparison.captions import image_name, method_name
+
+    rows = [
+        (
+            image_name(e),
+            e.target,
+            f"{e.target.score:.3f}",
+            method_name(e),
+            e.passes,
+            f"{e.seconds:.1f}",
+            e.state,
+            e.precision,
+        )
+        for e in comparison.explanations
+    ]
+    show_table(("image", "class", "score", "method", "passes", "seconds", "map", "error"), rows)
+    for path in written:
+        click.echo(_printable(f"wrote {path}"))
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Print an evaluation: methods × metrics, each figure with its interval, and where the rest is."""
+    from onnx_cam.evaluation.results.summary import summarise
+
+    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    rows = []
+    for method, figures in summarise(evaluation).items():
+        measured = figures["empty"]["n"] - figures["empty"]["value"]
+        cells = [_figure(figures[metric.name], measured) for metric in metrics]
+        rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
+    show_table(("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty"), rows)
+    click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
+    for metric in evaluation.metrics:
+        choices = ", ".join(f"{key} {value}" for key, value in metric.parameters.items())
+        where = "; of pairs of methods, in the files below" if metric.name == "win" else ""
+        click.echo(f"  {metric.name}: {metric.better or 'neither'} is better{f'; {choices}' if choices else ''}{where}")
+    for path in evaluation.files:
+        click.echo(_printable(f"wrote {path}"))
+
+
+def _figure(figure: Mapping[str, Any], measured: int) -> str:
+    """Return a figure with its interval, and its number of images where that is not the number of maps measured."""
+    if figure["value"] is None:
+        return "–"
+    digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
+    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})" + (f" n={figure['n']}" if figure["n"] != measured else "")

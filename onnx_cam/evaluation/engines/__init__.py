@@ -1,0 +1,1 @@
+"""Who works on the images of a dataset: this process, or workers of Ray."""

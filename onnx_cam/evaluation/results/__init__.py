@@ -1,0 +1,1 @@
+"""The results file of a run, and what is read from it."""

@@ -1,0 +1,1 @@
+"""A model, an image and a method: the explanation."""

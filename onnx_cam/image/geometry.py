@@ -1,0 +1,57 @@
+"""Where the network's input lies in the image, and how a map gets back there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Geometry"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the network's input lies in the image.
+
+    Attributes
+    ----------
+    height, width : int
+        Of the image as given, in pixels.
+    crop : tuple of int
+        ``(x0, y0, x1, y1)``, the part that the network saw; x1 and y1 are exclusive.
+    """
+
+    height: int
+    width: int
+    crop: tuple[int, int, int, int]
+
+    def place(self, cam: Floats) -> Floats:
+        """Return a map ``(h, w)`` in the image's geometry, min-max normalised: ``s(U(L))``, 0 outside the crop.
+
+        Returns
+        -------
+        ndarray of shape (height, width), float32, in [0, 1]
+            All 0 where the map is constant.
+        """
+        x0, y0, x1, y1 = self.crop
+        placed = self.upsample(cam)
+        inside = placed[y0:y1, x0:x1]
+        low, high = float(inside.min()), float(inside.max())
+        placed[y0:y1, x0:x1] = np.clip((inside - low) / (high - low), 0, 1) if high > low else 0
+        return placed
+
+    def upsample(self, values: Floats, *, blocks: bool = False) -> Floats:
+        """Return values ``(h, w)`` in the image's geometry, ``(height, width)`` float32, as they are: 0 outside.
+
+        Between them they are bilinear, or the nearest one's as `blocks`.
+        """
+        import cv2
+
+        kind = cv2.INTER_NEAREST_EXACT if blocks else cv2.INTER_LINEAR
+        x0, y0, x1, y1 = self.crop
+        placed = np.zeros((self.height, self.width), np.float32)
+        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=kind)
+        return placed

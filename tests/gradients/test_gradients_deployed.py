@@ -1,0 +1,86 @@
+"""Gradients of the forms that production gives a network: those of the plain network, within what each form allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import helper
+
+import onnx_cam
+from tests import tiny
+from tests.classifier.test_deployed import Calibration, X, load
+from tests.explanation.test_pitfalls import mixing, with_tail
+
+LAYERS = ("relu1", "relu2")
+
+
+def gradients(model: onnx_cam.Classifier, layer: str | None, target: int = 1) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = model.gradients(model.layer(layer), X, [target])[0]
+    return found
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_a_quantized_layer_has_the_gradient_of_the_numbers_it_stands_for(form: str, tmp_path: Path) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    quantization.quantize_static(
+        tiny.save(tiny.model(), tmp_path, "float.onnx"),
+        tmp_path / "quantized.onnx",
+        type("Reader", (Calibration, quantization.CalibrationDataReader), {})(),
+        quant_format=getattr(quantization.QuantFormat, form),
+    )
+    model = onnx_cam.load(tmp_path / "quantized.onnx", device="cpu", preprocess="none")
+    expected = gradients(load(tiny.model(), tmp_path), "relu2")
+    np.testing.assert_allclose(gradients(model, None), expected, atol=0.05 * np.abs(expected).max())
+    result = onnx_cam.explain(model, X, method="gradcam", target=1)
+    assert result.cam.max() > 0
+
+
+def batch_of_four(*, binary: bool) -> onnx.ModelProto:
+    """A constant of four rows, which no other batch fits; the second logit alone where it is binary."""
+    pick = helper.make_node("Gather", ["logits", "second"], ["z"], axis=1)
+    scores, nodes = ("z", [pick]) if binary else ("logits", [])
+    add = helper.make_node("Add", [scores, "rows"], ["y"])
+    rows = np.full((4, 1 if binary else tiny.CLASSES), 0.01, np.float32)
+    return with_tail(*nodes, add, constants={"second": np.array([1]), "rows": rows}, batch=4)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_batch_that_stays_fixed_changes_no_gradient(layer: str, binary: bool, tmp_path: Path) -> None:
+    model = load(batch_of_four(binary=binary), tmp_path)
+    assert model.fixed_batch == 4
+    expected = gradients(load(tiny.model(), tmp_path), layer)
+    np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_where_a_batch_is_mixed_the_gradient_is_of_all_its_images(layer: str, tmp_path: Path) -> None:
+    """Each is the image itself, and so the batch's mean is its logit: half of it is subtracted."""
+    model = load(mixing(4), tmp_path)
+    expected = gradients(load(tiny.model(), tmp_path), layer) / 2
+    np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_scores_behind_a_relu_are_logits_however_small(tmp_path: Path) -> None:
+    """As SqueezeNet ends; before it is trained, all its scores lie between 0 and 1."""
+    nodes = [
+        *tiny.body()[:4],
+        helper.make_node("Conv", ["relu2", "w4"], ["small"]),
+        helper.make_node("Relu", ["small"], ["maps"]),
+        helper.make_node("GlobalAveragePool", ["maps"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["y"]),
+    ]
+    weights = tiny.weights() | {"w4": 0.01 * tiny.weights()["w3"][:, :, None, None]}
+    proto = tiny.build(
+        nodes, weights, image=["n", 3, tiny.SIZE, tiny.SIZE], outputs=[tiny.value_info("y", ["n", tiny.CLASSES])]
+    )
+    model = load(proto, tmp_path)
+    scores = model.score(model.trial_images(3), "logit")
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+    assert (model.head.kind, model.notes) == ("logits", [])
+    assert not onnx_cam.explain(model, X, method="gradcam", layer="relu2").empty
