@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onnx_cam.drawing.templates import make_environment
 from onnx_cam.errors import MissingExtraError, SettingError
 from onnx_cam.evaluation.results.finished import Evaluation
 from onnx_cam.evaluation.results.summary import Summary, summarise
@@ -58,24 +59,16 @@ def _check_extra() -> None:
 
 
 def _render(evaluations: Sequence[Evaluation]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from onnx_cam._version import __version__
     from onnx_cam.evaluation.report.provenance import name_runs
     from onnx_cam.evaluation.report.ranking import FEW_IMAGES, MOST_EMPTY
     from onnx_cam.evaluation.report.tables import models_tables
 
-    environment = Environment(
-        loader=PackageLoader("onnx_cam.evaluation", "report"),
-        autoescape=True,  # file names, class names and a model's metadata come from anywhere
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    template = make_environment("evaluation/report").get_template(_TEMPLATE)
     names = name_runs(evaluations)
     summaries = [summarise(evaluation) for evaluation in evaluations]
     numbered = enumerate(zip(evaluations, summaries, names, strict=True), 1)
-    page = environment.get_template(_TEMPLATE).render(
+    page = template.render(
         title=f"Evaluation of {names[0]}" if len(names) == 1 else f"Evaluation of {len(names)} runs",
         runs=[_run(*run, f"run-{i}") for i, run in numbered],
         models=models_tables(evaluations, summaries, names) if len(names) > 1 else [],
