@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import tempfile
@@ -12,9 +13,19 @@ from typing import BinaryIO
 
 from onnx_cam.errors import OutputError
 
-__all__ = ["prepare_folder", "read_at_most", "results_folder", "write_files"]
+__all__ = [
+    "MAX_SMALL_FILE_BYTES",
+    "prepare_folder",
+    "read_at_most",
+    "read_small_file",
+    "results_folder",
+    "write_files",
+]
 
-_CHUNK = 1 << 20
+MAX_SMALL_FILE_BYTES = 16 << 20
+"""16 MiB: settings and class names need far less; a larger file is not one of them."""
+
+_CHUNK_BYTES = 1 << 20
 
 
 def read_at_most(file: BinaryIO, limit: int) -> bytes:
@@ -23,9 +34,29 @@ def read_at_most(file: BinaryIO, limit: int) -> bytes:
     ``file.read(limit + 1)`` would set aside that much memory first.
     """
     content = bytearray()
-    while len(content) <= limit and (chunk := file.read(min(_CHUNK, limit + 1 - len(content)))):
+    while len(content) <= limit and (chunk := file.read(min(_CHUNK_BYTES, limit + 1 - len(content)))):
         content += chunk
     return bytes(content)
+
+
+def read_small_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file of settings or names; no more than the limit is ever held in memory.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read, or is larger than `MAX_SMALL_FILE_BYTES` (``errno.EFBIG``).
+
+    Examples
+    --------
+    >>> read_small_file("labels.txt").split()
+    [b'bird', b'cat', b'fish', b'dog']
+    """
+    with open(path, "rb") as file:
+        content = read_at_most(file, MAX_SMALL_FILE_BYTES)
+    if len(content) > MAX_SMALL_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"the file is larger than {MAX_SMALL_FILE_BYTES >> 20} MiB", str(path))
+    return content
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from onnx_cam.errors import LabelsError, TargetError, did_you_mean, one_line, one_line_text
+from onnx_cam.files import read_small_file
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.find_preprocessing import json_beside
 
@@ -21,7 +22,6 @@ METADATA_KEY = "onnx_cam.labels"
 """The metadata property that holds the class names as a JSON list."""
 
 _METADATA_KEYS = (METADATA_KEY, "labels", "names", "classes", "class_names", "id2label")
-_MAX_BYTES = 1 << 24
 _MAX_DIGITS = 20
 _BACKGROUND_FIRST = (1000, 1001)  # ImageNet's names for a model with a background class in front
 
@@ -174,7 +174,7 @@ def _parse_metadata(text: str) -> tuple[str, ...]:
 
 def _in_config(path: Path) -> tuple[str, ...]:
     try:
-        config = json.loads(path.read_bytes()[:_MAX_BYTES])
+        config = json.loads(read_small_file(path))
         timm = config.get("pretrained_cfg") or {}
         return _as_names(config.get("id2label") or config.get("label_names") or timm.get("label_names") or [])
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -183,10 +183,12 @@ def _in_config(path: Path) -> tuple[str, ...]:
 
 def _read_labels(path: Path) -> tuple[str, ...]:
     try:
-        with open(path, "rb") as file:
-            text = file.read(_MAX_BYTES).decode("utf-8-sig")
+        text = read_small_file(path).decode("utf-8-sig")
     except OSError as error:
-        raise LabelsError(f"cannot read the labels '{path}': {error.strerror or error}") from error
+        raise LabelsError(
+            f"cannot read the labels '{path}': {error.strerror or error}; "
+            "give a text file with one name per line, or a JSON file"
+        ) from error
     except UnicodeDecodeError:
         raise LabelsError(f"the labels '{path}' are not UTF-8 text; expected a name a line, or JSON") from None
     if path.suffix.lower() != ".json":

@@ -1,32 +1,27 @@
-"""Image files that nobody has vouched for, as upright RGB arrays."""
+"""Image files: what is accepted as one, which ones a name stands for, and what their results are called."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
-import io
 import os
 import re
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from onnx_cam.errors import ImageError, one_line
 from onnx_cam.files import read_at_most
 
 __all__ = [
+    "FORMATS",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "STANDARD_INPUT",
     "SUFFIXES",
     "ImageFile",
-    "from_pil",
     "list_images",
     "read_image",
     "safe_stem",
@@ -34,33 +29,49 @@ __all__ = [
     "stems",
 ]
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+FORMATS: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpeg", ".jpg"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+}
+"""The formats that are decoded, by Pillow's name, and their suffixes in lower case. A new format is one line here."""
+
+SUFFIXES = tuple(sorted(suffix for suffixes in FORMATS.values() for suffix in suffixes))
 """What counts as an image in a folder."""
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded."""
 
 MIN_SIDE = 2
-"""Pixels; a smaller image has nothing to point at."""
+"""Pixels; a smaller image has no region to point at."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow would start Ghostscript for others
-_MAX_FILE_BYTES = 1 << 30
-_MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class come behind
-_REFUSED_MODES = {"F": "floating-point pixels", "I": "32-bit pixels", "LAB": "Lab colour", "HSV": "HSV colour"}
+STANDARD_INPUT = "-"
+"""The name that stands for standard input."""
+
+_MAX_FILE_BYTES = 1 << 30  # 1 GiB
+_MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class are appended
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image as it was read.
+    """An image file as it was read.
 
     Attributes
     ----------
     name : str
         The path as it was given, or ``-`` for standard input.
     sha256 : str
-        Of the file's bytes.
+        The hash of the file's bytes, in hexadecimal digits.
     content : bytes
         The file's bytes.
+
+    Examples
+    --------
+    >>> ImageFile("photos/cat.jpg", "", b"").stem
+    'cat'
     """
 
     name: str
@@ -79,13 +90,18 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
     Raises
     ------
     ImageError
-        Missing, unreadable, empty or larger than 1 GiB.
+        The file is missing, unreadable, empty or larger than 1 GiB.
+
+    Examples
+    --------
+    >>> read_image("cat.jpg").content[:2].hex()  # as every JPEG begins
+    'ffd8'
     """
     name = os.fspath(name)
     try:
-        if name == "-" and sys.stdin is None:
+        if name == STANDARD_INPUT and sys.stdin is None:
             raise ImageError("standard input is closed; expected an image on it")
-        if name == "-":
+        if name == STANDARD_INPUT:
             content = read_at_most(sys.stdin.buffer, _MAX_FILE_BYTES)
         else:
             with open(name, "rb") as file:
@@ -101,90 +117,38 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
     return ImageFile(name, hashlib.sha256(content).hexdigest(), content)
 
 
-def decode(file: ImageFile) -> NDArray[np.uint8]:
-    """Return an image file's pixels, upright: EXIF's orientation is applied.
-
-    Grey, palette, CMYK and 16-bit images become 8-bit RGB. Alpha is dropped, as the usual ``convert("RGB")`` of a
-    training pipeline does. Animations, and pixels without a fixed range, are refused.
-
-    Returns
-    -------
-    ndarray of shape (H, W, 3), uint8, RGB
-
-    Raises
-    ------
-    ImageError
-        No image, cut off, too large, too small, animated, or in a colour space that is not handled.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own size warning: ours is an error
-        try:
-            with Image.open(io.BytesIO(file.content), formats=_FORMATS) as image:
-                return from_pil(image, file.name)
-        except UnidentifiedImageError:
-            raise ImageError(
-                f"'{file.name}' is not an image that can be read; expected JPEG, PNG, WebP, TIFF, BMP or GIF"
-            ) from None
-        except Image.DecompressionBombError:
-            raise ImageError(
-                f"'{file.name}' has far too many pixels; expected at most {MAX_PIXELS:,} in all: make it smaller"
-            ) from None
-        except ImageError:
-            raise
-        except Exception as error:  # a damaged file makes Pillow's codecs raise anything
-            raise ImageError(
-                f"the image '{file.name}' is damaged or cut off: {one_line(error)}; copy it again"
-            ) from error
-
-
-def from_pil(image: Any, name: str = "image") -> NDArray[np.uint8]:
-    """Return a PIL image's pixels as `decode` does."""
-    from PIL import ImageOps
-
-    _check_size(image.width, image.height, name)
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise ImageError(f"'{name}' has {image.n_frames} frames; expected a single image: save one frame of it")
-    if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
-        image.load()
-        grey = np.asarray(ImageOps.exif_transpose(image), np.uint16) >> 8
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in _REFUSED_MODES:
-        raise ImageError(f"'{name}' has {_REFUSED_MODES[image.mode]}; expected 8 or 16 bits a channel: convert it")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"'{name}' has {width}×{height} pixels; expected at least {MIN_SIDE}×{MIN_SIDE}")
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"'{name}' has {width}×{height} pixels; expected at most {MAX_PIXELS:,} in all: make it smaller"
-        )
-
-
 def list_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> list[str]:
-    """Return the image paths that names stand for: a file, a folder's images, a glob, or ``-``.
+    """Return the image paths that names stand for: a file, a folder's images, a glob pattern, or ``-``.
 
     Parameters
     ----------
     names : iterable of str
+        Paths and patterns. A path that does not exist is returned as it is: reading it reports the error.
     suffixes : iterable of str
-        What counts as an image in a folder.
+        The file name endings that count as images in a folder, in lower case.
+
+    Returns
+    -------
+    list of str
+        In the order of the names, a folder's and a pattern's images sorted; each path once.
 
     Raises
     ------
     ImageError
-        A folder that cannot be read, or a folder or a glob without an image.
+        A folder cannot be read, or a folder or a pattern has no image.
+
+    Examples
+    --------
+    >>> list_images(["dog.jpg", "*.jpg", "cat.png"])
+    ['dog.jpg', 'cat.jpg', 'cat.png']
     """
-    wanted = tuple(suffixes)
-    found = [path for name in names for path in _expand(name, wanted)]
-    return list(dict.fromkeys(found))
+    endings = tuple(suffixes)
+    paths = [path for name in names for path in _expand(name, endings)]
+    return list(dict.fromkeys(paths))
 
 
 def _expand(name: str, suffixes: tuple[str, ...]) -> list[str]:
-    if name == "-" or os.path.isfile(name):
+    if name == STANDARD_INPUT or os.path.isfile(name):
         return [name]
     if os.path.isdir(name):
         paths = [path for path in _files_in(name) if path.lower().endswith(suffixes)]
@@ -206,23 +170,45 @@ def _files_in(folder: str) -> list[str]:
 
 
 def stem_of(name: str) -> str:
-    """Return an image's name without folder and suffix, such as every file system takes it."""
-    return safe_stem("stdin" if name == "-" else Path(name).stem, _MAX_STEM_BYTES)
+    """Return an image's name without folder and suffix, as a beginning of file names that every file system accepts.
+
+    Examples
+    --------
+    >>> stem_of("photos/cat: asleep.jpg")
+    'cat_ asleep'
+    >>> stem_of("-")
+    'stdin'
+    """
+    return safe_stem("stdin" if name == STANDARD_INPUT else Path(name).stem, _MAX_STEM_BYTES)
 
 
 def safe_stem(text: str, limit: int = 2 * _MAX_STEM_BYTES) -> str:
-    """Return a text as the beginning of a file's name, of `limit` bytes at most."""
+    """Return a text as the beginning of a file's name, of `limit` bytes at most.
+
+    Examples
+    --------
+    >>> safe_stem("tiger/lion?")
+    'tiger_lion_'
+    """
     plain = re.sub(r"[\x00-\x1f/\\:*?\"<>|\ud800-\udfff]", "_", text)
     return plain.encode()[:limit].decode(errors="ignore") or "image"
 
 
 def stems(names: Iterable[str]) -> list[str]:
-    """Return a name for the results of each image: its stem, with a short hash of its path where two share one."""
+    """Return a name for the results of each image: its stem, with a short hash of its path where two share one.
+
+    Examples
+    --------
+    >>> stems(["a/cat.jpg", "b/dog.jpg"])
+    ['cat', 'dog']
+    >>> [len(stem) for stem in stems(["a/cat.jpg", "b/cat.jpg"])]  # "cat-" and eight digits
+    [12, 12]
+    """
     names = list(names)
     plain = [stem_of(name) for name in names]
-    times = Counter(stem.casefold() for stem in plain)
+    counts = Counter(stem.casefold() for stem in plain)
     return [
-        f"{stem}-{_short_hash(name)}" if times[stem.casefold()] > 1 else stem
+        f"{stem}-{_short_hash(name)}" if counts[stem.casefold()] > 1 else stem
         for name, stem in zip(names, plain, strict=True)
     ]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from onnx_cam.errors import PreprocessingError, did_you_mean, one_line
+from onnx_cam.files import read_small_file
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.image_input import EIGHT_BITS
 from onnx_cam.graph.read import ModelFile
@@ -30,7 +31,6 @@ _PIXELS: dict[str, Any] = {
     "mean": (0.0,) * 3,
     "std": (1.0,) * 3,
 }  # as they are: only the geometry is kept
-_MAX_JSON_BYTES = 1 << 24
 _CONVNEXT_WARPS_FROM = 384  # pixels: below, Hugging Face's ConvNeXt crops; from there on it stretches
 _CONVNEXT_CROP = 224 / 256
 _PIL_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area", 5: "linear"}
@@ -149,12 +149,12 @@ def _is_config(config: dict[str, Any]) -> bool:
 
 def _read_json(path: Path) -> Any:
     try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_JSON_BYTES + 1)
+        content = read_small_file(path)
     except OSError as error:
-        raise PreprocessingError(f"cannot read the preprocessing '{path}': {error.strerror or error}") from error
-    if len(content) > _MAX_JSON_BYTES:
-        raise PreprocessingError(f"'{path}' is larger than 16 MiB; expected a small JSON file")
+        raise PreprocessingError(
+            f"cannot read the preprocessing '{path}': {error.strerror or error}; "
+            "give a JSON file that describes one, or name a preset: --preprocess imagenet"
+        ) from error
     return _parse_json(content, f"'{path}'")
 
 

@@ -6,20 +6,26 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ImageError, one_line
-from onnx_cam.image.files import MIN_SIDE, ImageFile, decode, from_pil, read_image
+from onnx_cam.image.decoding import decode, from_pil
+from onnx_cam.image.files import MIN_SIDE, ImageFile, read_image
 from onnx_cam.image.geometry import Geometry
 from onnx_cam.image.preprocessing import Preprocessing
 
-__all__ = ["Picture", "open_picture"]
+__all__ = ["ImageLike", "Picture", "open_picture"]
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+ImageLike: TypeAlias = "str | os.PathLike[str] | NDArray[Any] | Image"
+"""What a user can hand over as an image; see :func:`onnx_cam.explain`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ class Picture:
     geometry: Geometry
 
 
-def open_picture(image: Any, preprocessing: Preprocessing | None, channels: int, size: tuple[int, int]) -> Picture:
+def open_picture(
+    image: ImageLike, preprocessing: Preprocessing | None, channels: int, size: tuple[int, int]
+) -> Picture:
     """Open an image and make the network's input of it.
 
     Parameters

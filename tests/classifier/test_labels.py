@@ -9,6 +9,7 @@ import pytest
 
 from onnx_cam.classifier.labels import METADATA_KEY, Labels, find_labels, imagenet_labels
 from onnx_cam.errors import LabelsError, TargetError
+from onnx_cam.files import MAX_SMALL_FILE_BYTES
 from onnx_cam.graph.read import ModelFile, read_model
 from tests import tiny
 
@@ -97,6 +98,22 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(LabelsError, match="not UTF-8"):
         find_labels(str(tmp_path / "bad.txt"), None, model(tmp_path), 4)
+
+
+def test_a_file_that_is_too_large_is_refused_and_never_cut(tmp_path: Path) -> None:
+    """What fits into the limit would be four good names: cutting the file there would hide the fifth."""
+    path = tmp_path / "names.txt"
+    path.write_text("cat\ndog\nbird\n" + "h" * MAX_SMALL_FILE_BYTES + "\nfish\n")
+    with pytest.raises(LabelsError, match=r"cannot read the labels '.*names.txt': the file is larger than 16 MiB"):
+        find_labels(path, None, model(tmp_path), 4)
+
+
+def test_a_config_that_is_too_large_is_passed_over(tmp_path: Path) -> None:
+    config = json.dumps({"id2label": dict(enumerate(NAMES))})
+    (tmp_path / "config.json").write_text(config + " " * MAX_SMALL_FILE_BYTES)
+    assert find_labels(None, None, model(tmp_path), 4).names is None
+    (tmp_path / "config.json").write_text(config + " " * (MAX_SMALL_FILE_BYTES - len(config)))
+    assert find_labels(None, None, model(tmp_path), 4).names == NAMES
 
 
 def test_imagenets_two_cranes_are_an_error_that_lists_them() -> None:

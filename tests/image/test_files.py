@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from onnx_cam.errors import ImageError
-from onnx_cam.image.files import decode, list_images, read_image, stems
+from onnx_cam.image.decoding import decode
+from onnx_cam.image.files import list_images, read_image, stems
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 

@@ -10,6 +10,7 @@ import pytest
 
 import onnx_cam
 from onnx_cam.errors import PreprocessingError
+from onnx_cam.files import MAX_SMALL_FILE_BYTES
 from onnx_cam.graph.read import read_model
 from onnx_cam.image.find_preprocessing import METADATA_KEY, choose_preprocessing, from_config
 from onnx_cam.image.preprocessing import PRESETS, Preprocessing
@@ -173,6 +174,15 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path: Path) -> None:
         chosen(tmp_path, str(tmp_path / "bad.json"))
     with pytest.raises(PreprocessingError, match="did you mean 'imagenet'"):
         chosen(tmp_path, "imagnet")
+
+
+def test_a_file_that_is_too_large_is_refused_and_passed_over_where_it_was_not_requested(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TIMM) + " " * MAX_SMALL_FILE_BYTES)
+    with pytest.raises(PreprocessingError, match="the file is larger than 16 MiB"):
+        chosen(tmp_path, str(tmp_path / "config.json"))
+    preprocessing = chosen(tmp_path)
+    assert preprocessing.name == "imagenet"
+    assert "the file is larger than 16 MiB" in preprocessing.source
 
 
 def test_the_guess_is_said(tmp_path: Path) -> None:
