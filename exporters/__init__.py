@@ -1,4 +1,4 @@
-"""Programs that take a network from its framework to one ONNX file, which onnx-cam explains without an option.
+"""Programs that export a network from its framework to one ONNX file, which onnx-cam then explains without any option.
 
-Not installed with the package: they run from a clone, ``python -m exporters.torch_exporter …``.
+They are not installed with the package; run them from a clone: ``python -m exporters.torch_exporter …``.
 """

@@ -1,4 +1,4 @@
-"""The end that all exporters share: describe the model in its metadata, prove it, and only then write it."""
+"""The last step of every exporter: describe the model in its metadata, compare it with the framework, write it."""
 
 from __future__ import annotations
 
@@ -28,27 +28,40 @@ Floats = NDArray[np.float32]
 Reference = Callable[[Floats], tuple[NDArray[np.floating], NDArray[np.floating]]]
 
 TOLERANCE = 1e-4
-"""The largest relative difference to the framework that is let through."""
+"""The largest relative difference from the framework at which a model is still written."""
 
 _BATCHES = (1, 3)
-_LARGER = 32  # pixels: the second size at which a free input is tried
+_LARGER = 32  # pixels to add for the second size, at which an input of free size is also compared
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an exporter hands over.
+    """An exported graph, and the framework's own results to compare it with.
 
     Attributes
     ----------
     proto : onnx.ModelProto
-        The scores are its first output, the layer is its second.
+        The graph. Its first output holds the scores, its second the layer to explain.
     reference : callable
-        What the framework says: images ``(B, C, H, W)`` float32 to scores and layer.
+        The framework's forward pass: it maps images ``(B, C, H, W)`` float32 to the scores ``(B, classes)`` and the
+        layer's activation maps.
     size : tuple of int
-        ``(H, W)`` of the input; of one that is free, the size to take.
+        Height and width of the input in pixels; if they are free in the graph, the size to use by default.
     framework : str
-        Its name, for messages.
+        The framework's name, for messages.
+
+    Examples
+    --------
+    A graph to write and describe; as an example, onnx-cam's own export and ONNX Runtime in place of a framework:
+
+    >>> model = onnx_cam.load("model.onnx", device="cpu")
+    >>> _ = onnx_cam.export(model, "tapped.onnx", layer="relu2")
+    >>> proto = onnx.load("tapped.onnx")
+    >>> session = model.open_session(proto)
+    >>> exported = Exported(proto, lambda images: session.run(images, ["logits", "relu2"]), (20, 20), "ONNX Runtime")
+    >>> exported.outputs, exported.layer
+    (['logits', 'relu2'], 'relu2')
     """
 
     proto: onnx.ModelProto
@@ -58,27 +71,35 @@ class Exported:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the scores and of the layer."""
+        """The names of the output with the scores and of the one with the layer."""
         return [output.name for output in self.proto.graph.output[:2]]
 
     @property
     def layer(self) -> str:
-        """The name of the layer's tensor."""
+        """The name of the output with the layer."""
         return self.outputs[1]
 
 
 @dataclass
 class Report:
-    """What was compared, and how far ONNX Runtime is from the framework.
+    """How far ONNX Runtime's results are from the framework's.
 
     Attributes
     ----------
     layer : str
+        The name of the layer's output tensor.
     shape : tuple of int
-        ``(K, h, w)``.
+        ``(K, h, w)``, the shape of the layer's activation maps.
     framework : str
+        The framework's name.
     differences : dict of str to tuple of float
-        For each input the relative difference of the scores and of the layer.
+        For each input that was compared, the relative difference of the scores and that of the layer.
+
+    Examples
+    --------
+    >>> report = Report("layer4", (512, 7, 7), "torch", {"random input 1×3×224×224": (1e-6, 2e-6)})
+    >>> print(*report.lines())
+    random input 1×3×224×224: relative difference from torch: scores 1.0e-06, layer4 2.0e-06
     """
 
     layer: str
@@ -87,18 +108,26 @@ class Report:
     differences: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Return the report as text."""
+        """Return the report as text, one line an input."""
         return [
-            f"{what}: ONNX Runtime against {self.framework}: scores {scores:.1e}, {self.layer} {layer:.1e}"
-            for what, (scores, layer) in self.differences.items()
+            f"{name}: relative difference from {self.framework}: scores {scores:.1e}, {self.layer} {layer:.1e}"
+            for name, (scores, layer) in self.differences.items()
         ]
 
 
-def relative_difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """Return ``max |found − expected| / max |expected|``: infinite where the shapes differ."""
-    if found.shape != expected.shape:
+def relative_difference(actual: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """Return ``max |actual − expected| / max |expected|``.
+
+    The result is infinite if the shapes differ, and the absolute difference if all expected values are 0.
+
+    Examples
+    --------
+    >>> relative_difference(np.array([1.0, -4.0]), np.array([1.5, -4.0]))
+    0.125
+    """
+    if actual.shape != expected.shape:
         return float("inf")
-    difference = np.abs(found.astype(np.float64) - expected).max(initial=0)
+    difference = np.abs(actual.astype(np.float64) - expected).max(initial=0)
     scale = np.abs(expected).max(initial=0)
     return float(difference / scale) if scale > 0 else float(difference)
 
@@ -111,37 +140,65 @@ def finish(
     preprocess: str = "auto",
     image: str | None = None,
 ) -> Report:
-    """Write the model to a file, with all that ``onnx-cam explain`` needs to know; nothing is left where a check fails.
+    """Write an exported model to a file, with metadata that makes every option of ``onnx-cam explain`` unnecessary.
+
+    The file is written only if all checks pass.
 
     Parameters
     ----------
     exported : Exported
+        The graph and the framework's forward pass.
     out : Path
-        An existing file is replaced whole or not at all.
+        The file to write. An existing file is replaced completely or left as it is.
     labels : str, optional
-        A file, or ``imagenet``; without it what the metadata says.
+        The class names: a text or JSON file, or ``imagenet``. By default those in the graph's metadata, if any.
     preprocess : str
-        A preset or a JSON file; ``auto`` takes what the metadata says.
+        The preprocessing: a preset or a JSON file. ``auto`` takes it from the graph's metadata.
     image : str, optional
-        A photo to compare on, beside random input.
+        The path of a photo on which to compare, in addition to random input.
+
+    Returns
+    -------
+    Report
+        The relative differences from the framework.
 
     Raises
     ------
     OnnxCamError
-        ONNX Runtime and the framework differ by more than 1e-4; the layer is none that can be explained; labels,
-        preprocessing or image cannot be used; the file cannot be written.
+        ONNX Runtime and the framework differ by more than :data:`TOLERANCE`; the layer cannot be explained; the labels,
+        the preprocessing or the image cannot be used; or the file cannot be written.
+
+    Examples
+    --------
+    With ONNX Runtime in place of a framework:
+
+    >>> model = onnx_cam.load("model.onnx", device="cpu")
+    >>> _ = onnx_cam.export(model, "tapped.onnx", layer="relu2")
+    >>> proto = onnx.load("tapped.onnx")
+    >>> session = model.open_session(proto)
+    >>> exported = Exported(proto, lambda images: session.run(images, ["logits", "relu2"]), (20, 20), "ONNX Runtime")
+    >>> report = finish(exported, Path("described.onnx"), preprocess="tf")
+    >>> print(report.lines()[0])
+    random input 1×3×20×20: relative difference from ONNX Runtime: scores 0.0e+00, relu2 0.0e+00
+    >>> onnx_cam.load("described.onnx", device="cpu").preprocessing.name
+    'tf'
     """
     if out.exists() and not out.is_file():
-        raise OutputError(f"'{out}' is a folder or a device; expected the path of a file to write")
+        raise OutputError(f"cannot write '{out}': it is a folder or a device; give the path of a file with -o")
     with results_folder(out.parent), tempfile.TemporaryDirectory(prefix=".onnx-cam-", dir=out.parent) as folder:
-        waiting = Path(folder) / out.name
-        _write(exported.proto, waiting)
-        said = onnx_cam.load(waiting, device="cpu", labels=labels, preprocess=preprocess, size=_free_size(exported))
-        _write(_described(said, exported), waiting)
-        del said  # it holds the weights, and so will the next
-        model = onnx_cam.load(waiting, device="cpu")
+        temporary = Path(folder) / out.name
+
+        # Write the bare graph, and load it as a user would with these options: that resolves labels, preprocessing,
+        # size and layer, and refuses what does not fit.
+        _write(exported.proto, temporary)
+        resolved = onnx_cam.load(temporary, device="cpu", labels=labels, preprocess=preprocess, size=_size(exported))
+        _write(_described(resolved, exported), temporary)
+        del resolved  # it holds the weights in memory, and the model below holds them again
+
+        # Load the described file without any option, and compare that with the framework.
+        model = onnx_cam.load(temporary, device="cpu")
         report = _compare(model, exported, image)
-        _replace(waiting, out)
+        _replace(temporary, out)
     return report
 
 
@@ -151,28 +208,28 @@ def _write(proto: onnx.ModelProto, path: Path) -> None:
         path.write_bytes(proto.SerializeToString())
     except OSError as error:
         raise OutputError(f"cannot write to '{path.parent.parent}': {error.strerror or error}") from error
-    except Exception as error:  # the checker's and protobuf's share no base but this
+    except Exception as error:  # the only base that the checker's errors and protobuf's have in common
         raise ModelError(
             f"the exported graph is not valid ONNX: {one_line(error, 160)}; try another --opset"
         ) from error
 
 
-def _replace(waiting: Path, out: Path) -> None:
+def _replace(temporary: Path, out: Path) -> None:
     try:
-        os.replace(waiting, out)
+        os.replace(temporary, out)
     except OSError as error:
         raise OutputError(f"cannot write '{out}': {error.strerror or error}; choose another place with -o") from error
 
 
-def _free_size(exported: Exported) -> tuple[int, int] | None:
-    """Return the size to take where the graph leaves it free."""
+def _size(exported: Exported) -> tuple[int, int] | None:
+    """Return the size to load the model at, if the graph leaves it free."""
     shape = exported.proto.graph.input[0].type.tensor_type.shape.dim
     return exported.size if any(side.HasField("dim_param") for side in shape[2:]) else None
 
 
 def _described(model: Classifier, exported: Exported) -> onnx.ModelProto:
-    """Return the model with labels, preprocessing with the size, and layer in its metadata."""
-    assert model.preprocessing is not None  # "none" is not among the choices
+    """Return the graph with the labels, the preprocessing (with the input's size) and the layer in its metadata."""
+    assert model.preprocessing is not None  # the exporters do not offer "none"
     preprocessing = replace(model.preprocessing, size=model.size)
     metadata = {
         **model.file.metadata,
@@ -192,24 +249,26 @@ def _explainable(model: Classifier, layer: str) -> str:
         return model.layer(layer).name
     except LayerError:
         raise LayerError(
-            f"the output of {layer!r} cannot be explained; expected maps with a height and width above 1, or tokens on "
-            "a grid, on the way to the scores: give another --layer"
+            f"the output of {layer!r} cannot be explained: expected activation maps with a height and width above 1, "
+            "or tokens on a grid, that the scores depend on; choose another --layer"
         ) from None
 
 
 def _compare(model: Classifier, exported: Exported, image: str | None) -> Report:
     report = Report(exported.layer, model.layer().shape, exported.framework)
     session = model.open_session(model.file.proto)
-    for what, images in _inputs(model, image):
-        scores, layer = exported.reference(images)
-        found = session.run(images, exported.outputs)
-        report.differences[what] = (relative_difference(found[0], scores), relative_difference(found[1], layer))
-        if not max(report.differences[what]) <= TOLERANCE:  # NaN is too large
-            raise ModelError(f"{report.lines()[-1]}; expected at most {TOLERANCE:g}: nothing is written")
+    for name, images in _inputs(model, image):
+        expected = exported.reference(images)  # scores (B, classes) and layer
+        actual = session.run(images, exported.outputs)
+        scores, layer = map(relative_difference, actual, expected)
+        report.differences[name] = (scores, layer)
+        if not max(scores, layer) <= TOLERANCE:  # also true of NaN
+            raise ModelError(f"{report.lines()[-1]}; expected at most {TOLERANCE:g}, so nothing is written")
     return report
 
 
 def _inputs(model: Classifier, image: str | None) -> Iterator[tuple[str, Floats]]:
+    """Yield the inputs to compare on, each with its name: random ones of several shapes, then the photo."""
     generator = np.random.default_rng(_SEED)
     sizes = [model.size]
     if model.input.height is None and model.input.width is None:

@@ -1,10 +1,9 @@
-"""From torch to one ONNX file: ``python -m exporters.torch_exporter NETWORK --layer PATH -o OUT.onnx``."""
+"""Export a torch network to one ONNX file: ``python -m exporters.torch_exporter NETWORK --layer PATH -o OUT.onnx``."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +14,7 @@ from onnx_cam.errors import MissingExtraError, did_you_mean
 
 __all__ = ["main"]
 
-_OPSETS = click.IntRange(9, 20)  # those that torch's exporter by tracing writes
+_OPSETS = click.IntRange(9, 20)  # the range of torch's exporter by tracing
 
 
 def _network(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -29,24 +28,33 @@ def _network(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.command(cls=command.ExporterCommand)
 @click.argument("network", callback=_network, metavar="NETWORK|package.module:factory")
-@click.option("--weights", metavar="FILE", help="A torch checkpoint that holds tensors alone; random weights without.")
-@click.option("--layer", required=True, metavar="TORCH.MODULE.PATH", help="The module whose output is explained.")
-@click.option("--dynamic-size", is_flag=True, help="Leave height and width free.")
-@click.option("--opset", type=_OPSETS, default=17, show_default=True, help="Of the file.")
-@click.option("--classes", type=click.IntRange(min=1), help="Handed to the factory; its own number without.")
+@click.option("--weights", metavar="FILE", help="Torch checkpoint that holds only tensors; random weights by default.")
+@click.option("--layer", required=True, metavar="TORCH.MODULE.PATH", help="The module whose output is to be explained.")
+@click.option("--dynamic-size", is_flag=True, help="Leave the height and width of the input free.")
+@click.option("--opset", type=_OPSETS, default=17, show_default=True, help="The file's ONNX opset.")
+@click.option("--classes", type=click.IntRange(min=1), help="Number of classes for the factory; by default its own.")
 @command.SIZE
 @command.LABELS
 @command.PREPROCESS
 @command.IMAGE
 @command.OUT
 def main(
+    *,
     network: str,
     weights: str | None,
     layer: str,
+    dynamic_size: bool,
+    opset: int,
+    classes: int | None,
+    size: tuple[int, int],
+    labels: str | None,
+    preprocess: str,
+    image: str | None,
     out: Path,
-    **settings: Any,
 ) -> None:
-    r"""Export a torch network with a layer as an extra output, proved against torch, to explain without an option.
+    r"""Export a torch network with a layer as an extra output. onnx-cam explains the file without any option.
+
+    The results of ONNX Runtime are compared with torch's, and the file is written only if they agree.
 
     \b
     Example:
@@ -62,13 +70,13 @@ def main(
     import torch
 
     torch.manual_seed(0)
-    module = build_network(network, settings["classes"])
+    module = build_network(network, classes)
     if weights is None:
-        click.echo("no --weights: they are random", err=True)
+        click.echo("no --weights given: the weights are random", err=True)
     else:
         load_weights(module, weights)
-    exported = export_network(module, layer, **{name: settings[name] for name in ("size", "dynamic_size", "opset")})
-    command.show(out, finish(exported, out, **{name: settings[name] for name in ("labels", "preprocess", "image")}))
+    exported = export_network(module, layer, size=size, dynamic_size=dynamic_size, opset=opset)
+    command.show(out, finish(exported, out, labels=labels, preprocess=preprocess, image=image))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A torch network as an ONNX graph, one of its modules an extra output."""
+"""Export a torch network as an ONNX graph with the output of one of its modules as an extra output."""
 
 from __future__ import annotations
 
@@ -24,76 +24,118 @@ from onnx_cam.errors import LayerError, ModelError, did_you_mean, one_line
 __all__ = ["build_network", "export_network"]
 
 _INPUT, _SCORES = "image", "scores"
-_TRACED_BATCH = 2  # of 1 a squeeze would go unseen
+_TRACED_BATCH = 2  # at batch 1 a trace cannot tell the batch from an axis that a squeeze removes
 
 
 def build_network(network: str, classes: int | None = None) -> nn.Module:
-    """Return a network of :data:`models.NETWORKS`, or what ``package.module:factory`` makes.
+    """Return a network by its name.
 
     Parameters
     ----------
     network : str
+        A key of :data:`models.NETWORKS`, or ``package.module:factory``: the function or class to call.
     classes : int, optional
-        Handed over as the keyword ``classes``; without it the network's own number.
+        Passed to the factory as the keyword ``classes``. By default the factory chooses.
+
+    Returns
+    -------
+    nn.Module
+        With random weights.
 
     Raises
     ------
     ModelError
-        The factory cannot be imported, fails, or makes no torch module.
+        The factory cannot be imported, fails, or returns something other than a torch module.
+
+    Examples
+    --------
+    >>> network = build_network("squeezenet1_0", classes=3)
+    >>> network(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 3])
     """
     factory = NETWORKS[network] if network in NETWORKS else _import(network)
     try:
-        made = factory() if classes is None else factory(classes=classes)
-    except (Exception, SystemExit) as error:  # the factory is anybody's code
-        raise ModelError(f"{network} failed ({type(error).__name__}: {one_line(error, 160)}); mend it") from error
-    if not isinstance(made, nn.Module):
-        raise ModelError(f"{network} made a {type(made).__name__}; expected a torch.nn.Module")
-    return made
+        module = factory() if classes is None else factory(classes=classes)
+    except (Exception, SystemExit) as error:  # the factory is the user's code, and may raise anything
+        raise ModelError(f"{network} failed ({type(error).__name__}: {one_line(error, 160)}); fix it") from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{network} returned {_a(module)}; expected a torch.nn.Module")
+    return module
+
+
+def _a(value: object) -> str:
+    """Return the name of a value's type with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _import(path: str) -> Any:
     module, _, name = path.partition(":")
     try:
-        found: Any = import_module(module)
+        factory: Any = import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
-        return found
-    except (Exception, SystemExit) as error:  # importing runs anybody's code, a whole program's at worst
+            factory = getattr(factory, part)
+        return factory
+    except (Exception, SystemExit) as error:  # importing runs the user's code, possibly a whole program that exits
         raise ModelError(
             f"cannot import {path} ({type(error).__name__}: {one_line(error, 120)}); expected package.module:factory, "
-            "to be found from this folder"
+            "importable from the current folder"
         ) from error
 
 
 def export_network(
     network: nn.Module, layer: str, *, size: tuple[int, int] = (224, 224), dynamic_size: bool = False, opset: int = 17
 ) -> Exported:
-    """Return a network as an ONNX graph with a free batch: its scores first, then the output of one of its modules.
+    """Return a network as an ONNX graph with two outputs: the scores, and the output of one of the network's modules.
+
+    The batch size is free in the graph.
 
     Parameters
     ----------
     network : nn.Module
-        Images (B, C, H, W) to scores (B, classes); it is put into evaluation mode, in float32.
+        A network that maps images ``(B, C, H, W)`` to scores ``(B, classes)``. It is changed in place: to evaluation
+        mode and float32.
     layer : str
-        The module's path, as in ``named_modules``; of one that is called more than once the last call counts.
+        The module's path as in ``named_modules()``. If the module is called several times in a forward pass, the last
+        call counts.
     size : tuple of int
-        ``(H, W)`` of the input.
+        Height and width of the input in pixels.
     dynamic_size : bool
-        Leave H and W free in the graph.
+        Whether to leave height and width free in the graph.
     opset : int
+        The ONNX opset, 9 to 20.
+
+    Returns
+    -------
+    Exported
+        The graph, and torch's forward pass to compare it with.
 
     Raises
     ------
     LayerError
-        No such module, or it makes no tensor.
+        The module does not exist, or does not return a tensor.
     ModelError
         The network fails on the input, or torch cannot export it.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    >>> exported = export_network(network, "1", size=(8, 8))
+    >>> exported.outputs
+    ['scores', '1.output']
+    >>> scores, maps = exported.reference(np.zeros((5, 3, 8, 8), np.float32))
+    >>> scores.shape, maps.shape
+    ((5, 2), (5, 4, 6, 6))
     """
+    # Run the network once, to see that it works and what shape the layer has.
     _check_layer(network, layer)
     network = network.eval().float()
     images = torch.randn(_TRACED_BATCH, _channels(network), *size, generator=torch.Generator().manual_seed(0))
     _, maps = _run(network, layer, images)
-    output = f"{layer}.output" if layer in (_INPUT, _SCORES) else layer
+
+    # Trace it with the layer as a second output. That is named by the module's path, unless the graph has the name
+    # already or it is only a number, which torch refuses.
+    output = f"{layer}.output" if layer in (_INPUT, _SCORES) or layer.isdecimal() else layer
     axes = {_INPUT: _free(images, dynamic_size), _SCORES: {0: "batch"}, output: _free(maps, dynamic_size)}
     with tempfile.TemporaryDirectory() as folder, _tapped(network, layer):
         path = Path(folder) / "network.onnx"
@@ -112,19 +154,19 @@ def _check_layer(network: nn.Module, layer: str) -> None:
     if layer not in names:
         raise LayerError(
             f"no module {layer!r} in {type(network).__name__}{did_you_mean(layer, names)} "
-            f"Expected a path as in named_modules(), from {names[0]!r} to {names[-1]!r}"
+            f"Expected a path of named_modules(), from {names[0]!r} to {names[-1]!r}"
             if names
-            else f"{type(network).__name__} has no modules to name; expected a network of torch modules"
+            else f"{type(network).__name__} contains no modules; expected a network built from torch modules"
         )
 
 
 def _channels(network: nn.Module) -> int:
-    """Return the channels of the first convolution, which takes the image."""
+    """Return the number of channels of the image: what the first convolution takes."""
     return next((module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d)), 3)
 
 
 def _free(tensor: Tensor, dynamic_size: bool) -> dict[int, str]:
-    """Return the axes to leave free: the batch, and on request height and width, or the number of tokens."""
+    """Return the axes to leave free: the batch, and with a dynamic size also the height and width, or the tokens."""
     names = {0: "batch"}
     if dynamic_size:
         names |= {2: "height", 3: "width"} if tensor.ndim == 4 else dict.fromkeys(range(1, tensor.ndim - 1), "tokens")
@@ -133,15 +175,15 @@ def _free(tensor: Tensor, dynamic_size: bool) -> dict[int, str]:
 
 @contextmanager
 def _tapped(network: nn.Module, layer: str) -> Iterator[None]:
-    """Make a network return its scores and the output of one of its modules."""
-    kept: list[Any] = []
+    """Make a network return its scores together with the output of one of its modules."""
+    outputs: list[Any] = []
 
     def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        kept.append(output)
-        return output.clone() if isinstance(output, Tensor) else output  # what follows may work in place
+        outputs.append(output)
+        return output.clone() if isinstance(output, Tensor) else output  # the next module may work in place
 
     def add(_module: nn.Module, _inputs: Any, scores: Any) -> tuple[Any, Any]:
-        return scores, kept.pop() if kept else None
+        return scores, outputs.pop() if outputs else None
 
     hooks = network.get_submodule(layer).register_forward_hook(keep), network.register_forward_hook(add)
     try:
@@ -156,24 +198,30 @@ def _run(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor, Tensor
     try:
         with torch.no_grad(), _tapped(network, layer):
             scores, maps = network(images)
-    except Exception as error:  # the network is anybody's code
+    except Exception as error:  # the network is the user's code, and may raise anything
         raise ModelError(
-            f"{type(network).__name__} fails on an input of shape {shape} ({one_line(error, 120)}); give "
-            "the --size that it takes, without --dynamic-size where it takes no other"
+            f"{type(network).__name__} fails on an input of shape {shape} ({one_line(error, 120)}); give a --size that "
+            "it supports, and leave out --dynamic-size if it supports only that one"
         ) from error
     if not isinstance(maps, Tensor):
-        made = "is not called" if maps is None else f"makes a {type(maps).__name__}"
-        raise LayerError(f"the module {layer!r} {made} in a forward pass; expected one that makes a tensor")
+        problem = "is not called" if maps is None else f"returns {_a(maps)}"
+        raise LayerError(f"the module {layer!r} {problem} in a forward pass; expected one that returns a tensor")
     if not isinstance(scores, Tensor) or scores.ndim < 2:
-        raise ModelError(f"{type(network).__name__} makes no class scores; expected one tensor (B, classes)")
+        raise ModelError(
+            f"{type(network).__name__} returns {_shaped(scores)} as scores; expected one tensor (B, classes)"
+        )
     return scores, maps
 
 
+def _shaped(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else _a(value)
+
+
 def _export(network: nn.Module, images: Tensor, path: Path, axes: dict[str, dict[int, str]], opset: int) -> None:
-    silent = mock.patch("torch._C._jit_onnx_log", create=True)  # else a failure prints the graph to standard output
+    silent = mock.patch("torch._C._jit_onnx_log", create=True)  # on failure torch prints the graph to standard output
     try:
         with silent, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the exporter by tracing: the other needs onnxscript
+            warnings.simplefilter("ignore", DeprecationWarning)  # of tracing; torch's newer exporter needs onnxscript
             torch.onnx.export(
                 network,
                 (images,),
@@ -186,5 +234,5 @@ def _export(network: nn.Module, images: Tensor, path: Path, axes: dict[str, dict
                 external_data=False,
             )
     except Exception as error:  # torch raises many kinds
-        hint = "try it without --dynamic-size" if 2 in axes[_INPUT] else "try another --opset"
+        hint = "try without --dynamic-size" if 2 in axes[_INPUT] else "try another --opset"
         raise ModelError(f"torch cannot export {type(network).__name__} ({one_line(error, 160)}); {hint}") from error

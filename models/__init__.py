@@ -1,6 +1,14 @@
-"""The papers' networks as plain torch modules, and the catalogue of models known to work.
+"""The papers' networks as plain torch modules, and the catalogue of models that were checked.
 
 Importing this package does not import torch; building a network does.
+
+Examples
+--------
+>>> sorted(NETWORKS)
+['alexnet', 'mobilenet_v2', 'resnet18', 'squeezenet1_0', 'vgg16']
+>>> network = NETWORKS["squeezenet1_0"](classes=3)
+>>> network.classifier[1].weight.shape
+torch.Size([3, 512, 1, 1])
 """
 
 from __future__ import annotations
@@ -30,4 +38,4 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "squeezenet1_0": _network("squeezenet", "SqueezeNet"),
     "vgg16": _network("vgg", "VGG16"),
 }
-"""By torchvision's names: what makes each network, ``classes`` its one argument."""
+"""Maps torchvision's name of a network to its factory, whose only argument is ``classes``, the number of scores."""

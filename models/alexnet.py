@@ -10,12 +10,19 @@ __all__ = ["AlexNet"]
 
 
 class AlexNet(nn.Module):
-    """AlexNet: images (B, 3, H, W) to logits (B, classes).
+    """AlexNet, which maps images ``(B, 3, H, W)`` to logits ``(B, classes)``.
 
     References
     ----------
-    Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014, footnote 1: the variant of one
-    column that torchvision has.
+    Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014, footnote 1. This is
+    torchvision's variant, with a single column.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with torch.device("meta"):  # only shapes, without memory for the weights
+    ...     AlexNet(classes=3)(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 3])
     """
 
     def __init__(self, classes: int = 1000) -> None:

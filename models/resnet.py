@@ -10,16 +10,18 @@ __all__ = ["ResNet18"]
 
 
 class _BasicBlock(nn.Module):
-    def __init__(self, inner: int, outer: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inner, outer, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outer)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU()
-        self.conv2 = nn.Conv2d(outer, outer, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outer)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample: nn.Module | None = None
-        if stride != 1 or inner != outer:
-            self.downsample = nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -28,11 +30,17 @@ class _BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18: images (B, 3, H, W) to logits (B, classes).
+    """ResNet-18, which maps images ``(B, 3, H, W)`` to logits ``(B, classes)``.
 
     References
     ----------
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, table 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ResNet18(classes=3)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 3])
     """
 
     def __init__(self, classes: int = 1000) -> None:

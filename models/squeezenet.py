@@ -11,9 +11,9 @@ __all__ = ["SqueezeNet"]
 
 
 class _Fire(nn.Module):
-    def __init__(self, inner: int, squeezed: int, expanded: int) -> None:
+    def __init__(self, in_channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(inner, squeezed, 1)
+        self.squeeze = nn.Conv2d(in_channels, squeezed, 1)
         self.squeeze_activation = nn.ReLU()
         self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
         self.expand1x1_activation = nn.ReLU()
@@ -22,17 +22,23 @@ class _Fire(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.squeeze_activation(self.squeeze(x))
-        points = self.expand1x1_activation(self.expand1x1(x))
-        patches = self.expand3x3_activation(self.expand3x3(x))
-        return torch.cat([points, patches], dim=1)
+        expanded1x1 = self.expand1x1_activation(self.expand1x1(x))
+        expanded3x3 = self.expand3x3_activation(self.expand3x3(x))
+        return torch.cat([expanded1x1, expanded3x3], dim=1)
 
 
 class SqueezeNet(nn.Module):
-    """SqueezeNet 1.0: images (B, 3, H, W) to logits (B, classes).
+    """SqueezeNet 1.0, which maps images ``(B, 3, H, W)`` to logits ``(B, classes)``.
 
     References
     ----------
     Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters, 2016, table 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SqueezeNet(classes=3)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 3])
     """
 
     def __init__(self, classes: int = 1000) -> None:

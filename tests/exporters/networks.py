@@ -1,4 +1,4 @@
-"""Small torch networks for the exporter to take by name."""
+"""Small torch networks that the exporter imports by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class _Small(nn.Module):
-    """Two convolutions and a linear layer: in place as torchvision's are, and with a module that is not called."""
+    """Convolutions and a linear layer, with in-place ReLUs as in torchvision, and a module that is never called."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _Random(_Small):
 
 
 def never_twice_the_same() -> nn.Module:
-    """Return a network that no export can agree with."""
+    """Return a network whose result is random, so that no export agrees with it."""
     return _Random(5)
 
 
@@ -49,12 +49,12 @@ class _Fixed(_Small):
 
 
 def of_one_size() -> nn.Module:
-    """Return a network whose pooling ONNX knows at a given size alone."""
+    """Return a network whose pooling ONNX can express only at a fixed input size."""
     return _Fixed(5)
 
 
 class _Named(nn.Module):
-    """A network whose modules are called like the graph's input and output."""
+    """A network whose modules have the names of the graph's input and output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _Named(nn.Module):
 
 
 def named_alike() -> nn.Module:
-    """Return a network of grey images."""
+    """Return a network that takes grey images."""
     return _Named()
 
 
@@ -78,20 +78,20 @@ class _Pair(_Small):
 
 
 def two_results() -> nn.Module:
-    """Return a network that makes more than scores."""
+    """Return a network that returns more than the scores."""
     return _Pair(5)
 
 
 def broken() -> nn.Module:
-    """Fail."""
+    """Raise an error whose message has two lines."""
     raise ValueError("no such thing\nas this")
 
 
 def no_module() -> int:
-    """Return something else."""
+    """Return something other than a network."""
     return 3
 
 
 def program() -> nn.Module:
-    """End, as a training script does that reads a command line of its own."""
+    """Exit, like a training script that parses its own command line."""
     raise SystemExit(2)

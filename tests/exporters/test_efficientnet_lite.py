@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 from the demo's weights, without torch."""
+"""The export of EfficientNet-Lite0 from the demo's weights, without torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.torch_twins import Lite0
 Run = Callable[..., Result]
 
 
-def test_a_photo_is_explained_without_an_option(run: Run, photo: Path) -> None:
+def test_the_file_is_explained_without_any_option(run: Run, photo: Path) -> None:
     result = run(main, "-o", "lite0.onnx", "--image", photo, "--layer", "_blocks.0._bn2")
     assert result.exit_code == 0, result.output
     explained = run(onnx_cam_main, "explain", "lite0.onnx", photo, "--json")
@@ -30,22 +30,22 @@ def test_a_photo_is_explained_without_an_option(run: Run, photo: Path) -> None:
     assert record["target"]["label"] in {"tabby", "tiger cat", "Egyptian cat"}
 
 
-def test_without_a_layer_the_last_one_is_an_output(run: Run) -> None:
+def test_the_default_layer_is_the_last_one(run: Run) -> None:
     assert run(main, "-o", "lite0.onnx").exit_code == 0
     model = onnx_cam.load("lite0.onnx", device="cpu")
     assert [output.name for output in model.file.proto.graph.output] == ["logits", "_bn1.relu6"]
     assert model.layer().name == "_bn1.relu6"
 
 
-def test_both_outputs_are_those_of_torch() -> None:
-    twin, kept = Lite0(demo_weights()), []
-    twin.head.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+def test_both_outputs_equal_torchs() -> None:
+    twin, layers = Lite0(demo_weights()), []
+    twin.head.register_forward_hook(lambda _module, _inputs, output: layers.append(output))
     images = np.random.default_rng(0).standard_normal((2, 3, 224, 224), np.float32)
     scores, maps = export_lite0(demo_weights()).reference(images)
     with torch.no_grad():
         expected = twin(torch.from_numpy(images))
     np.testing.assert_allclose(scores, expected, atol=1e-4 * float(expected.abs().max()))
-    np.testing.assert_allclose(maps, kept[0], atol=1e-4 * float(kept[0].abs().max()))
+    np.testing.assert_allclose(maps, layers[0], atol=1e-4 * float(layers[0].abs().max()))
 
 
 def test_wrong_layers_and_weights_are_refused(run: Run, tmp_path: Path) -> None:

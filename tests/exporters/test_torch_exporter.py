@@ -1,4 +1,4 @@
-"""From torch to one file that onnx-cam explains without an option."""
+"""The export of torch networks to a file that onnx-cam explains without any option."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ RANDOM = ("random input 1×3×40×48", "random input 3×3×40×48")
 
 @pytest.fixture
 def network() -> nn.Module:
-    """The small network with statistics that are not 0 and 1."""
+    """Return the small network with batch statistics other than 0 and 1."""
     torch.manual_seed(1)
-    made = networks.factory()
+    network = networks.factory()
     for _ in range(3):
-        made(torch.randn(4, 3, 40, 48))
-    return made.eval()
+        network(torch.randn(4, 3, 40, 48))
+    return network.eval()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def weights(network: nn.Module, tmp_path: Path) -> Path:
 
 
 def refused(result: Result, *expected: str, status: int = 1) -> None:
-    """Check for one line that says what is wrong, and that no file is left."""
+    """Check that the error is one line with the expected words, and that no file was written."""
     assert result.exit_code == status, result.output
     errors = [line for line in result.stderr.splitlines() if "rror: " in line]
     assert len(errors) == 1, result.stderr
@@ -55,7 +55,7 @@ def refused(result: Result, *expected: str, status: int = 1) -> None:
     assert [path.name for path in Path().iterdir() if path.suffix != ".txt"] == []
 
 
-def test_the_file_gives_the_scores_and_the_layer_of_torch(run: Run, network: nn.Module, weights: Path) -> None:
+def test_the_file_has_torchs_scores_and_layer(run: Run, network: nn.Module, weights: Path) -> None:
     result = run(main, *SMALL, "--weights", weights, "--layer", "body")
     assert result.exit_code == 0, result.output
     session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
@@ -69,23 +69,23 @@ def test_the_file_gives_the_scores_and_the_layer_of_torch(run: Run, network: nn.
     assert [path.name for path in Path().iterdir()] == ["out.onnx"]
 
 
-def test_what_was_compared_is_said(run: Run, weights: Path, picture: Path) -> None:
+def test_each_comparison_is_reported(run: Run, weights: Path, picture: Path) -> None:
     result = run(main, *SMALL, "--weights", weights, "--layer", "body", "--image", picture)
     lines = result.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:3]] == [*RANDOM, str(picture)]
     assert lines[3].startswith("wrote out.onnx")
 
 
-def test_random_weights_are_said_and_always_the_same(run: Run) -> None:
+def test_random_weights_are_reported_and_reproducible(run: Run) -> None:
     files = []
     for _ in range(2):
         result = run(main, *SMALL, "--layer", "body")
-        assert "they are random" in result.stderr
+        assert "the weights are random" in result.stderr
         files.append(Path("out.onnx").read_bytes())
     assert files[0] == files[1]
 
 
-def test_an_explanation_needs_no_option(run: Run, weights: Path, picture: Path) -> None:
+def test_the_file_is_explained_without_any_option(run: Run, weights: Path, picture: Path) -> None:
     Path("names.txt").write_text("ant\nbee\ncat\ndog\neel\n")
     words = ("--weights", weights, "--layer", "stem", "--labels", "names.txt", "--preprocess", "tf", "--dynamic-size")
     assert run(main, *SMALL, *words).exit_code == 0
@@ -100,22 +100,28 @@ def test_an_explanation_needs_no_option(run: Run, weights: Path, picture: Path) 
     assert record["preprocessing"]["size"] == [40, 48]
 
 
-def test_the_layer_is_the_default_and_inspect_says_why(run: Run, weights: Path) -> None:
+def test_the_layer_is_the_default_and_inspect_names_the_source(run: Run, weights: Path) -> None:
     run(main, *SMALL, "--weights", weights, "--layer", "stem")
     model = onnx_cam.load("out.onnx", device="cpu")
     assert [layer.name for layer in model.layers() if layer.is_default] == ["stem"]
     assert model.layer() == model.layers()[0] == model.layer("stem")
     assert len(model.layers()) > 3
-    (found,) = [finding for finding in onnx_cam.inspect(model) if finding.what == "layer"]
-    assert found.source == "the model's metadata, onnx_cam.layer"
+    (finding,) = [finding for finding in onnx_cam.inspect(model) if finding.what == "layer"]
+    assert finding.source == "the model's metadata, onnx_cam.layer"
 
 
-def test_a_layer_that_the_next_one_overwrites_is_kept(run: Run, network: nn.Module, weights: Path) -> None:
-    """The convolution in front of an in-place ReLU: its output, and not the ReLU's."""
+def test_a_layer_that_the_next_module_overwrites_is_preserved(run: Run, network: nn.Module, weights: Path) -> None:
+    """The convolution before an in-place ReLU has negative outputs; the ReLU's own has none."""
     run(main, *SMALL, "--weights", weights, "--layer", "body.0")
     session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
     (maps,) = session.run(["body.0"], {"image": np.ones((1, 3, 40, 48), np.float32)})
     assert maps.min() < 0
+
+
+def test_a_module_whose_path_is_a_number_is_exported() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    exported = export_network(network, "1", size=(8, 8))
+    assert exported.outputs == ["scores", "1.output"]
 
 
 def test_of_a_module_called_twice_the_last_call_counts(network: nn.Module) -> None:
@@ -128,15 +134,15 @@ def test_of_a_module_called_twice_the_last_call_counts(network: nn.Module) -> No
 @pytest.mark.parametrize(
     ("layer", "output"), [("image", "image.output"), ("same", "same"), ("scores", "scores.output")]
 )
-def test_modules_may_be_called_as_input_and_output_are(layer: str, output: str, run: Run) -> None:
+def test_modules_may_have_the_names_of_input_and_output(layer: str, output: str, run: Run) -> None:
     words = ("tests.exporters.networks:named_alike", "--layer", layer, "--size", "24x24", "-o", "out.onnx")
     assert run(main, *words).exit_code == 0
     model = onnx_cam.load("out.onnx", device="cpu")
-    assert [found.name for found in model.file.proto.graph.output] == ["scores", output]
+    assert [tensor.name for tensor in model.file.proto.graph.output] == ["scores", output]
     assert (model.head.kind, model.input.channels, model.layer().name) == ("softmax", 1, output)
 
 
-def test_a_free_size_takes_others(run: Run, network: nn.Module, weights: Path) -> None:
+def test_a_file_of_free_size_runs_at_other_sizes(run: Run, network: nn.Module, weights: Path) -> None:
     result = run(main, *SMALL, "--weights", weights, "--layer", "body", "--dynamic-size")
     assert "random input 3×3×72×112" in result.stdout
     session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
@@ -147,7 +153,7 @@ def test_a_free_size_takes_others(run: Run, network: nn.Module, weights: Path) -
     assert maps.shape == (2, 12, 16, 9)
 
 
-def test_a_network_of_the_papers(run: Run, picture: Path) -> None:
+def test_a_network_of_the_catalogue(run: Run, picture: Path) -> None:
     words = ("--layer", "layer1", "--size", "32x32", "--classes", "7", "--image", picture, "-o", "r.onnx")
     result = run(main, "resnet18", *words)
     assert result.exit_code == 0, result.output
@@ -170,7 +176,7 @@ def test_a_wrong_layer_suggests_close_ones(run: Run) -> None:
 @pytest.mark.parametrize(
     ("layer", "expected"), [("unused", "is not called"), ("fc", "cannot be explained"), ("", "no module ''")]
 )
-def test_a_module_that_is_no_layer_is_refused(layer: str, expected: str, run: Run) -> None:
+def test_a_module_that_cannot_be_explained_is_refused(layer: str, expected: str, run: Run) -> None:
     refused(run(main, *SMALL, "--layer", layer), expected)
 
 
@@ -193,33 +199,31 @@ def test_damaged_or_missing_weights_are_refused(run: Run, weights: Path) -> None
         ("tests.exporters.networks:missing", "cannot import"),
         ("no_such_package:factory", "cannot import"),
         ("tests.exporters.networks:broken", "no such thing as this"),
-        ("tests.exporters.networks:no_module", "made a int"),
+        ("tests.exporters.networks:no_module", "returned an int"),
         ("tests.exporters.networks:program", "failed (SystemExit: 2)"),
     ],
 )
-def test_a_factory_that_makes_no_network_is_refused(network: str, expected: str, run: Run) -> None:
+def test_a_factory_that_does_not_return_a_network_is_refused(network: str, expected: str, run: Run) -> None:
     refused(run(main, network, "--layer", "body", "-o", "out.onnx"), expected)
 
 
-def test_a_network_that_onnx_cannot_hold_is_refused(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_onnx_cannot_express_is_refused(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     words = ("tests.exporters.networks:of_one_size", "--layer", "body", "--size", "40x40", "-o", "out.onnx")
     refused(run(main, *words, "--dynamic-size"), "torch cannot export", "without --dynamic-size")
-    assert capfd.readouterr().out == ""  # torch would print its graph
+    assert capfd.readouterr().out == ""  # by itself torch prints its graph
 
 
-def test_a_network_that_makes_more_than_scores_is_refused(run: Run) -> None:
+def test_a_network_that_returns_more_than_scores_is_refused(run: Run) -> None:
     words = ("tests.exporters.networks:two_results", "--layer", "body", "--size", "40x40", "-o", "out.onnx")
     refused(run(main, *words), "expected one tensor (B, classes)")
 
 
-def test_what_differs_from_torch_is_not_written(run: Run) -> None:
+def test_a_file_that_differs_from_torch_is_not_written(run: Run) -> None:
     words = ("tests.exporters.networks:never_twice_the_same", "--layer", "body", "--size", "40x40", "-o", "out.onnx")
     refused(run(main, *words), "expected at most 0.0001", "nothing is written")
 
 
-def test_a_file_that_is_there_already_outlives_a_failure(
-    run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_existing_file_survives_a_failed_export(run: Run, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(main, *SMALL, "--weights", weights, "--layer", "body").exit_code == 0
     before = Path("out.onnx").read_bytes()
     monkeypatch.setattr(check, "TOLERANCE", -1.0)
@@ -234,7 +238,7 @@ def test_labels_and_images_that_do_not_fit_are_refused(run: Run) -> None:
     refused(run(main, *SMALL, "--layer", "body", "--preprocess", "none.json"), "none.json")
 
 
-def test_a_folder_is_no_place_to_write_to(run: Run, tmp_path: Path) -> None:
+def test_a_folder_as_output_is_refused(run: Run, tmp_path: Path) -> None:
     refused(run(main, FACTORY, "--layer", "body", "--size", "40x40", "-o", tmp_path), "is a folder")
 
 
@@ -249,7 +253,7 @@ def test_a_folder_is_no_place_to_write_to(run: Run, tmp_path: Path) -> None:
         ("resnet18", "--layer", "layer4", "-o", "o.onnx", "--preprocess", "other"),
     ],
 )
-def test_wrong_usage_is_said_as_such(words: tuple[str, ...], run: Run) -> None:
+def test_wrong_usage_exits_with_status_2(words: tuple[str, ...], run: Run) -> None:
     refused(run(main, *words), status=2)
 
 

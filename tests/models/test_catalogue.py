@@ -1,4 +1,4 @@
-"""The catalogue: complete, and true of every file that is at hand."""
+"""The catalogue is complete, and true of every file that is available."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIELDS = {
     *("name", "file", "sha256", "source", "licence", "preprocessing", "labels", "layer", "layer_shape", "head"),
     *("classes", "checked"),
 }
-SIZES = {"ch_ppocr_mobile_v2.0_cls_infer": (48, 192)}  # it leaves its size free
+SIZES = {"ch_ppocr_mobile_v2.0_cls_infer": (48, 192)}  # the input sizes of models that leave theirs free
 
 
-def test_every_entry_is_complete_and_of_another_file() -> None:
+def test_every_entry_is_complete_and_about_a_different_file() -> None:
     entries = read_catalogue()
     assert len(entries) >= 11
     assert all(set(entry) == FIELDS for entry in entries)
@@ -35,13 +35,13 @@ def test_an_unknown_file_is_not_recognised() -> None:
 def test_the_entry_is_true_of_its_file(entry: dict[str, Any]) -> None:
     path = FOLDER / entry["file"]
     if not path.is_file():
-        pytest.skip(f"{entry['file']} is not at hand: the models are not part of the project")
+        pytest.skip(f"{entry['file']} is not available: the models are not part of the project")
     model = onnx_cam.load(path, device="cpu", size=SIZES.get(entry["name"]))
     assert model.file.sha256 == entry["sha256"]
     assert (model.head.kind, model.classes) == (entry["head"], entry["classes"])
     assert (model.layer().name, list(model.layer().shape)) == (entry["layer"], entry["layer_shape"])
     assert model.fixed_batch is None
-    known = next(finding for finding in onnx_cam.inspect(model) if finding.what == "known as")
-    assert known.value == entry["name"]
+    finding = next(finding for finding in onnx_cam.inspect(model) if finding.what == "known as")
+    assert finding.value == entry["name"]
     result = onnx_cam.explain(model, model.trial_images(1)[0], layer=model.layers()[-1].name, preprocess="none")
     assert result.passes > 1

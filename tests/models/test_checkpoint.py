@@ -1,4 +1,4 @@
-"""Checkpoints: what fits is loaded, and nothing but tensors is admitted."""
+"""Checkpoints that fit are loaded, and only tensors are accepted."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def network() -> nn.Module:
 @pytest.fixture
 def state() -> dict[str, Tensor]:
     torch.manual_seed(0)
-    made = network()
-    made(torch.randn(2, 3, 8, 8))
-    return dict(made.state_dict())
+    module = network()
+    module(torch.randn(2, 3, 8, 8))
+    return dict(module.state_dict())
 
 
 def saved(content: Any, path: Path, **settings: Any) -> Path:
@@ -59,11 +59,11 @@ def test_a_checkpoint_is_loaded_however_it_was_saved(
 ) -> None:
     loaded = network()
     load_weights(loaded, saved(wrap(state), tmp_path, _use_new_zipfile_serialization=zipped))
-    found = loaded.state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in state.items() if "num_batches" not in name)
+    actual = loaded.state_dict()
+    assert all(torch.equal(actual[name], tensor) for name, tensor in state.items() if "num_batches" not in name)
 
 
-def test_what_does_not_fit_is_named(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_are_named(state: dict[str, Tensor], tmp_path: Path) -> None:
     del state["conv.bias"]
     state |= {"norm.weight": torch.ones(5), "fc.weight": torch.ones(2), "fc.bias": torch.ones(2)}
     refused(
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_named(state: dict[str, Tensor], tmp_path: Path) ->
     )
 
 
-def test_many_names_are_not_all_listed(tmp_path: Path) -> None:
+def test_only_the_first_of_many_names_are_listed(tmp_path: Path) -> None:
     refused(saved({}, tmp_path), r"6 missing \(conv\.weight, conv\.bias, norm\.weight, …\)")
 
 
@@ -84,7 +84,7 @@ class Exploit:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_anything_that_could_run_code_is_refused(
+def test_a_checkpoint_that_could_run_code_is_refused(
     zipped: bool, state: dict[str, Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = {**state, "conv.weight": Exploit()}
@@ -93,10 +93,10 @@ def test_anything_that_could_run_code_is_refused(
     assert capsys.readouterr().out == ""
 
 
-def test_values_that_are_no_tensors_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_values_other_than_tensors_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
     refused(saved({**state, "epoch": 3}, tmp_path), "'epoch' is of type int")
-    refused(saved([torch.ones(1)], tmp_path), "one list")
-    refused(saved(torch.ones(1), tmp_path), "one Tensor")
+    refused(saved([torch.ones(1)], tmp_path), "a single list")
+    refused(saved(torch.ones(1), tmp_path), "a single Tensor")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -107,20 +107,20 @@ def test_a_checkpoint_that_is_cut_off_is_refused(
     path = saved(state, tmp_path, _use_new_zipfile_serialization=zipped)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    refused(path, "damaged")  # a name of torch's own that is cut off is no name that torch admits
+    refused(path, "damaged")  # torch may read a truncated name of its own as a forbidden one, hence "or are damaged"
 
 
 def test_a_plain_pickle_is_refused_in_one_line(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = tmp_path / "plain.pkl"
     path.write_bytes(pickle.dumps(state))
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        refused(path, "damaged, or no torch checkpoint")
-    assert not said
+        refused(path, "damaged or not a torch checkpoint")
+    assert not caught
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("hello, these are no weights")
-    refused(tmp_path / "text.pth", "damaged, or no torch checkpoint")
+    refused(tmp_path / "text.pth", "damaged or not a torch checkpoint")
     refused(tmp_path / "none.pth", "no weights file")
     refused(tmp_path, "no weights file")

