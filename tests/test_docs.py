@@ -66,6 +66,7 @@ def command_lines(lines: Iterable[str]) -> Iterator[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Check that a command exists and that its options and their values are possible."""
+    command: click.Command | None
     if words[0] == "python":
         assert find_spec(words[2]), words
         command, arguments = EXPORTERS.get(words[2]), words[3:]
