@@ -1,1 +1,1 @@
-"""Several methods on the same images."""
+"""Several methods side by side, on the same images."""

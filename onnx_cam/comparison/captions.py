@@ -1,4 +1,4 @@
-"""What stands beside a map in a comparison, in words."""
+"""What a comparison says about its images and maps, in words."""
 
 from __future__ import annotations
 
@@ -8,25 +8,47 @@ from collections.abc import Sequence
 from onnx_cam.errors import one_line_text
 from onnx_cam.explanation.result import Explanation, Target
 
-__all__ = ["Row", "about", "cost", "image_name", "label_and_rest", "method_name", "score", "settings", "sharing"]
+__all__ = [
+    "Row",
+    "classes_of_rows",
+    "cost",
+    "image_name",
+    "label_and_score",
+    "method_name",
+    "method_settings",
+    "model_and_layer",
+]
 
 Row = Sequence[Explanation]
-"""One image and one class, by each method."""
+"""The maps of one image and one class, one for each method."""
+
+_SHOWN_ELSEWHERE = ("score", "baseline", "budget", "tolerance")
 
 
 def image_name(explanation: Explanation) -> str:
-    """Return an image's file name."""
+    """Return an image's file name; ``array`` for an image that was given as an array.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> image_name(onnx_cam.explain("model.onnx", "cat.jpg"))
+    'cat.jpg'
+    """
     image = explanation.record()["image"]
     if image is None:
         return "array"
     return "standard input" if image == "-" else one_line_text(os.path.basename(image))
 
 
-_SAID = ("score", "baseline", "budget", "tolerance")  # elsewhere
-
-
 def method_name(explanation: Explanation) -> str:
-    """Return the method and the variant as ``--methods`` takes them."""
+    """Return the method, its variant and its limit on the forward passes, as ``--methods`` takes them.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> method_name(onnx_cam.explain("model.onnx", "cat.jpg", method="scorecam", budget="50%"))
+    'scorecam:paper:budget=50%'
+    """
     budget, tolerance = (explanation.parameters.get(key) for key in ("budget", "tolerance"))
     parts = [explanation.method, explanation.variant]
     if budget is not None:
@@ -36,40 +58,86 @@ def method_name(explanation: Explanation) -> str:
     return ":".join(parts)
 
 
-def label_and_rest(target: Target) -> tuple[str, str]:
-    """Return a class's label, which may be of any length, and what must not be cut off behind it."""
-    if target.label is None:
-        return f"class {target.index}", f" · {score(target)}"
-    return one_line_text(target.label), f" ({target.index}) · {score(target)}"
+def method_settings(explanation: Explanation) -> str:
+    """Return the settings of the method itself; empty where it has none.
 
-
-def score(target: Target) -> str:
-    """Return a class's probability; three digits, however small it is."""
-    return f"{target.score:.3f}" if target.score >= 0.001 or target.score == 0 else f"{target.score:.1e}"
-
-
-def cost(explanation: Explanation, classes: int) -> str:
-    """Return passes and seconds; `classes` is the number of classes that they were shared by."""
-    shared = f", all {classes} classes" if classes > 1 else ""
-    passes = "1 pass" if explanation.passes == 1 else f"{explanation.passes:,} passes"
-    return f"{passes} · {explanation.seconds:.1f} s{shared}"
-
-
-def settings(explanation: Explanation) -> str:
-    """Return the method's own settings."""
-    own = {k: v for k, v in explanation.parameters.items() if k not in _SAID and v is not None}
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> method_settings(onnx_cam.explain("model.onnx", "cat.jpg", method="sscam2", samples=2, sigma=0.5))
+    'samples 2, sigma 0.5'
+    """
+    values = {
+        name: value
+        for name, value in explanation.parameters.items()
+        if name not in _SHOWN_ELSEWHERE and value is not None
+    }
     return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items()
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )
 
 
-def sharing(rows: Sequence[Row]) -> list[int]:
-    """Return for each row how many rows came of its image's passes."""
+def label_and_score(target: Target) -> tuple[str, str]:
+    """Return a class's label, which can be of any length, and its index and probability, which must stay readable.
+
+    Examples
+    --------
+    >>> from onnx_cam import Target
+    >>> label_and_score(Target(281, "tabby", 0.5234))
+    ('tabby', ' (281) · 0.523')
+    >>> label_and_score(Target(7, None, 1.23e-7))
+    ('class 7', ' · 1.2e-07')
+    """
+    probability = f"{target.score:.3f}" if target.score >= 0.001 or target.score == 0 else f"{target.score:.1e}"
+    if target.label is None:
+        return f"class {target.index}", f" · {probability}"
+    return one_line_text(target.label), f" ({target.index}) · {probability}"
+
+
+def cost(explanation: Explanation, classes: int) -> tuple[str, str]:
+    """Return the number of forward passes, and the seconds that they took.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    classes : int
+        How many classes the forward passes were for: see :func:`classes_of_rows`.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> passes, seconds = cost(onnx_cam.explain("model.onnx", "cat.jpg"), 2)
+    >>> passes
+    '6 forward passes'
+    >>> seconds
+    ' · 0.0 s, all 2 classes'
+    """
+    passes = "1 forward pass" if explanation.passes == 1 else f"{explanation.passes:,} forward passes"
+    shared = f", all {classes} classes" if classes > 1 else ""
+    return passes, f" · {explanation.seconds:.1f} s{shared}"
+
+
+def classes_of_rows(rows: Sequence[Row]) -> list[int]:
+    """Return for each row the number of classes that were explained for its image, by the same forward passes.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> classes_of_rows(onnx_cam.compare("model.onnx", "cat.jpg", methods="cam", target=[0, 1]).rows)
+    [2, 2]
+    """
     return [sum(other[0].pixels is row[0].pixels for other in rows) for row in rows]
 
 
-def about(explanation: Explanation) -> str:
-    """Return the model and the layer in a line."""
+def model_and_layer(explanation: Explanation) -> str:
+    """Return the model's file name and hash, and the layer's name and shape, as one line.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model_and_layer(onnx_cam.explain("model.onnx", "cat.jpg"))  # doctest: +ELLIPSIS
+    'model.onnx (SHA-256 ...) · layer relu2 (6×5×5)'
+    """
     shape = "×".join(map(str, explanation.layer_shape))
     model = one_line_text(os.path.basename(explanation.record()["model"]))
     return f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})"

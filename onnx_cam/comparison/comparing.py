@@ -1,4 +1,4 @@
-"""Several methods on the same images: the papers' comparison, for any model."""
+"""Several methods on the same images, side by side: the comparison of the papers' figures, for any model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onnx_cam.errors import MissingExtraError, ModelError, OnnxCamError, Setting
 from onnx_cam.explanation.explaining import check_settings, explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.graph.find_layers import Layer
-from onnx_cam.image.picture import open_picture
+from onnx_cam.image.picture import Picture, open_picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.spelling import ALL, read_method
@@ -26,100 +26,13 @@ from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["Comparing", "choose_methods", "compare"]
 
-_MAX_CELLS = 400
+_MAX_CELLS = 400  # of the grid, the images as given included
 
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
+"""Called with the image and the method that come next; returns a context that yields a progress callback, or None."""
 
-
-class Comparing:
-    """A comparison in the making: images are added one by one, so that one that fails costs no other.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    methods : sequence of Method
-    images : int
-        How many are to come.
-    lenient : bool
-        Whether a method that cannot work on this model is left out; otherwise that is an error.
-    target, layer, seed, preprocess, batch_size
-        As for :func:`onnx_cam.explain`.
-
-    Raises
-    ------
-    SettingError
-        Nothing to compare, or far too much for one picture.
-    """
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        methods: Sequence[Method],
-        *,
-        images: int,
-        lenient: bool = False,
-        target: int | str | Sequence[int | str] | None = None,
-        layer: str | Layer | None = None,
-        preprocess: str | os.PathLike[str] | Preprocessing | None = None,
-        **settings: Any,
-    ) -> None:
-        cells = images * _rows_of(target) * (len(methods) + 1)
-        if not 1 <= cells <= _MAX_CELLS:
-            raise SettingError(
-                f"{images} images with {len(methods)} methods make {cells:,} cells; expected 1 to {_MAX_CELLS}: "
-                "compare fewer images, classes or methods at a time"
-            )
-        self._classifier = classifier
-        self._methods = list(methods)
-        self._lenient = lenient
-        self._preprocess = preprocess
-        self._settings = {"target": target, "layer": layer, "preprocess": preprocess, **settings}
-        self._rows: list[tuple[Explanation, ...]] = []
-        self._left_out: dict[str, OnnxCamError] = {}
-
-    def add(self, image: Any, watch: Watch = lambda _: nullcontext()) -> list[tuple[Explanation, ...]]:
-        """Explain an image by each method; return its rows, one for each class.
-
-        Parameters
-        ----------
-        image : path, ndarray or PIL image
-        watch : callable
-            Called with what is being done; returns a context that yields a progress callback, or None.
-
-        Raises
-        ------
-        OnnxCamError
-            No row was added.
-        """
-        classifier, chosen = self._classifier, self._preprocess
-        preprocessing = classifier.preprocessing if chosen is None else classifier.choose_preprocessing(chosen)
-        picture = open_picture(image, preprocessing, classifier.input.channels, classifier.size)
-        classifier.layer(self._settings["layer"])  # its error is no method's
-        columns: dict[Method, list[Explanation]] = {}
-        for method in sorted(self._methods, key=lambda method: not method.demanding):
-            try:
-                with watch(f"{picture.stem} {method.name}") as progress:
-                    found = explain(classifier, picture, method=method, progress=progress, **self._settings)
-            except (MissingExtraError, ModelError, SettingError) as error:
-                self._leave_out(method, error)
-                continue
-            columns[method] = found if isinstance(found, list) else [found]
-        rows = list(zip(*(columns[method] for method in self._methods), strict=True))
-        self._rows += rows
-        return rows
-
-    def _leave_out(self, method: Method, error: OnnxCamError) -> None:
-        if not self._lenient or self._rows or len(self._methods) == 1:
-            raise error
-        self._methods.remove(method)
-        self._left_out[f"{method.name}:{method.variant}"] = error
-
-    def finish(self) -> Comparison | None:
-        """Return the comparison; None where no image could be explained."""
-        if not self._rows:
-            return None
-        reasons = {name: str(error) for name, error in self._left_out.items()}
-        return Comparison(tuple(self._methods), tuple(self._rows), reasons)
+ExplanationRow = tuple[Explanation, ...]
+"""The maps of one image and one class, one for each method."""
 
 
 def compare(
@@ -137,7 +50,7 @@ def compare(
 ) -> Comparison:
     """Explain the same images by several methods, side by side.
 
-    Each method is taken as it is defined: with its own score, baseline and σ.
+    Each method is used as it is defined, with its own score, baseline and σ.
 
     Parameters
     ----------
@@ -146,13 +59,12 @@ def compare(
     images : image, or list of them
         Each as for :func:`onnx_cam.explain`.
     methods : str, or sequence of str and Method, optional
-        Names in :data:`onnx_cam.METHODS`, or ``name:variant`` or ``name:variant:sigma=0.5``, or method objects; a
-        single string may hold several, with commas. By default, and for ``"all"``, every method that works on this
-        model.
+        Names in :data:`onnx_cam.METHODS`, ``name:variant``, ``name:variant:sigma=0.5``, or method objects; one string
+        can hold several, separated by commas. By default, and for ``"all"``, every method that works on the model.
     samples : int, optional
-        N, for the methods that are given by name and have one.
+        N, for the methods that are given by name and draw samples.
     target, layer, seed, preprocess, batch_size, progress
-        As for :func:`onnx_cam.explain`; an image with several targets takes as many rows.
+        As for :func:`onnx_cam.explain`; an image with several targets becomes as many rows.
 
     Returns
     -------
@@ -161,16 +73,28 @@ def compare(
     Raises
     ------
     OnnxCamError
-        As its subclass says; see :mod:`onnx_cam.errors`.
+        The subclass says what failed; see :mod:`onnx_cam.errors`.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> comparison = onnx_cam.compare("model.onnx", ["cat.jpg", "dog.jpg"], methods="scorecam,sscam2:paper", samples=2)
+    >>> [explanation.variant for explanation in comparison.rows[0]]
+    ['paper', 'paper']
+    >>> comparison.save("comparison.png")
+    [PosixPath('comparison.png')]
     """
-    chosen = choose_methods(methods, samples)
-    for method in chosen:
+    # Check everything that can be judged without the model, before the model is loaded.
+    method_objects = choose_methods(methods, samples)
+    for method in method_objects:
         check_settings(method, seed=seed, batch_size=batch_size)
-    several = list(images) if isinstance(images, list | tuple) else [images]
+
+    # Explain each image by each method: M methods and T targets give T rows of M maps.
+    image_list = list(images) if isinstance(images, list | tuple) else [images]
     comparing = Comparing(
         model if isinstance(model, Classifier) else load(model),
-        chosen,
-        images=len(several),
+        method_objects,
+        images=len(image_list),
         lenient=methods in (None, ALL),
         target=target,
         layer=layer,
@@ -178,43 +102,197 @@ def compare(
         seed=seed,
         batch_size=batch_size,
     )
-    for image in several:
+    for image in image_list:
         comparing.add(image, lambda _: nullcontext(progress))
+
     comparison = comparing.finish()
-    assert comparison is not None  # there is an image, and it did not fail
+    assert comparison is not None  # there is at least one image, and none failed
     return comparison
 
 
-def choose_methods(methods: str | Sequence[str | Method] | None, samples: int | None = None) -> tuple[Method, ...]:
-    """Return the methods to compare, from what `compare` takes.
+class Comparing:
+    """A comparison to which images are added one at a time: an image that fails does not cost the others.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    methods : sequence of Method
+        The columns.
+    images : int
+        How many images will be added.
+    lenient : bool
+        Whether a method that does not work on this model is left out; otherwise it is an error.
+    target, layer, seed, preprocess, batch_size
+        As for :func:`onnx_cam.explain`.
 
     Raises
     ------
     SettingError
-        A method or variant is unknown or said twice, or `samples` is for none of them.
+        There is nothing to compare, or far too much for one picture.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx")
+    >>> comparing = Comparing(model, choose_methods("scorecam,cam"), images=2, target=[0, 1])
+    >>> for image in ("cat.jpg", "dog.jpg"):
+    ...     len(comparing.add(image))  # a row for each target
+    2
+    2
+    >>> comparing.finish()
+    <Comparison of 2 methods: 4 rows>
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        methods: Sequence[Method],
+        *,
+        images: int,
+        lenient: bool = False,
+        target: int | str | Sequence[int | str] | None = None,
+        layer: str | Layer | None = None,
+        seed: int = 0,
+        preprocess: str | os.PathLike[str] | Preprocessing | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        _check_size(images, _count_targets(target), len(methods))
+        self._classifier = classifier
+        self._methods = list(methods)
+        self._lenient = lenient
+        self._target = target
+        self._layer = layer
+        self._seed = seed
+        self._preprocess = preprocess
+        self._batch_size = batch_size
+        self._rows: list[ExplanationRow] = []
+        self._left_out: dict[str, OnnxCamError] = {}
+
+    def add(self, image: Any, watch: Watch = lambda _: nullcontext()) -> list[ExplanationRow]:
+        """Explain an image by each method; return its rows, one for each target.
+
+        Parameters
+        ----------
+        image : path, ndarray or PIL image
+            As for :func:`onnx_cam.explain`.
+        watch : callable
+            Called with the names of the image and the method that come next; returns a context that yields a progress
+            callback, or None.
+
+        Raises
+        ------
+        OnnxCamError
+            The image cannot be explained; no row was added.
+        """
+        # Read the image once. A layer that does not exist is an error of the call, not a reason to leave out a method.
+        picture = self._open(image)
+        self._classifier.layer(self._layer)
+
+        # Explain it by each method, T targets at a time. Those that demand the most of a model run first, so that what
+        # cannot work fails before the long work.
+        columns: dict[Method, list[Explanation]] = {}
+        for method in sorted(self._methods, key=lambda method: not method.demanding):
+            try:
+                with watch(f"{picture.stem} {method.name}") as progress:
+                    columns[method] = self._explain(picture, method, progress)
+            except (MissingExtraError, ModelError, SettingError) as error:
+                self._leave_out(method, error)
+
+        # Turn the M columns of T maps into T rows of M maps, the methods in the order in which they were given.
+        rows = list(zip(*(columns[method] for method in self._methods), strict=True))
+        self._rows += rows
+        return rows
+
+    def finish(self) -> Comparison | None:
+        """Return the comparison of all images that were added; None where there is none."""
+        if not self._rows:
+            return None
+        reasons = {name: str(error) for name, error in self._left_out.items()}
+        return Comparison(tuple(self._methods), tuple(self._rows), reasons)
+
+    def _open(self, image: Any) -> Picture:
+        classifier = self._classifier
+        preprocessing = (
+            classifier.preprocessing if self._preprocess is None else classifier.choose_preprocessing(self._preprocess)
+        )
+        return open_picture(image, preprocessing, classifier.input.channels, classifier.size)
+
+    def _explain(self, picture: Picture, method: Method, progress: Progress | None) -> list[Explanation]:
+        """Return a method's explanations of one image, one for each target."""
+        explanations = explain(
+            self._classifier,
+            picture,
+            method=method,
+            target=self._target,
+            layer=self._layer,
+            seed=self._seed,
+            preprocess=self._preprocess,
+            batch_size=self._batch_size,
+            progress=progress,
+        )
+        return explanations if isinstance(explanations, list) else [explanations]
+
+    def _leave_out(self, method: Method, error: OnnxCamError) -> None:
+        """Remove a method that failed on the first image; raise its error where that is not allowed."""
+        if not self._lenient or self._rows or len(self._methods) == 1:
+            raise error
+        self._methods.remove(method)
+        self._left_out[f"{method.name}:{method.variant}"] = error
+
+
+def choose_methods(methods: str | Sequence[str | Method] | None, samples: int | None = None) -> tuple[Method, ...]:
+    """Return the methods to compare as objects.
+
+    Parameters
+    ----------
+    methods, samples
+        As for :func:`compare`.
+
+    Raises
+    ------
+    SettingError
+        A method or a variant is unknown or given twice, or `samples` is given and no method draws samples.
+
+    Examples
+    --------
+    >>> [method.name for method in choose_methods("scorecam, sscam2:paper", samples=4)]
+    ['scorecam', 'sscam2']
+    >>> choose_methods("scorecam,scorecam")
+    Traceback (most recent call last):
+    onnx_cam.errors.SettingError: method scorecam:paper is given twice; name each method once
     """
     if methods is None or methods == ALL:
         methods = list(METHODS)
-    named = [part.strip() for part in methods.split(",") if part.strip()] if isinstance(methods, str) else list(methods)
-    if not named:
-        raise SettingError(f"no method to compare; expected {ALL}, or some of {', '.join(METHODS)}")
-    chosen = [_choose(method, samples) for method in named]
-    for i, method in enumerate(chosen):
-        if method in chosen[:i]:
-            raise SettingError(f"{method.name}:{method.variant} said twice; name each method once")
-    if samples is not None and not any(
-        isinstance(name, str) and hasattr(m, "samples") for name, m in zip(named, chosen, strict=True)
-    ):
-        raise SettingError(f"samples={samples}; none of {', '.join(m.name for m in chosen)} has samples: leave it out")
-    return tuple(chosen)
+    names = [part.strip() for part in methods.split(",") if part.strip()] if isinstance(methods, str) else list(methods)
+    if not names:
+        raise SettingError(f"no method to compare; expected {ALL!r}, or some of {', '.join(METHODS)}")
+    method_objects = tuple(read_method(name, samples) if isinstance(name, str) else make_method(name) for name in names)
+    for i, method in enumerate(method_objects):
+        if method in method_objects[:i]:
+            raise SettingError(f"method {method.name}:{method.variant} is given twice; name each method once")
+    named_methods = [method for name, method in zip(names, method_objects, strict=True) if isinstance(name, str)]
+    if samples is not None and not any(hasattr(method, "samples") for method in named_methods):
+        listed = ", ".join(method.name for method in method_objects)
+        raise SettingError(f"samples={samples}; none of {listed} has samples: leave it out")
+    return method_objects
 
 
-def _choose(method: str | Method, samples: int | None) -> Method:
-    return read_method(method, samples) if isinstance(method, str) else make_method(method)
+def _check_size(images: int, targets: int, methods: int) -> None:
+    """Check that a comparison fits into one picture: a row for each image and target, a column for each method."""
+    if not images:
+        raise SettingError("no image to compare; expected at least one")
+    if not targets:
+        raise SettingError("an empty list of targets; expected at least one class")
+    rows, columns = images * targets, methods + 1
+    if rows * columns > _MAX_CELLS:
+        raise SettingError(
+            f"a grid of {rows:,} rows and {columns} columns has {rows * columns:,} cells; "
+            f"expected at most {_MAX_CELLS}: compare fewer images, classes or methods at a time"
+        )
 
 
-def _rows_of(target: Any) -> int:
-    """Return how many classes of each image are asked for."""
+def _count_targets(target: int | str | Sequence[int | str] | None) -> int:
+    """Return the number of classes to explain for each image."""
     if isinstance(target, str):
         match = re.fullmatch(r"top([1-9]\d{0,8})", target)
         return int(match[1]) if match else 1

@@ -1,4 +1,4 @@
-"""A comparison as a web page: one file that needs neither a network nor a script."""
+"""A comparison as a web page: one file that loads nothing from elsewhere and runs no script."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from onnx_cam.comparison.captions import Row, about, cost, image_name, label_and_rest, method_name, settings, sharing
+from onnx_cam.comparison.captions import (
+    Row,
+    classes_of_rows,
+    cost,
+    image_name,
+    label_and_score,
+    method_name,
+    method_settings,
+    model_and_layer,
+)
 from onnx_cam.comparison.grid import draw_picture, draw_thumbnail
+from onnx_cam.drawing.canvas import Pixels
 from onnx_cam.drawing.overlay import encode_png
 from onnx_cam.drawing.templates import make_environment
 from onnx_cam.errors import one_line_text
@@ -34,7 +41,7 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _ImageCell:
-    """The first cell of a row: the image as given, and what the model says of it, the likeliest class first."""
+    """The first cell of a row: the image as given, and the classes that the model predicts, the most likely first."""
 
     picture: _Picture
     name: str
@@ -43,7 +50,7 @@ class _ImageCell:
 
 @dataclass(frozen=True)
 class _MapCell:
-    """A method's map, and its caption line by line."""
+    """A cell with a method's map, and the lines of its caption."""
 
     picture: _Picture
     method: str
@@ -56,7 +63,7 @@ class _MapCell:
 
 @dataclass(frozen=True)
 class _PageRow:
-    """One image and one class: the image's cell, and a map's for each method."""
+    """The cells of one image and one class: the image itself, then a map for each method."""
 
     image: _ImageCell
     maps: Sequence[_MapCell]
@@ -68,13 +75,23 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
     Parameters
     ----------
     rows : sequence of sequence of Explanation
-        All of one length, the number of methods.
+        All of the same length, the number of methods.
     record : mapping
-        How it was made, as plain JSON values.
-    alpha, colormap
-        As for an overlay.
+        How the comparison was made, as plain JSON values.
+    alpha : float
+        Opacity of the maps' colours, in [0, 1].
+    colormap : str
+        One of `onnx_cam.names.COLORMAPS`.
     side : int
         The longest side of a picture, in pixels.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> comparison = onnx_cam.compare("model.onnx", "cat.jpg", methods="scorecam,cam")
+    >>> page = write_page(comparison.rows, comparison.record(), alpha=0.5, colormap="turbo", side=320)
+    >>> "<h1>2 methods on 1 image</h1>" in page
+    True
     """
     images = len({id(row[0].pixels) for row in rows})  # rows of one image share its pixels
 
@@ -87,11 +104,11 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
         .render(
             title=f"{_count(len(rows[0]), 'method')} on {_count(images, 'image')}",
             side=side,
-            about=one_line_text(about(rows[0][0])),
-            columns=[one_line_text(f"{method_name(e)} {settings(e)}") for e in rows[0]],
+            about=one_line_text(model_and_layer(rows[0][0])),
+            columns=[one_line_text(f"{method_name(e)} {method_settings(e)}") for e in rows[0]],
             rows=[
                 _PageRow(_image_cell(row[0], side), [map_cell(explanation, classes) for explanation in row])
-                for row, classes in zip(rows, sharing(rows), strict=True)
+                for row, classes in zip(rows, classes_of_rows(rows), strict=True)
             ],
             facts=[(one_line_text(name), one_line_text(value)) for name, value in _facts(rows, record)],
             record=json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False),
@@ -102,27 +119,27 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
 
 def _image_cell(explanation: Explanation, side: int) -> _ImageCell:
     name = one_line_text(image_name(explanation))
-    classes = [one_line_text("".join(label_and_rest(target))) for target in explanation.top[:3]]
-    picture = _picture(draw_picture(explanation, side), f"{name}, as given; the model says {classes[0]}")
+    classes = [one_line_text("".join(label_and_score(target))) for target in explanation.top[:3]]
+    picture = _picture(draw_picture(explanation, side), f"{name}, as given; the model predicts {classes[0]}")
     return _ImageCell(picture, name, classes)
 
 
-def _map_cell(explanation: Explanation, picture: NDArray[np.uint8], classes: int) -> _MapCell:
+def _map_cell(explanation: Explanation, thumbnail: Pixels, classes: int) -> _MapCell:
     method = one_line_text(method_name(explanation))
-    target = one_line_text("".join(label_and_rest(explanation.target)))
+    target = one_line_text("".join(label_and_score(explanation.target)))
     kind = "Empty map" if explanation.empty else "Map"
     return _MapCell(
-        picture=_picture(picture, f"{kind} by {method} on {image_name(explanation)}, class {target}"),
+        picture=_picture(thumbnail, f"{kind} by {method} on {image_name(explanation)}, class {target}"),
         method=method,
         target=target,
-        cost=cost(explanation, classes),
+        cost="".join(cost(explanation, classes)),
         state=one_line_text(explanation.state),
         is_empty=explanation.empty,
         notes=[one_line_text(note) for note in (explanation.precision, *explanation.warnings) if note],
     )
 
 
-def _picture(pixels: NDArray[np.uint8], alt: str) -> _Picture:
+def _picture(pixels: Pixels, alt: str) -> _Picture:
     height, width = pixels.shape[:2]
     return _Picture(encode_png(pixels), width, height, one_line_text(alt))
 
@@ -138,7 +155,7 @@ def _facts(rows: Sequence[Row], record: Mapping[str, Any]) -> list[tuple[str, st
         ("preprocessing", f"{preprocessing.get('name')}: {preprocessing.get('source', '')}"),
         ("provider", ", ".join(providers)),
         ("seed", str(first.seed)),
-        *((f"{method_name(e)}", _parameters(e)) for e in rows[0]),
+        *((method_name(e), _parameters(e)) for e in rows[0]),
         *((f"{name}, left out", reason) for name, reason in record["left_out"].items()),
         ("versions", ", ".join(f"{name} {version}" for name, version in first.versions.items())),
     ]

@@ -1,8 +1,7 @@
-"""The result of a comparison: maps by several methods, and the files it makes."""
+"""The result of a comparison: maps by several methods, and the files that show them."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
@@ -12,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from onnx_cam.comparison.captions import method_name
 from onnx_cam.comparison.grid import check_side, draw_grid
 from onnx_cam.comparison.page import write_page
+from onnx_cam.drawing.canvas import Pixels, data_uri
 from onnx_cam.drawing.overlay import check_drawing, encode_png
 from onnx_cam.errors import OutputError, SettingError, did_you_mean
 from onnx_cam.explanation.result import Explanation
@@ -26,22 +23,35 @@ from onnx_cam.methods import Method
 
 __all__ = ["Comparison", "check_output", "output_folders"]
 
-_SUFFIXES = (".png", ".html")
-_CHUNK = "onnx-cam"  # the PNG text chunk that holds the record
+_PNG, _HTML = _SUFFIXES = (".png", ".html")
+_TEXT_CHUNK = "onnx-cam"  # the PNG text chunk that holds the record
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """What several methods say about the same images and classes.
+    """The maps of several methods for the same images and classes.
 
     Attributes
     ----------
     methods : tuple of Method
         The columns.
     rows : tuple of tuple of Explanation
-        One row for each image and class; an explanation for each method.
+        A row for each image and class, with an explanation for each method.
     left_out : mapping of str to str
-        Methods that ``"all"`` stands for, but that cannot work here, and why.
+        The methods of ``"all"`` that do not work on the model, and why not.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> comparison = onnx_cam.compare("model.onnx", ["cat.jpg", "dog.jpg"], methods="scorecam,cam")
+    >>> comparison
+    <Comparison of 2 methods: 2 rows>
+    >>> [explanation.method for explanation in comparison.rows[0]]
+    ['scorecam', 'cam']
+    >>> comparison.grid().shape
+    (854, 1044, 3)
+    >>> [path.name for path in comparison.save("comparison.png", "comparison.html")]
+    ['comparison.png', 'comparison.html']
     """
 
     methods: tuple[Method, ...]
@@ -56,35 +66,50 @@ class Comparison:
         """All maps, row by row."""
         return [explanation for row in self.rows for explanation in row]
 
-    def grid(self, *, alpha: float = 0.5, colormap: str = "turbo", side: int = 320) -> NDArray[np.uint8]:
-        """Return the comparison as a picture, ``(H, W, 3)`` uint8 RGB.
+    def grid(self, *, alpha: float = 0.5, colormap: str = "turbo", side: int = 320) -> Pixels:
+        """Return the comparison as one picture.
 
         Parameters
         ----------
-        alpha, colormap
-            As for an overlay.
+        alpha : float
+            Opacity of the maps' colours, in [0, 1].
+        colormap : str
+            One of `onnx_cam.names.COLORMAPS`.
         side : int
-            The longest side of each map, in pixels.
+            The longest side of each map, in pixels, from 64 to 2,048.
+
+        Returns
+        -------
+        ndarray of shape (H, W, 3), uint8, RGB
 
         Raises
         ------
         SettingError
+            A parameter is out of range or unknown.
         """
         check_drawing(alpha, colormap)
         check_side(side)
         return draw_grid(self.rows, alpha=alpha, colormap=colormap, side=side)
 
     def html(self, *, alpha: float = 0.5, colormap: str = "turbo", side: int = 320) -> str:
-        """Return the comparison as a web page that needs neither a network nor a script.
+        """Return the comparison as a web page that loads nothing from elsewhere and runs no script.
 
-        The parameters are those of `grid`.
+        Parameters
+        ----------
+        alpha, colormap, side
+            As for :meth:`grid`.
+
+        Raises
+        ------
+        SettingError
+            A parameter is out of range or unknown.
         """
         check_drawing(alpha, colormap)
         check_side(side)
         return write_page(self.rows, self.record(), alpha=alpha, colormap=colormap, side=side)
 
     def record(self) -> dict[str, Any]:
-        """Return how it was made, as plain JSON values: the record of each map, row by row."""
+        """Return how the comparison was made, as plain JSON values: ``records`` has the record of each map, by row."""
         return {
             "methods": [method_name(explanation) for explanation in self.rows[0]],
             "left_out": dict(self.left_out),
@@ -94,14 +119,16 @@ class Comparison:
     def save(
         self, *paths: str | os.PathLike[str], alpha: float = 0.5, colormap: str = "turbo", side: int = 320
     ) -> list[Path]:
-        """Write the comparison, whole or not at all; the record of how it was made goes into each file.
+        """Write the comparison to files, each with the record of how it was made.
+
+        Either all files are written or none; existing files are replaced.
 
         Parameters
         ----------
         *paths : str or Path
-            Ending in ``.png`` or ``.html``. Their folders are made if missing.
+            Ending in ``.png`` for a picture or ``.html`` for a web page. Missing folders are created.
         alpha, colormap, side
-            As for `grid`.
+            As for :meth:`grid`.
 
         Returns
         -------
@@ -110,60 +137,75 @@ class Comparison:
         Raises
         ------
         SettingError
-            Another suffix, or a setting that is out of range.
+            A path ends in another suffix, or a parameter is out of range or unknown.
         OutputError
             A file cannot be written.
         """
-        drawing: dict[str, Any] = {"alpha": alpha, "colormap": colormap, "side": side}
-        written = {Path(path): check_output(path) for path in paths}
-        for path in written:
+        suffixes = {Path(path): check_output(path) for path in paths}
+        for path in suffixes:
             prepare_folder(path.parent)
-        make = {".png": self._png, ".html": self._page}
-        made = {suffix: make[suffix](drawing) for suffix in set(written.values())}
-        write_files({path: made[suffix] for path, suffix in written.items()})
-        return list(written)
+        contents = {
+            suffix: self._encode(suffix, alpha=alpha, colormap=colormap, side=side) for suffix in set(suffixes.values())
+        }
+        write_files({path: contents[suffix] for path, suffix in suffixes.items()})
+        return list(suffixes)
 
-    def _png(self, drawing: Mapping[str, Any]) -> bytes:
+    def _encode(self, suffix: str, *, alpha: float, colormap: str, side: int) -> bytes:
+        """Return the content of a file."""
+        if suffix == _HTML:
+            return self.html(alpha=alpha, colormap=colormap, side=side).encode("utf-8", "backslashreplace")
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
-        notes, buffer = PngInfo(), io.BytesIO()
-        notes.add_text(_CHUNK, json.dumps(self.record(), allow_nan=False))
-        Image.fromarray(self.grid(**drawing)).save(buffer, "PNG", pnginfo=notes)
+        texts, buffer = PngInfo(), io.BytesIO()
+        texts.add_text(_TEXT_CHUNK, json.dumps(self.record(), allow_nan=False))
+        grid = self.grid(alpha=alpha, colormap=colormap, side=side)
+        Image.fromarray(grid).save(buffer, "PNG", pnginfo=texts)
         return buffer.getvalue()
 
-    def _page(self, drawing: Mapping[str, Any]) -> bytes:
-        return self.html(**drawing).encode("utf-8", "backslashreplace")
-
     def _repr_html_(self) -> str:
-        picture = base64.b64encode(encode_png(self.grid())).decode()
-        return f'<img src="data:image/png;base64,{picture}" alt="{repr(self)[1:-1]}">'
+        return f'<img src="{data_uri(encode_png(self.grid()), "image/png")}" alt="{repr(self)[1:-1]}">'
 
 
 def check_output(path: str | os.PathLike[str]) -> str:
-    """Return what kind of file a path's suffix asks for.
+    """Return the suffix of a file to write, ``.png`` or ``.html``.
 
     Raises
     ------
     SettingError
+        It is another suffix, or there is none.
+
+    Examples
+    --------
+    >>> check_output("out/Grid.PNG")
+    '.png'
+    >>> check_output("grid.htm")
+    Traceback (most recent call last):
+    onnx_cam.errors.SettingError: cannot write 'grid.htm'; did you mean '.html'? Expected a name ending in .png or .html
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
         hint = did_you_mean(suffix, _SUFFIXES) if suffix else "."
-        raise SettingError(
-            f"'{os.fspath(path)}' is neither a picture nor a page{hint} Expected a name ending in .png or .html"
-        )
+        raise SettingError(f"cannot write '{os.fspath(path)}'{hint} Expected a name ending in {_PNG} or {_HTML}")
     return suffix
 
 
 @contextmanager
 def output_folders(paths: Iterable[str | os.PathLike[str]]) -> Iterator[None]:
-    """Make the folders of files that are to come, before the work; where none came, what was made is removed again.
+    """Create the folders of files that will be written, before the long work; remove them again if they stay empty.
 
     Raises
     ------
     OutputError
-        A folder cannot be made or written to, or stands where a file is to come.
+        A folder cannot be created or written to, or a path is itself a folder.
+
+    Examples
+    --------
+    >>> with output_folders(["new/grid.png"]):
+    ...     Path("new").is_dir()
+    True
+    >>> Path("new").exists()
+    False
     """
     with ExitStack() as folders:
         for path in map(Path, paths):

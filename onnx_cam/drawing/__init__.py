@@ -1,1 +1,1 @@
-"""Maps as pictures: arrays and titles in, pixels out."""
+"""Maps as pictures and pages: takes arrays and texts, and imports nothing of models or methods."""

@@ -201,7 +201,7 @@ def test_a_comparison_takes_a_method_with_and_without_a_budget(
 
 
 def test_a_limit_in_other_words_is_the_same_method_said_twice(classifier: onnx_cam.Classifier, photo: Path) -> None:
-    with pytest.raises(SettingError, match="said twice"):
+    with pytest.raises(SettingError, match="given twice"):
         onnx_cam.compare(classifier, photo, methods="scorecam:budget=25%,scorecam:budget=0.25")
 
 
