@@ -150,5 +150,9 @@ def report(runs: tuple[str, ...], out: str) -> None:
     """
     from onnx_cam.evaluation import read_evaluation, write_report
 
-    write_report([read_evaluation(run) for run in runs], out)
+    evaluations = [read_evaluation(run) for run in runs]
+    write_report(evaluations, out)
+    for run, evaluation in zip(runs, evaluations, strict=True):
+        if evaluation.progress:
+            terminal.say(f"the run in {run} is not finished: the report covers the {evaluation.progress} done so far")
     click.echo(f"wrote {out}")

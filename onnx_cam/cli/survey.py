@@ -48,6 +48,8 @@ def survey(run: str, out: str, as_json: bool, quiet: bool, **settings: Any) -> N
 
 
 def _say_notes(made: Survey, wanted: int) -> None:
+    if made.progress:
+        terminal.say(f"the run is not finished: the images are drawn from the {made.progress} done so far")
     for reason, number in made.key.left_out.items():
         if number:
             terminal.say(f"images passed over: {number}, {reason}")

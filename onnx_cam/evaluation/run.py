@@ -15,8 +15,9 @@ from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
 from onnx_cam.evaluation.datasets.sample_labels import SampleLabels, read_labels
 from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
 from onnx_cam.evaluation.measuring import Measuring, Task, method_key
-from onnx_cam.evaluation.results.finished import Evaluation, figure_key, read_evaluation
+from onnx_cam.evaluation.results.finished import WRONG_CLASS, Evaluation, figure_key, is_right, read_evaluation
 from onnx_cam.evaluation.results.output import write_output
+from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.shared_facts import bind
 from onnx_cam.evaluation.results.store import FILE_NAME, Results, SeenImage
 from onnx_cam.evaluation.work_left import WorkLeft
@@ -36,7 +37,6 @@ __all__ = ["choose_named_methods", "evaluate"]
 _BATCH = {True: 16, False: 64}
 """On a CPU, or not: fixed, not measured, so that a run that is repeated, or gone on with, gives the same digits."""
 
-_WRONG = "taken for another class by the model"
 _BATCH_BYTES = 32 << 20  # of images, on a CPU
 
 
@@ -136,11 +136,10 @@ def evaluate(
     )
     with results_folder(out), Results(Path(out) / FILE_NAME, write=True) as results:
         bind(results, classifier, measuring.layer)
-        run = _Run(measuring, results, labels, only_correct=only_correct)
+        facts = {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "only_correct": only_correct}
+        run = _Run(measuring, results, labels, facts, opened.notes)
         run.work(drawn, _engine(engine, measuring, workers), progress)
-        run.finish(
-            {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "drawn": len(drawn)}, opened.notes
-        )
+        run.finish()
     return write_output(read_evaluation(out), report=report)
 
 
@@ -206,12 +205,19 @@ class _Run:
     """The work of one call, and what came of it."""
 
     def __init__(
-        self, measuring: Measuring, results: Results, labels: Mapping[str, SampleLabels], *, only_correct: bool
+        self,
+        measuring: Measuring,
+        results: Results,
+        labels: Mapping[str, SampleLabels],
+        facts: Mapping[str, Any],
+        notes: Sequence[str],
     ) -> None:
         self._measuring = measuring
         self._results = results
         self._labels = labels
-        self._only_correct = only_correct
+        self._facts = facts
+        self._notes = notes
+        self._only_correct = bool(facts["only_correct"])
         self._keys = {name: method_key(method, measuring.seed) for name, method in measuring.methods.items()}
         self._seen = results.images()
         self._hashes: dict[str, str] = {}  # of the samples, by name
@@ -220,10 +226,15 @@ class _Run:
     def work(self, samples: Sequence[Sample], engine: Engine, progress: Progress | None) -> None:
         """Do what is left to do for these images; those that cannot be used are listed."""
         tasks = list(self._tasks(samples))
+        self._results.begin(self._request(self._images()))
+        methods = len(self._measuring.methods)
         left = WorkLeft(self._keys, self._results.costs(), self._measuring, len(tasks), progress)
         self._measuring.watch = left.within
         with closing(self._outcomes(tasks, engine)) as outcomes:  # whatever stops it, workers are stopped
             for task, found in outcomes:
+                if len(self._measuring.methods) < methods:  # one cannot work on this model: do not wait for its maps
+                    methods = len(self._measuring.methods)
+                    self._results.begin(self._request(self._images()))
                 if task.sample.name in self._unreadable:  # already given up
                     continue
                 outcome = self._unchanged(task, found)
@@ -238,7 +249,7 @@ class _Run:
                     self._results.add_map(outcome)
                     left.map(outcome)
 
-    def finish(self, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
+    def finish(self) -> None:
         """Write down what the figures are over.
 
         Raises
@@ -246,28 +257,35 @@ class _Run:
         ImageError
             There is no image.
         """
-        images = list(dict.fromkeys(sha256 for name, sha256 in self._hashes.items() if name not in self._unreadable))
-        right = [sha256 for sha256 in images if not self._only_correct or self._is_right(sha256)]
-        if not right:
+        images = self._images()
+        usable = [sha256 for sha256 in images if not self._only_correct or is_right(self._seen[sha256])]
+        if not usable:
             raise ImageError(self._why_none(len(images)))
+        left_out = {WRONG_CLASS: len(images) - len(usable)} if self._only_correct else {}
+        self._results.finish(self._request(usable, left_out))
+
+    def _images(self) -> list[str]:
+        """Return the hashes of the images that can be read, each once, in the order of the dataset."""
+        return list(dict.fromkeys(sha256 for name, sha256 in self._hashes.items() if name not in self._unreadable))
+
+    def _request(self, images: Sequence[str], left_out: Mapping[str, int] | None = None) -> Request:
+        """Return what this call is about, for the results file."""
         twins = len(self._hashes) - len(set(self._hashes.values()))
-        said = [f"{twins} images are the same file as another one, and count once"] if twins else []
-        left_out = [f"{name} left out: {reason}" for name, reason in self._measuring.left_out.items()]
-        found = {
+        notes = [f"{twins} images are the same file as another one, and count once"] if twins else []
+        notes += [f"{name} left out: {reason}" for name, reason in self._measuring.left_out.items()]
+        facts = {
+            **self._facts,
+            "drawn": len(self._labels),
             "seed": self._measuring.seed,
             "level": LEVEL,
             "resamples": RESAMPLES,
             "versions": package_versions(),
             "unreadable": self._unreadable,
-            "left_out": {"taken for another class by the model": len(images) - len(right)}
-            if self._only_correct
-            else {},
-            "notes": [*notes, *said, *left_out],
+            "left_out": left_out or {},
+            "notes": [*self._notes, *notes],
         }
         methods = {name: self._keys[name] for name in self._measuring.methods}
-        metrics = [[metric.name, metric.parameters] for metric in self._measuring.metrics]
-        asked = {"images": right, "methods": methods, "metrics": metrics, "facts": {**facts, **found}}
-        self._results.set_run({"asked": asked})
+        return Request(tuple(images), methods, self._measuring.metrics, facts)
 
     def _tasks(self, samples: Sequence[Sample]) -> Iterator[Task]:
         """Yield the images with something left to do, each file once."""
@@ -290,7 +308,7 @@ class _Run:
                 yield replace(task, maps=maps)
 
     def _methods_left(self, task: Task, sha256: str) -> list[str]:
-        if task.only_correct and not self._is_right(sha256):
+        if task.only_correct and not is_right(self._seen[sha256]):
             return []
         return [name for name in self._measuring.methods if name not in task.maps]
 
@@ -312,14 +330,10 @@ class _Run:
         seen = self._seen.get(sha256)
         if seen is None or not task.says_the_same(seen):
             return False
-        if self._only_correct and not self._is_right(sha256):
+        if self._only_correct and not is_right(self._seen[sha256]):
             return True
         wanted = {figure_key(metric, seen.facts) for metric in self._measuring.metrics}
         return all(name in known and wanted <= known[name] for name in self._keys)
-
-    def _is_right(self, sha256: str) -> bool:
-        facts = self._seen[sha256].facts
-        return bool(facts["predicted"] == facts["label"])
 
     def _outcomes(self, tasks: Sequence[Task], engine: Engine) -> Generator[tuple[Task, Outcome], None, None]:
         """Yield what comes of the tasks, of the first ones here: a method that cannot work is found at once."""

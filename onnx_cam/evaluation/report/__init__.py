@@ -99,4 +99,5 @@ def _run(evaluation: Evaluation, summary: Summary, name: str, prefix: str) -> di
         "gallery": show_examples(evaluation),
         "provenance": describe_run(evaluation),
         "unusable": len(evaluation.facts.get("unreadable") or ()),
+        "progress": str(evaluation.progress or ""),
     }

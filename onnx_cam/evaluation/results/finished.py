@@ -1,10 +1,9 @@
-"""What a run found, read back from its results file: what the tables, the report and the survey are made of."""
+"""What a run has measured, read back from its results file: the source of the tables, the report and the survey."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError
+from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.store import FILE_NAME, MeasuredMap, Results, SeenImage
-from onnx_cam.metrics import METRICS, Metric
+from onnx_cam.metrics import Metric
 
-__all__ = ["Evaluation", "figure_key", "read_evaluation"]
+__all__ = ["Evaluation", "Progress", "figure_key", "is_right", "read_evaluation"]
+
+WRONG_CLASS = "taken for another class by the model"
+"""Why ``only_correct`` leaves images out: a key of the fact ``left_out``."""
+
+_BEFORE = "a later run in this folder has not finished an image yet; these are the results of the run before it"
 
 
 def figure_key(metric: Metric, facts: Mapping[str, Any]) -> str:
@@ -23,9 +28,36 @@ def figure_key(metric: Metric, facts: Mapping[str, Any]) -> str:
     return f"{metric.key} {facts['boxes']}" if metric.needs_boxes else metric.key
 
 
+def is_right(image: SeenImage) -> bool:
+    """Tell whether the model predicts the class that the dataset labels an image with."""
+    return bool(image.facts["predicted"] == image.facts["label"])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an unfinished run has come.
+
+    Attributes
+    ----------
+    done, planned : int
+        Images that are finished, and images that the run is going to be over.
+
+    Examples
+    --------
+    >>> str(Progress(37, 50))
+    '37 of 50 images'
+    """
+
+    done: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"{self.done:,} of {self.planned:,} images"
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a run found.
+    """What a run has measured.
 
     Attributes
     ----------
@@ -45,6 +77,8 @@ class Evaluation:
         What was written beside the results file.
     notes : tuple of str
         What could not be written, and why.
+    progress : Progress or None
+        How far the run has come; None once it is finished.
     """
 
     folder: Path
@@ -55,6 +89,7 @@ class Evaluation:
     maps: Mapping[tuple[str, str], MeasuredMap]
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    progress: Progress | None = None
 
     def metric(self, name: str) -> Metric | None:
         """Return the metric of that name; None where it was not measured."""
@@ -79,29 +114,75 @@ class Evaluation:
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
-    """Read what a finished run found.
+    """Read what a run has measured: all of a finished run, and the images done so far of one that is not.
+
+    The run may go on while it is read, in another process or on another machine, and may have been killed.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run's folder, the ``out`` of :func:`evaluate`.
 
     Raises
     ------
     OutputError
-        There is none, it is not finished, or it cannot be read.
+        There are no results, no image of them is finished, or they cannot be read.
     """
-    path = Path(folder) / FILE_NAME
-    unfinished = f"the run in '{folder}' is not finished; run the same onnx-cam evaluate again to go on"
-    with Results(path) as results, results.naming_failures():
-        run = results.run
-        if "asked" not in run:
-            raise OutputError(unfinished)
-        asked = run.pop("asked")
-        seen = results.images()
-        maps = {
-            (image, name): results.map(image, key)
-            for image in asked["images"]
-            for name, key in asked["methods"].items()
-        }
-        metrics = tuple(METRICS[name](**parameters) for name, parameters in asked["metrics"])
-        images = tuple(seen[image] for image in asked["images"])
-        for image, name in product(images, asked["methods"]):  # a later call was stopped, and had other boxes
-            if not {figure_key(metric, image.facts) for metric in metrics} <= maps[image.sha256, name].figures.keys():
-                raise OutputError(unfinished)
-        return Evaluation(Path(folder), {**run, **asked["facts"]}, asked["methods"], metrics, images, maps)
+    with Results(Path(folder) / FILE_NAME) as results, results.naming_failures():
+        begun, finished = results.begun_request, results.finished_request
+        # A request that is being carried out counts as soon as one of its images is done; until then, the one before.
+        if begun is not None and (evaluation := _read(results, begun, is_finished=False)).images:
+            return evaluation
+        if finished is not None and (evaluation := _read(results, finished, is_finished=True)).images:
+            return evaluation if begun is None else _with_note(evaluation, _BEFORE)
+    raise OutputError(
+        f"the run in '{folder}' is not finished, and none of its images is; wait for the first one, or run the same "
+        "onnx-cam evaluate again to continue"
+    )
+
+
+def _read(results: Results, request: Request, *, is_finished: bool) -> Evaluation:
+    """Return what the file holds of a request: the images that are done, in the request's order."""
+    seen, measured = results.images(), results.measured()
+    done = [sha256 for sha256 in request.images if _is_done(seen.get(sha256), request, measured)]
+    images = [seen[sha256] for sha256 in done if is_right(seen[sha256]) or not _only_right(request)]
+    complete = is_finished and len(done) == len(request.images)
+    maps = {
+        (image.sha256, name): results.map(image.sha256, key)
+        for image in images
+        for name, key in request.methods.items()
+    }
+    return Evaluation(
+        results.path.parent,
+        {**results.run, **_facts(request, wrong=len(done) - len(images))},
+        request.methods,
+        request.metrics,
+        tuple(images),
+        maps,
+        progress=None if complete else Progress(len(done), len(request.images)),
+    )
+
+
+def _is_done(image: SeenImage | None, request: Request, measured: Mapping[tuple[str, str], set[str]]) -> bool:
+    """Tell whether an image is left out, or nothing is left to do for it: every method's map has every figure."""
+    if image is None:
+        return False
+    if _only_right(request) and not is_right(image):
+        return True
+    figures = {figure_key(metric, image.facts) for metric in request.metrics}
+    maps = (measured.get((image.sha256, key)) for key in request.methods.values())
+    return all(measurements is not None and figures <= measurements for measurements in maps)
+
+
+def _only_right(request: Request) -> bool:
+    return bool(request.facts.get("only_correct"))
+
+
+def _facts(request: Request, *, wrong: int) -> dict[str, Any]:
+    """Return the request's facts, with how many images the model takes for another class."""
+    left_out = {WRONG_CLASS: wrong} if _only_right(request) else {}
+    return {**request.facts, "left_out": {**left_out, **request.facts["left_out"]}}
+
+
+def _with_note(evaluation: Evaluation, note: str) -> Evaluation:
+    return replace(evaluation, facts={**evaluation.facts, "notes": [*evaluation.facts["notes"], note]})

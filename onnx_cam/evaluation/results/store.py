@@ -7,18 +7,23 @@
     maps         one row an image and method: L, and the record of how it was made
     figures      one row an image, method and metric
 
-Whatever is killed loses what it was at work on, and nothing else: a map comes with its figures in one transaction.
+A map is written with its figures in one transaction, so that a process that is killed loses the map it was working on
+and nothing else. Transactions are short and use SQLite's rollback journal, so that other processes can read the file
+between them while a run goes on. (SQLite's write-ahead log would let them read during one, too. But it needs memory
+that all of them share, which network file systems lack, and leaves files that cannot be opened in a read-only folder.)
 """
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from tokenize import TokenError
 from typing import Any
 
@@ -26,6 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError, one_line
+from onnx_cam.evaluation.results.request import Request
+from onnx_cam.evaluation.results.writer_lock import WriterLock, is_busy, primary_code
 from onnx_cam.metrics.base import Measurement
 
 __all__ = ["FILE_NAME", "LAYOUT", "MeasuredMap", "Results", "SeenImage"]
@@ -33,6 +40,21 @@ __all__ = ["FILE_NAME", "LAYOUT", "MeasuredMap", "Results", "SeenImage"]
 FILE_NAME = "results.sqlite"
 LAYOUT = 1
 """The version of the tables."""
+
+_LOCK_NAME = "results.lock"
+_JOURNAL_SUFFIX = "-journal"
+
+_FINISHED = "asked"
+"""The key, among those of the table ``run``, of the last request that was carried out to its end."""
+
+_BEGUN = "begun"
+"""The key of the request that is being carried out, or that was stopped."""
+
+_WRITER_PATIENCE = 60.0  # seconds that a reader may keep the writer waiting
+_READER_PATIENCE = 30.0  # seconds that the writer's transaction may keep a reader waiting
+
+_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+"""How SQLite fails where it must repair a file and may not write beside it."""
 
 _DAMAGE = (ValueError, TypeError, LookupError, EOFError, SyntaxError, TokenError)
 """What reading values of a damaged file raises: JSON, and NumPy's header, which is a Python literal."""
@@ -103,58 +125,97 @@ class MeasuredMap:
 
 
 class Results:
-    """A results file, open for reading; or for writing, and then by no one else.
+    """A results file, open for reading, or for writing by this process alone.
+
+    Reading is possible at any time, also while another process writes and after it was killed. A reader sees every map
+    that was complete at the moment of its query.
 
     Parameters
     ----------
     path : str or Path
     write : bool
-        Make the file where there is none, and keep all others out until it is closed.
+        Make the file where there is none, and keep other writers out until it is closed.
 
     Raises
     ------
     OutputError
-        It cannot be opened, is no results file, is of another layout, or another process writes to it.
+        The file cannot be opened, is no results file, has another layout, or another process writes to it.
+
+    Examples
+    --------
+    >>> with Results("results.sqlite", write=True) as results:
+    ...     results.set_run({"layer": "relu2"})
+    >>> with Results("results.sqlite") as results:
+    ...     results.run
+    {'layer': 'relu2'}
     """
 
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         self.path = Path(path)
-        self._made = write and not self.path.exists()
+        self._is_new = write and not self.path.exists()
+        self._is_unused = False
+        self._patience = _WRITER_PATIENCE if write else _READER_PATIENCE
         if not write and not self.path.is_file():
-            raise OutputError(f"no results at '{self.path}'; expected what onnx-cam evaluate -o wrote: run it first")
-        with self.naming_failures():
-            # Without a timeout: a second process is told at once, instead of waiting for hours.
-            self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
-            try:
-                self._open(write)
-            except BaseException:
-                self._connection.close()
-                raise
+            raise OutputError(f"no results at '{self.path}'; expected a folder that onnx-cam evaluate -o wrote")
+        with ExitStack() as resources, self.naming_failures():
+            if write:
+                lock = WriterLock(self.path.with_name(_LOCK_NAME), self.path)
+                resources.callback(lock.release)
+                resources.callback(self._remove_if_unused)  # once the connection is closed, and still locked
+                self._connection = resources.enter_context(closing(self._connect(self.path)))
+                self._create_tables()
+                self._check_layout()
+            else:
+                self._connection = resources.enter_context(closing(self._connect(self.path)))
+                self._open_to_read(resources)
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> Results:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        bare = failure is not None and self._made and not self._rows("SELECT 1 FROM maps LIMIT 1")
-        self.close()
-        if bare:  # nothing came of it
-            self.path.unlink(missing_ok=True)
+        try:
+            failed = failure is not None and self._is_new
+            self._is_unused = failed and not self._rows("SELECT 1 FROM maps LIMIT 1")
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """Close the file, and let others in."""
-        self._connection.close()
+        """Close the file, and let others write."""
+        self._resources.close()
 
     @property
     def run(self) -> dict[str, Any]:
-        """What all results have in common, and what was last asked for."""
+        """What all results have in common."""
         with self.naming_failures():
-            return {key: json.loads(value) for key, value in self._rows("SELECT key, value FROM run")}
+            rows = self._rows("SELECT key, value FROM run WHERE key NOT IN (?, ?)", (_FINISHED, _BEGUN))
+            return {key: json.loads(value) for key, value in rows}
 
     def set_run(self, facts: Mapping[str, Any]) -> None:
         """Write what all results have in common; what is there under other keys stays."""
-        rows = [(key, json.dumps(value)) for key, value in facts.items()]
         with self._transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
+            for key, value in facts.items():
+                self._set(key, value)
+
+    @property
+    def finished_request(self) -> Request | None:
+        """The last request that was carried out to its end."""
+        return self._request(_FINISHED)
+
+    @property
+    def begun_request(self) -> Request | None:
+        """The request that is being carried out, or that was stopped; None after one that was carried out."""
+        return self._request(_BEGUN)
+
+    def begin(self, request: Request) -> None:
+        """Write what is going to be measured, for readers who come before it is."""
+        self.set_run({_BEGUN: request.as_json()})
+
+    def finish(self, request: Request) -> None:
+        """Write what has been measured, in place of what was going to be."""
+        with self._transaction():
+            self._set(_FINISHED, request.as_json())
+            self._connection.execute("DELETE FROM run WHERE key = ?", (_BEGUN,))
 
     def images(self) -> dict[str, SeenImage]:
         """Return every image, by its hash."""
@@ -213,31 +274,74 @@ class Results:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if is_busy(error):
                 raise OutputError(
-                    f"another process writes to '{self.path}'; wait until it is done, or choose another folder"
+                    f"another process has kept '{self.path}' locked for {self._patience:.0f} s; "
+                    "close the program that has it open, and run the same command again"
                 ) from error
             raise self._unusable(error) from error
         except _DAMAGE as error:
             raise self._unusable(error) from error
 
-    def _open(self, write: bool) -> None:
-        if write:
-            # Taken with the first write and kept to the end; a process that is killed lets go of it.
-            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._connection.execute("BEGIN EXCLUSIVE")
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        # isolation_level=None: transactions begin and end where this class says so.
+        return sqlite3.connect(path, timeout=self._patience, isolation_level=None)
+
+    def _create_tables(self) -> None:
+        """Create the tables in a new file."""
+        with self._transaction():
+            if self._layout() == (0, 0):
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {LAYOUT}")
+
+    def _open_to_read(self, resources: ExitStack) -> None:
+        """Check that the file can be read, and go on with a copy of it where only that can be."""
+        journal = self.path.with_name(self.path.name + _JOURNAL_SUFFIX)
+        try:
+            self._check_layout()
+        except sqlite3.OperationalError as error:
+            # A process was killed in the middle of a transaction. SQLite undoes its half with the help of the journal
+            # that it left, but here the file or the folder is read-only. So undo it in a copy.
+            if primary_code(error) not in _UNWRITABLE or not journal.is_file():
+                raise
+            folder = Path(resources.enter_context(TemporaryDirectory(prefix="onnx-cam-")))
+            self._connection.close()
+            try:
+                for file in (self.path, journal):
+                    shutil.copyfile(file, folder / file.name)
+            except OSError as reason:
+                raise self._unusable(reason) from reason
+            self._connection = resources.enter_context(closing(self._connect(folder / self.path.name)))
+            self._check_layout()
+
+    def _check_layout(self) -> None:
+        layout, tables = self._layout()
+        if not layout and not tables:
+            raise OutputError(f"'{self.path}' holds no results yet; wait for the first image, or start the run again")
+        if layout != LAYOUT:
+            raise OutputError(
+                f"'{self.path}' has version {layout} of the results layout; expected {LAYOUT}: choose another folder, "
+                "or use the onnx-cam that wrote it"
+            )
+
+    def _layout(self) -> tuple[int, int]:
+        """Return the version of the layout, and the number of tables."""
         (layout,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if write and not tables and not layout:
-            for statement in filter(str.strip, _TABLES.split(";")):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {LAYOUT}")
-        elif layout != LAYOUT:
-            raise OutputError(
-                f"'{self.path}' has the layout {layout}; this onnx-cam writes {LAYOUT}: choose another folder"
-            )
-        if write:
-            self._connection.execute("COMMIT")
+        return layout, tables
+
+    def _remove_if_unused(self) -> None:
+        if self._is_unused:
+            self.path.unlink(missing_ok=True)
+
+    def _request(self, key: str) -> Request | None:
+        with self.naming_failures():
+            rows = self._rows("SELECT value FROM run WHERE key = ?", (key,))
+            return Request.from_json(json.loads(rows[0][0])) if rows else None
+
+    def _set(self, key: str, value: Any) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, json.dumps(value)))
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self.naming_failures(), closing(self._connection.execute(query, values)) as cursor:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from onnx_cam.errors import OutputError, SettingError, did_you_mean, one_line_text
-from onnx_cam.evaluation.results.finished import Evaluation, read_evaluation
+from onnx_cam.evaluation.results.finished import Evaluation, Progress, read_evaluation
 from onnx_cam.evaluation.results.store import SeenImage
 from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
@@ -40,11 +40,14 @@ class Survey:
     key_file : Path
         What stays with whoever asks them.
     key : Key
+    progress : Progress or None
+        How far the run had come that the images were drawn from; None where it was finished.
     """
 
     page: Path
     key_file: Path
     key: Key
+    progress: Progress | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what was made as plain JSON values; they do not undo the blinding."""
@@ -75,7 +78,7 @@ def make_survey(
     Parameters
     ----------
     evaluation : Evaluation, str or Path
-        A finished run, or its folder.
+        A run, or its folder. Of a run that is not finished, the images done so far are drawn from.
     out : str or Path
         Folder for the page and the key.
     images : int
@@ -90,7 +93,7 @@ def make_survey(
     SettingError
         A setting is out of range, or the run lacks a method.
     OutputError
-        There is no finished run, nothing to show, or `out` cannot be written to or holds another survey.
+        There is no run with a finished image, nothing to show, or `out` cannot be written to or holds another survey.
     MissingExtraError
         The extra ``report`` is not installed.
     """
@@ -112,21 +115,27 @@ def make_survey(
             {name: run.methods[name] for name in names},
             {question.number: item for question, item in shown},
             left_out,
-            {name: run.facts[name] for name in _KEPT if name in run.facts},
+            {name: run.facts[name] for name in _KEPT if name in run.facts} | _unfinished(run),
         )
-        return _write(Path(out), key, questions)
+        survey = Survey(Path(out) / PAGE_NAME, Path(out) / KEY_NAME, key, run.progress)
+        _write(survey, questions)
+    return survey
 
 
-def _write(out: Path, key: Key, questions: Sequence[Question]) -> Survey:
-    survey = Survey(out / PAGE_NAME, out / KEY_NAME, key)
-    if survey.key_file.exists() and read_key(out).survey != key.survey:
+def _unfinished(run: Evaluation) -> dict[str, str]:
+    """Return how far the run has come, for the key: the same seed gives another survey once there are more images."""
+    return {"progress": str(run.progress)} if run.progress else {}
+
+
+def _write(survey: Survey, questions: Sequence[Question]) -> None:
+    key = survey.key
+    if survey.key_file.exists() and read_key(survey.key_file.parent).survey != key.survey:
         raise OutputError(
             f"'{survey.key_file}' is the key of another survey, whose answers would be worth nothing without it; "
             "choose another folder with --out, or remove it"
         )
     page = write_page(key.survey, questions).encode()
     write_files({survey.key_file: key.as_json(), survey.page: page})
-    return survey
 
 
 def _choose(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, ...]:
