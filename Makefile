@@ -1,13 +1,13 @@
 .PHONY: check test wheel
 PYTHON ?= python
 
-check:            ## style and types
+check:            ## check style and types
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-test:             ## every test
+test:             ## run every test
 	$(PYTHON) -m pytest
 
-wheel:            ## what users install
+wheel:            ## build what users install
 	$(PYTHON) -m build --wheel
