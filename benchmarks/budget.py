@@ -23,7 +23,8 @@ import numpy as np
 
 import onnx_cam
 from benchmarks.representatives import nearest_representative, representatives
-from onnx_cam.budget import describe_channels, relative_error
+from onnx_cam.budget.features import DEAD, describe_channels
+from onnx_cam.budget.map_error import relative_error
 from onnx_cam.demo import demo_model
 from onnx_cam.evaluation.datasets import Sample, open_dataset
 from onnx_cam.evaluation.datasets.boxes import box_mask
@@ -74,7 +75,7 @@ class Nearest(ScoreCAM):
         chosen = representatives(channels.features, np.linalg.norm(channels.maps, axis=1), self.count)
         scores = scores_of(subject, channels.representatives[chosen])
         of_mask = scores[nearest_representative(channels.features, chosen)]
-        return Weighed(np.where(channels.mask_of < 0, 0.0, of_mask[channels.mask_of])[None])
+        return Weighed(np.where(channels.mask_of == DEAD, 0.0, of_mask[channels.mask_of])[None])
 
 
 def scores_of(subject: Subject, channels: np.ndarray) -> np.ndarray:

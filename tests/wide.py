@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 import onnx_cam
-from onnx_cam.budget import relative_error
+from onnx_cam.budget.map_error import relative_error
 from tests import tiny
 
 CHANNELS = 80

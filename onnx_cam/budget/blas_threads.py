@@ -1,4 +1,4 @@
-"""One thread for linear algebra while ONNX Runtime's own threads are about: theirs would wait for each other."""
+"""One BLAS thread while ONNX Runtime's threads are busy: several would wait for each other."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ _limits: list[Any] = []
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS at one thread. The number is the whole process's: it comes back once the last caller has left."""
-    me = object()
+    """Keep BLAS at one thread inside the ``with`` block.
+
+    The limit holds for the whole process, so it is lifted when the last of the blocks that run at the same time ends.
+    """
+    user = object()
     with _lock:
         if not _users:
             _limits.append(threadpool_limits(1, "blas"))
-        _users.append(me)
+        _users.append(user)
     try:
         yield
     finally:
         with _lock:
-            _users.remove(me)
+            _users.remove(user)
             if not _users:
                 _limits.pop().restore_original_limits()

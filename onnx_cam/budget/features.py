@@ -1,4 +1,4 @@
-"""What a regression over masks sees of a channel."""
+"""The distinct masks of an image, as points for a regression."""
 
 from __future__ import annotations
 
@@ -10,107 +10,139 @@ from numpy.typing import NDArray
 
 from onnx_cam.budget.kernel import Pairs, pairs_of
 
-__all__ = ["Channels", "describe_channels"]
+__all__ = ["DEAD", "Channels", "describe_channels", "reduce_dimensions"]
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_WIDEST = 128  # columns; what is wider is turned to its main axes
-_POWER = 2  # iterations
-_FLOOR = 1.0  # of the highest activity: what a position counts at least
+DEAD = -1
+"""Stands for the mask of a dead channel, which has none."""
+
+_MOST_DIMENSIONS = 128  # points with more coordinates are projected on this many main axes
+_POWER_ITERATIONS = 2
+_ACTIVITY_FLOOR = 1.0  # what every position counts at least, relative to the most active one
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The M distinct masks of an image's live channels.
+    """The M distinct masks among an image's live channels.
 
-    Channels whose masks are equal have one score, so that they count as one, and their maps are added up. The map of
-    weights α, one a mask, is then ``ReLU(Σ α_m maps_m)``.
+    Channels with the same mask have the same score, so they count as one, and their activation maps are added up. The
+    map of weights α, one for each mask, is then ``ReLU(Σ_m α_m maps_m)``.
 
     Attributes
     ----------
     mask_of : ndarray of shape (K,), int64
-        Each channel's mask, 0 to M − 1; −1 for a dead channel.
+        The mask of each channel, 0 to M − 1, or `DEAD`.
     features : ndarray of shape (M, d), float64
-        Masks as points: near ones have like scores. Scaled so that the mean squared distance between two is 1.
+        The masks as points: masks that are close have similar scores. Scaled so that the mean squared distance between
+        two of them is 1.
     maps : ndarray of shape (M, p), float64
-        The sum of the activation maps that share the mask: positions as columns.
+        The sum of the activation maps that share a mask, flattened: p = h·w positions.
     shape : tuple of int
-        ``(h, w)``, p = h·w.
+        ``(h, w)``.
+
+    Examples
+    --------
+    >>> maps = np.array([[[0, 1]], [[0, 2]], [[3, 3]], [[1, 0]]], np.float32)
+    >>> masks = np.array([[[0, 1]], [[0, 1]], [[0, 0]], [[1, 0]]], np.float32)
+    >>> channels = describe_channels(maps, masks)
+    >>> channels.mask_of, channels.count  # channels 0 and 1 share a mask, channel 2 is dead
+    (array([ 0,  0, -1,  1]), 2)
+    >>> channels.maps
+    array([[0., 3.],
+           [1., 0.]])
+    >>> channels.representatives
+    array([0, 3])
     """
 
     mask_of: Indices
-    features: Floats
-    maps: Floats
+    features: Doubles
+    maps: Doubles
     shape: tuple[int, int]
 
     @cached_property
-    def leverage(self) -> Floats:
-        """What one unit of a mask's weight adds to the map: (M, r), on the maps' main axes where p is large."""
-        return narrow(self.maps)
+    def leverage(self) -> Doubles:
+        """How one unit of a mask's weight changes the map: (M, r), r = p, or fewer main axes where p is large."""
+        return reduce_dimensions(self.maps)
 
     @cached_property
     def pairs(self) -> Pairs:
-        """Of the features."""
+        """The distances and inner products of the features."""
         return pairs_of(self.features)
 
     @property
     def count(self) -> int:
-        """M: the forward passes of an exact run with one sample."""
+        """M: the forward passes of an exact map with one sample."""
         return len(self.maps)
 
     @property
     def representatives(self) -> Indices:
         """The first channel of each mask: ndarray of shape (M,), int64."""
-        first: Indices = np.unique(self.mask_of[self.mask_of >= 0], return_index=True)[1]
-        return np.flatnonzero(self.mask_of >= 0)[first]
+        live = self.mask_of != DEAD
+        first: Indices = np.unique(self.mask_of[live], return_index=True)[1]
+        return np.flatnonzero(live)[first]
 
 
-def describe_channels(maps: NDArray[np.float32], masks: NDArray[np.float32]) -> Channels:
-    """Return the distinct masks, as points of a space in which near masks have like scores.
+def describe_channels(maps: Floats, masks: Floats) -> Channels:
+    """Return the distinct masks, as points of a space in which close masks have similar scores.
 
-    A mask's value counts by how active the layer is at that position (the mean ``|A|`` and a floor, under a root):
-    where no channel is active there is little to see, and what the mask does there changes the score least.
+    Each position of a mask is weighted by how active the layer is there: ``sqrt(floor + mean_k |A_k| / max)``. Where no
+    channel is active there is little to see in the image, and the mask's value there hardly changes the score.
 
     Parameters
     ----------
     maps : ndarray of shape (K, h, w), float32
         A, the activation maps.
     masks : ndarray of shape (K, h, w), float32
-        The same normalised, at the layer's resolution (:func:`onnx_cam.runtime.masks.normalised`); 0 where dead.
+        The maps normalised to [0, 1] at the layer's resolution (:func:`onnx_cam.runtime.masks.normalised`); constant
+        where a channel is dead.
+
+    Returns
+    -------
+    Channels
+
+    Examples
+    --------
+    >>> maps = np.random.default_rng(0).random((5, 7, 7), np.float32)
+    >>> channels = describe_channels(maps, maps)
+    >>> channels.features.shape, channels.maps.shape
+    ((5, 49), (5, 49))
     """
     dead = masks.max(axis=(1, 2)) == masks.min(axis=(1, 2))
     points = masks.reshape(len(masks), -1)
-    mask_of = np.full(len(masks), -1, np.int64)
+    mask_of = np.full(len(masks), DEAD, np.int64)
     distinct, first, which = np.unique(points[~dead], axis=0, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # numbered in the channels' order
+    rank = np.argsort(np.argsort(first))  # np.unique sorts by value; number the masks in the order of their channels
     mask_of[~dead] = rank[which.ravel()]
     summed = np.zeros(distinct.shape, np.float64)
     np.add.at(summed, mask_of[~dead], maps.reshape(len(maps), -1)[~dead].astype(np.float64))
     features = distinct[np.argsort(first)].astype(np.float64) * _activity(maps)
-    return Channels(mask_of, _scaled(narrow(features)), summed, (maps.shape[1], maps.shape[2]))
+    return Channels(mask_of, _scaled(reduce_dimensions(features)), summed, (maps.shape[1], maps.shape[2]))
 
 
-def narrow(points: Floats) -> Floats:
-    """Return the points on their 128 main axes, where they have more coordinates; products and distances hardly change.
+def reduce_dimensions(points: Doubles) -> Doubles:
+    """Return points (M, d) on their 128 main axes if d is larger; products and distances hardly change.
 
-    By randomized subspace iteration (Halko, Martinsson and Tropp 2011), from a fixed seed.
+    By randomized subspace iteration from a fixed seed (Halko, Martinsson and Tropp, 2011, algorithm 4.4).
     """
-    if points.shape[1] <= _WIDEST:
+    if points.shape[1] <= _MOST_DIMENSIONS:
         return points
-    basis = points.T @ np.random.default_rng(0).standard_normal((len(points), _WIDEST))  # (d, 128)
-    for _ in range(_POWER):
+    basis = points.T @ np.random.default_rng(0).standard_normal((len(points), _MOST_DIMENSIONS))  # (d, 128)
+    for _ in range(_POWER_ITERATIONS):
         basis = points.T @ (points @ np.linalg.qr(basis)[0])
     return np.asarray(points @ np.linalg.qr(basis)[0])
 
 
-def _activity(maps: NDArray[np.float32]) -> Floats:
-    """Return each position's weight, (p,), all > 0."""
-    activity: Floats = np.abs(maps).mean(axis=0, dtype=np.float64).ravel()
+def _activity(maps: Floats) -> Doubles:
+    """Return the weight of each position, (p,), all > 0."""
+    activity: Doubles = np.abs(maps).mean(axis=0, dtype=np.float64).ravel()
     highest = activity.max(initial=0.0)
-    return np.sqrt(_FLOOR + activity / highest) if highest > 0 else np.ones_like(activity)
+    return np.sqrt(_ACTIVITY_FLOOR + activity / highest) if highest > 0 else np.ones_like(activity)
 
 
-def _scaled(points: Floats) -> Floats:
-    spread = 2 * points.var(axis=0).sum() if len(points) else 0.0
-    return points / np.sqrt(spread) if spread > 0 else points
+def _scaled(points: Doubles) -> Doubles:
+    """Return points scaled to a mean squared distance of 1."""
+    mean_squared_distance = 2 * points.var(axis=0).sum() if len(points) else 0.0
+    return points / np.sqrt(mean_squared_distance) if mean_squared_distance > 0 else points

@@ -14,120 +14,132 @@ from onnx_cam.budget.kernel import Kernel, Pairs, covariance_and_slopes
 
 __all__ = ["GaussianProcess", "fit"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_JITTER = 1e-8
-_PRIOR_MEAN = np.log([1.0, 1.0, 0.3, 0.02])  # of Kernel's four fields
+_JITTER = 1e-8  # added to the covariance's diagonal, so that its Cholesky factor exists
+_PRIOR_MEAN = np.log([1.0, 1.0, 0.3, 0.02])  # of the logarithms of Kernel's four fields
 _PRIOR_DEVIATION = np.array([0.75, 1.5, 2.0, 2.0])
-_REACH = np.array([3.0, 6.0, 6.0, 6.0])  # how far the search goes from the prior's mean, in logarithms
+_SEARCH_RADIUS = np.array([3.0, 6.0, 6.0, 6.0])  # how far from the prior mean the search may go, in logarithms
 _ITERATIONS = 40
-_ENOUGH = 400  # observations that the kernel is fitted to: its cost grows with their cube
+_MOST_FITTED = 400  # observations that the kernel is fitted to: the cost grows with the cube of their number
 
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """A Gaussian process over M points, n of which were observed.
+    """A Gaussian process over M points, conditioned on values at n of them.
 
     Attributes
     ----------
     points : Pairs
-    observed : ndarray of shape (n,), int64
-        Which points were observed, without repetition.
+        The distances and products of all M points.
+    positions : ndarray of shape (n,), int64
+        Which points the values belong to, without repetition.
     values : ndarray of shape (n,), float64
+        The observed values.
     noise : ndarray of shape (n,), float64
-        Variance of each observation's error, in the values' unit squared; 0 where the value is exact.
+        Variance of the error of each value, in its unit squared; 0 where a value is exact.
     kernel : Kernel
-        Of the values less their mean, divided by their standard deviation.
+        The covariance of the standardised values: less their mean, divided by their standard deviation.
     """
 
     points: Pairs
-    observed: Indices
-    values: Floats
-    noise: Floats
+    positions: Indices
+    values: Doubles
+    noise: Doubles
     kernel: Kernel
 
     @property
     def scale(self) -> tuple[float, float]:
-        """The mean and standard deviation of the values; 1 for values that are all equal."""
+        """The mean and the standard deviation of the values; the latter is 1 if all are equal."""
         return scale_of(self.values)
 
-    def posterior(self) -> tuple[Floats, Floats]:
-        """Return mean (M,) and covariance (M, M) at all points; 0 variance at a point observed without noise."""
+    def posterior(self) -> tuple[Doubles, Doubles]:
+        """Return the posterior at all points (equations 2.23 and 2.24).
+
+        Returns
+        -------
+        mean : ndarray of shape (M,), float64
+        covariance : ndarray of shape (M, M), float64
+            0 in the rows and columns of points whose value is exact.
+        """
         mean, deviation = self.scale
         prior = self.kernel.among(self.points)
-        across = prior[self.observed]  # (n, M)
+        across = prior[self.positions]  # (n, M)
         reduced = solve_triangular(self._factor, across, lower=True, check_finite=False)  # (n, M)
         covariance = prior - reduced.T @ reduced
-        exact = self.observed[self.noise == 0]
+        exact = self.positions[self.noise == 0]
         covariance[exact] = 0
         covariance[:, exact] = 0
         expected = mean + deviation * (across.T @ self._weights)
         expected[exact] = self.values[self.noise == 0]
         return expected, covariance * deviation**2
 
-    def leave_one_out(self) -> tuple[Floats, Floats]:
-        """Return what the other observations say of each one: mean and standard deviation, (n,) each.
+    def leave_one_out(self) -> tuple[Doubles, Doubles]:
+        """Return what the other observations predict for each one: mean and standard deviation, (n,) each.
 
-        From the inverse of the covariance (equation 5.12); with the kernel as it is, not fitted again.
+        Computed from the inverse of the covariance (equation 5.12), with the same kernel for all: it is not fitted
+        again without the observation.
         """
         mean, deviation = self.scale
         precision = np.diag(cho_solve((self._factor, True), np.eye(len(self.values)), check_finite=False))
-        left_out = self._standardised - self._weights / precision
-        return mean + deviation * left_out, deviation / np.sqrt(precision)
+        predictions = self._standardised - self._weights / precision
+        return mean + deviation * predictions, deviation / np.sqrt(precision)
 
     @cached_property
-    def _standardised(self) -> Floats:
+    def _standardised(self) -> Doubles:
         mean, deviation = self.scale
         return (self.values - mean) / deviation
 
     @cached_property
-    def _factor(self) -> Floats:
-        """The lower Cholesky factor of the observations' covariance, (n, n)."""
-        covariance = self.kernel.among(self.points.of(self.observed))
+    def _factor(self) -> Doubles:
+        """The lower Cholesky factor of the covariance of the observations, (n, n)."""
+        covariance = self.kernel.among(self.points.of(self.positions))
         covariance[np.diag_indices(len(covariance))] += self.noise / self.scale[1] ** 2 + _JITTER
         return np.asarray(cholesky(covariance, lower=True, check_finite=False))
 
     @cached_property
-    def _weights(self) -> Floats:
+    def _weights(self) -> Doubles:
         return np.asarray(cho_solve((self._factor, True), self._standardised, check_finite=False))
 
 
-def fit(points: Pairs, observed: Indices, values: Floats, noise: Floats | None = None) -> GaussianProcess:
-    """Return the process whose kernel is the likeliest for the observations under weak priors.
+def fit(points: Pairs, positions: Indices, values: Doubles, noise: Doubles | None = None) -> GaussianProcess:
+    """Return the process whose kernel has the highest posterior density, under weak priors on its four values.
 
     Parameters
     ----------
     points : Pairs
-        Scaled so that the mean squared distance is about 1.
-    observed : ndarray of shape (n,), int64
-        n ≥ 1.
+        All M points, scaled so that the mean squared distance is about 1.
+    positions : ndarray of shape (n,), int64
+        Which points the values belong to, n ≥ 1.
     values : ndarray of shape (n,), float64
+        The observed values.
     noise : ndarray of shape (n,), float64, optional
-        Variances of the observations' errors; none by default.
+        Variances of the errors of the values; exact values by default.
     """
     noise = np.zeros(len(values)) if noise is None else noise
     mean, deviation = scale_of(values)
-    some = np.linspace(0, len(values) - 1, min(len(values), _ENOUGH)).astype(np.int64)
-    found = minimize(
+    # Evenly spaced among the observations, which come in the order of the channels.
+    fitted = np.linspace(0, len(values) - 1, min(len(values), _MOST_FITTED)).astype(np.int64)
+    optimum = minimize(
         _loss,
         _PRIOR_MEAN,
-        args=(points.of(observed[some]), ((values - mean) / deviation)[some], (noise / deviation**2)[some]),
+        args=(points.of(positions[fitted]), ((values - mean) / deviation)[fitted], (noise / deviation**2)[fitted]),
         jac=True,
         method="L-BFGS-B",
-        bounds=list(zip(_PRIOR_MEAN - _REACH, _PRIOR_MEAN + _REACH, strict=True)),
+        bounds=list(zip(_PRIOR_MEAN - _SEARCH_RADIUS, _PRIOR_MEAN + _SEARCH_RADIUS, strict=True)),
         options={"maxiter": _ITERATIONS},
     )
-    return GaussianProcess(points, observed, values, noise, Kernel(*np.exp(found.x).tolist()))
+    return GaussianProcess(points, positions, values, noise, Kernel(*np.exp(optimum.x).tolist()))
 
 
-def scale_of(values: Floats) -> tuple[float, float]:
-    """Return mean and standard deviation; 1 for values that are all equal."""
+def scale_of(values: Doubles) -> tuple[float, float]:
+    """Return the mean and the standard deviation of values; the latter is 1 if all are equal."""
     deviation = float(values.std())
     return float(values.mean()), deviation if deviation > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
 
 
-def _loss(log_values: Floats, points: Pairs, values: Floats, noise: Floats) -> tuple[float, Floats]:
+def _loss(log_values: Doubles, points: Pairs, values: Doubles, noise: Doubles) -> tuple[float, Doubles]:
     """Return minus the log posterior of the hyperparameters, up to a constant, and its gradient (equation 5.9)."""
     covariance, slopes = covariance_and_slopes(log_values, points)
     covariance[np.diag_indices(len(values))] += noise + _JITTER

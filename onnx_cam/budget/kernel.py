@@ -1,4 +1,4 @@
-"""How alike the scores of two masks are: the covariance of the regression."""
+"""The covariance of the scores of two masks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from scipy.spatial.distance import cdist
 
 __all__ = ["Kernel", "Pairs", "covariance_and_slopes", "matern", "pairs_of"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
-_LEVEL = 25.0  # variance of the unknown mean: wide, for values of variance about 1
+_MEAN_VARIANCE = 25.0  # prior variance of the unknown mean: wide, as the values have a variance of about 1
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a kernel needs of each pair of M points: worked out once, as the regression is made many times.
+    """What a kernel needs to know of each pair of M points: computed once, since many regressions use it.
 
     Attributes
     ----------
@@ -27,16 +27,16 @@ class Pairs:
         Inner products about the mean of all points.
     """
 
-    squared: Floats
-    products: Floats
+    squared: Doubles
+    products: Doubles
 
-    def of(self, chosen: NDArray[np.int64]) -> Pairs:
-        """Return the pairs of n of the points."""
-        where = np.ix_(chosen, chosen)
-        return Pairs(self.squared[where], self.products[where])
+    def of(self, points: NDArray[np.int64]) -> Pairs:
+        """Return the pairs among n of the points, given by their positions (n,)."""
+        pairs = np.ix_(points, points)
+        return Pairs(self.squared[pairs], self.products[pairs])
 
 
-def pairs_of(points: Floats) -> Pairs:
+def pairs_of(points: Doubles) -> Pairs:
     """Return the pairs of points (M, d)."""
     centred = points - points.mean(axis=0)
     return Pairs(cdist(points, points, "sqeuclidean"), centred @ centred.T)
@@ -44,63 +44,71 @@ def pairs_of(points: Floats) -> Pairs:
 
 @dataclass(frozen=True)
 class Kernel:
-    """``variance · Matérn_3/2(d / length) + linear · 2 xᵀy + a wide constant``, and an own part of each mask.
+    """``variance · Matérn_3/2(d / length) + linear · 2 xᵀy + individual · 1[x = y] + constant``.
 
-    For features whose mean squared distance is 1 and values of variance 1, the defaults are a sensible guess before
-    any score is known.
+    The default values are a sensible guess before any score is known, for points whose mean squared distance is 1 and
+    values of variance 1.
 
     Attributes
     ----------
     length : float
-        The distance over which scores forget each other.
+        Length scale: the distance over which scores lose their correlation.
     variance : float
-        Of the smooth part.
+        Variance of the smooth part.
     linear : float
         Variance of the part that is linear in the features.
-    own : float
-        Variance of what each mask has for itself, however near its neighbours are. It is no noise: scoring the mask
-        once tells it.
+    individual : float
+        Variance of the part that each mask has for itself, however close the next mask is. This is not noise: scoring
+        the mask once reveals it.
     """
 
     length: float = 1.0
     variance: float = 1.0
     linear: float = 0.3
-    own: float = 0.2
+    individual: float = 0.2
 
-    def among(self, points: Pairs) -> Floats:
+    def among(self, points: Pairs) -> Doubles:
         """Return the covariance of n masks, (n, n)."""
         covariance = matern(np.sqrt(points.squared) / self.length)
         covariance *= self.variance
         covariance += self.linear * 2 * points.products
-        covariance += _LEVEL
-        covariance[np.diag_indices(len(covariance))] += self.own
+        covariance += _MEAN_VARIANCE
+        covariance[np.diag_indices(len(covariance))] += self.individual
         return covariance
 
 
-def matern(distance: Floats) -> Floats:
-    """Return Matérn's correlation with ν = 3/2 at distances in units of the length."""
+def matern(distance: Doubles) -> Doubles:
+    """Return the Matérn correlation with ν = 3/2 (Rasmussen and Williams 2006, equation 4.17).
+
+    Parameters
+    ----------
+    distance : ndarray, float64
+        Distances in units of the length scale.
+    """
     scaled = np.sqrt(3.0) * distance
     return np.asarray((1 + scaled) * np.exp(-scaled))
 
 
-def covariance_and_slopes(log_values: Floats, points: Pairs) -> tuple[Floats, list[Floats]]:
-    """Return the covariance among masks and its derivatives by the four hyperparameters' logarithms.
+def covariance_and_slopes(log_values: Doubles, points: Pairs) -> tuple[Doubles, list[Doubles]]:
+    """Return the covariance of masks, and its derivatives with respect to the logarithms of the hyperparameters.
 
     Parameters
     ----------
     log_values : ndarray of shape (4,), float64
-        Of ``length``, ``variance``, ``linear``, ``own``.
+        The logarithms of the fields of `Kernel`: ``length``, ``variance``, ``linear``, ``individual``.
     points : Pairs
-        Of n points.
+        The pairs of n points.
 
     Returns
     -------
     covariance : ndarray of shape (n, n), float64
     slopes : list of 4 ndarray of shape (n, n), float64
     """
-    length, variance, linear, own = np.exp(log_values)
+    length, variance, linear, individual = np.exp(log_values)
     scaled = np.sqrt(3.0 * points.squared) / length
     decay = np.exp(-scaled)
-    smooth, line, alone = variance * (1 + scaled) * decay, linear * 2 * points.products, own * np.eye(len(scaled))
-    by_length = variance * scaled**2 * decay
-    return smooth + line + alone + _LEVEL, [by_length, smooth, line, alone]
+    smooth_part, linear_part = variance * (1 + scaled) * decay, linear * 2 * points.products
+    individual_part = individual * np.eye(len(scaled))
+    slope_of_length = variance * scaled**2 * decay
+    covariance = smooth_part + linear_part + individual_part + _MEAN_VARIANCE
+    return covariance, [slope_of_length, smooth_part, linear_part, individual_part]

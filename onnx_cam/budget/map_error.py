@@ -1,206 +1,192 @@
-"""How far a map may be from the one that it stands for.
+"""The error of a map: what it consists of, and how it is measured from candidate maps.
 
-Of a part of the passes, that is the exact map with the same noise fields; of an exact run with noise, the map of ever
-more samples. Either way maps are drawn that may be the true one, and compared with the one found.
+Both sources of error are estimated the same way. Candidate maps are drawn, each of which could be the true map, and
+they are compared with the map at hand. :mod:`onnx_cam.budget.regression_error` draws them where scores were predicted,
+:mod:`onnx_cam.budget.noise_error` where scores are means over noise fields. This module needs NumPy only.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky
 
-from onnx_cam.budget.features import Channels
-from onnx_cam.budget.regression import Regression
-from onnx_cam.runtime.masks import is_dead
+__all__ = [
+    "CANDIDATES",
+    "INTERVAL_LEVEL",
+    "UNKNOWN",
+    "ErrorSource",
+    "MapError",
+    "error_from_candidates",
+    "relative_error",
+]
 
-__all__ = ["LEVEL", "MapError", "estimate_error", "estimate_noise_error", "relative_error"]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
+ErrorSource = Literal["passes left out", "noise"]
+"""Where a map's error comes from: scores that were predicted, or noise fields that were averaged."""
 
-LEVEL = 0.9
-"""Of the intervals."""
+INTERVAL_LEVEL = 0.9
+"""The level of every interval and error bar: 5 % of the candidates lie below it, and 5 % above."""
 
-SAMPLES = 200
-_LEAST, _MOST = 0.7, 3.0  # bounds of the calibration
-_LEAST_OF_SAMPLES = 1.3  # with several samples, since masks have fields in common; measured: benchmarks/README.md
-_TRUST = 0.5  # in the leave-one-out residuals: they are few, and of the masks that seemed worth a pass
-_DOUBT = 0.3  # standard deviation of the calibration's logarithm; measured over images: benchmarks/README.md
-_JITTER = 1e-9
-_ALIKE = 1e-6  # unit maps that are no further apart
+UNKNOWN = math.nan
+"""Stands for an error that nothing can be said about."""
+
+CANDIDATES = 200
+"""How many candidate maps are drawn by default."""
+
+_UNDECIDED = 0.5  # chance of lying above the average, where a candidate does not tell
+_SAME_MAP = 1e-6  # maps of unit length that are closer than this are the same map
 
 
 @dataclass(frozen=True)
 class MapError:
-    """What is left open of a map.
+    """How far a map may be from the map that it estimates.
 
     Attributes
     ----------
     of : {"passes left out", "noise"}
-        What the error comes of.
+        What the error comes from. With ``"passes left out"`` the map was computed from a part of the forward passes,
+        and the true map is the one from all of them, with the same noise fields. With ``"noise"`` all forward passes
+        were run, and the true map is the one of infinitely many noise fields.
     deviation : ndarray of shape (h, w), float32
-        Standard deviation of the map at each position, in the map's unit; NaN where all scores are equal.
+        Standard deviation of the map at each position, in the unit of the map, ≥ 0. `UNKNOWN` everywhere if all
+        scores are equal.
     above : ndarray of shape (h, w), float32
-        The chance that the position lies above the map's average.
+        The probability, 0 to 1, that the true map at this position is above its own average.
     relative_error : float
-        Estimate (median) of ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: 0 is exact, 1 no better than equal weights. NaN
-        where there is no class-specific part to be a share of: the map is empty, or that of equal weights.
+        Estimate (the median over the candidate maps) of the relative error of the class-specific part,
+        ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``: L' the map, L the true map, L_equal the map with equal weights, and n
+        scales a map to unit length. 0 is exact; 1 is as far off as the map with equal weights. `UNKNOWN` if the map is
+        empty or equal to that with equal weights, so that it has no class-specific part.
     low, high : float
-        Its 90 % interval.
+        The ends of the interval of `relative_error` at `INTERVAL_LEVEL`; `UNKNOWN` where that is.
     calibration : float
-        What the posterior's deviations were multiplied by, so that they agree with leave-one-out residuals.
+        The factor by which the standard deviations of the regression were multiplied to agree with its
+        leave-one-out residuals; 1 for an error of noise.
+
+    Examples
+    --------
+    >>> nothing = np.zeros((1, 2), np.float32)
+    >>> error = MapError("noise", nothing + 0.5, nothing + 0.9, relative_error=0.2, low=0.1, high=0.4)
+    >>> error.is_known
+    True
+    >>> error.scaled(2.0).deviation
+    array([[1., 1.]], dtype=float32)
     """
 
-    of: Literal["passes left out", "noise"]
-    deviation: Floats32
-    above: Floats32
+    of: ErrorSource
+    deviation: Floats
+    above: Floats
     relative_error: float
     low: float
     high: float
     calibration: float = 1.0
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an estimate of the relative error."""
+        return not math.isnan(self.relative_error)
+
     def scaled(self, factor: float) -> MapError:
-        """Return the error of the map times a factor, > 0."""
+        """Return the error of the map multiplied by a factor > 0: only `deviation` changes."""
         return replace(self, deviation=np.asarray(self.deviation * factor, np.float32))
 
+    def exact(self) -> MapError:
+        """Return the same with a relative error of 0, for a map that was computed from all forward passes."""
+        return replace(self, relative_error=0.0, low=0.0, high=0.0)
 
-def estimate_error(channels: Channels, regression: Regression, *, seed: int = 0, samples: int = SAMPLES) -> MapError:
-    """Return the map's error from samples of the weights' joint posterior.
-
-    Parameters
-    ----------
-    channels : Channels
-    regression : Regression
-    seed : int
-        Of the samples.
-    samples : int
-        How many, ≥ 2.
-    """
-    found, equal = regression.weights @ channels.maps, channels.maps.sum(axis=0)
-    if regression.is_flat or regression.is_complete:
-        error = _from_maps("passes left out", found, found[None], equal, channels.shape)
-        if regression.is_complete:
-            return replace(error, relative_error=0.0, low=0.0, high=0.0)
-        nothing = np.full(channels.shape, np.nan, np.float32)  # equal scores say nothing of how far others may be
-        return replace(error, deviation=nothing, above=np.full_like(nothing, 0.5), relative_error=np.nan)
-    factor = calibration(channels, regression)
-    drawn = sample_scores(regression, factor, samples, seed) - regression.baseline  # (samples, M)
-    error = _from_maps("passes left out", found, drawn @ channels.maps, equal, channels.shape)
-    return replace(error, calibration=factor)
+    def unknown(self) -> MapError:
+        """Return the same with nothing known: no deviation, no relative error, and every position undecided."""
+        deviation, above = np.full_like(self.deviation, UNKNOWN), np.full_like(self.above, _UNDECIDED)
+        return replace(self, deviation=deviation, above=above, relative_error=UNKNOWN, low=UNKNOWN, high=UNKNOWN)
 
 
-def estimate_noise_error(
-    maps: NDArray[np.float32], sample_weights: Floats, *, seed: int = 0, samples: int = SAMPLES
-) -> MapError:
-    """Return the error of a map whose weights are means over N ≥ 2 noise fields, from those samples alone.
+def relative_error(estimate: Doubles, exact: Doubles, equal: Doubles) -> float:
+    """Return the relative error of the class-specific part, ``‖n(L') − n(L)‖ / ‖n(L_equal) − n(L)‖``.
 
-    One field's scores make a map of their own; how these maps vary says how sure their mean is. All channels share the
-    fields, so that their errors do not average out over channels, and are not taken to.
+    Most of any class activation map comes from the activations, whatever the weights are. The error is therefore
+    measured in units of the class-specific part, the distance from the map with equal weights.
 
     Parameters
     ----------
-    maps : ndarray of shape (K, h, w), float32
-        A.
-    sample_weights : ndarray of shape (N, K), float64
-        α by each field alone; its mean over the fields is the map's α. 0 for dead maps.
-    seed, samples : int
-        As for `estimate_error`.
-    """
-    count = len(sample_weights)
-    flat = maps.reshape(len(maps), -1).astype(np.float64)
-    each = sample_weights @ flat  # (N, p)
-    found = each.mean(axis=0)
-    equal = flat[~is_dead(maps)].sum(axis=0)
-    rng = np.random.default_rng(seed)
-    spread = rng.standard_normal((samples, count)) @ (each - found) / np.sqrt(count * (count - 1))
-    shape = (maps.shape[1], maps.shape[2])
-    heavy = np.sqrt((count - 1) / rng.chisquare(count - 1, (samples, 1)))  # Student's t: N is small
-    wide = _from_maps("noise", found, found + heavy * spread, equal, shape)
-    return replace(wide, deviation=_deviation(found, found + spread, shape))  # a t's own has no bound where N = 2
-
-
-def relative_error(found: Floats, exact: Floats, equal: Floats) -> float:
-    """Return ``‖n(found) − n(exact)‖ / ‖n(equal) − n(exact)‖``, n = scaled to unit length.
-
-    0 where the maps agree. Where the exact map is the equal-weights map and the one found is not, there is nothing to
-    be a share of: 1.
-
-    Parameters
-    ----------
-    found, exact, equal : ndarray of shape (p,), float64
-    """
-    left = float(np.linalg.norm(_unit(found) - _unit(exact)))
-    whole = float(np.linalg.norm(_unit(equal) - _unit(exact)))
-    if left == 0:
-        return 0.0
-    return left / whole if whole > 0 else 1.0
-
-
-def calibration(channels: Channels, regression: Regression) -> float:
-    """Return by what the posterior's deviations are multiplied: leave-one-out residuals against what was foretold.
-
-    Residuals count by their maps' squared norms, as they do in the map's error.
+    estimate : ndarray of shape (p,), float64
+        L', the map at hand.
+    exact : ndarray of shape (p,), float64
+        L, the true map.
+    equal : ndarray of shape (p,), float64
+        L_equal, the map with equal weights.
 
     Returns
     -------
     float
-        0.7 to 3: the root of what the residuals say, since that itself is uncertain; with noisy means at least 1.3.
+        0 if the maps are proportional; 1 if `estimate` is no better than the map with equal weights. Also 1 if the true
+        map *is* the map with equal weights and the estimate is another: there is no class-specific part to divide by.
+
+    Examples
+    --------
+    >>> exact, equal = np.array([3.0, 4.0]), np.array([1.0, 0.0])
+    >>> relative_error(2 * exact, exact, equal) < 1e-15
+    True
+    >>> relative_error(equal, exact, equal)
+    1.0
     """
-    foretold, deviation = regression.left_out()
-    norms = (channels.maps[regression.observed.mask] ** 2).sum(axis=1)
-    variance = float(norms @ deviation**2)
-    least = _LEAST_OF_SAMPLES if regression.process.noise.any() else _LEAST
-    if variance == 0 or len(norms) < 3:
-        return max(least, 1.0)
-    residual = float(norms @ (regression.observed.score - foretold) ** 2)
-    return float(np.clip((residual / variance) ** (0.5 * _TRUST), least, _MOST))
+    distance = float(np.linalg.norm(_unit_length(estimate) - _unit_length(exact)))
+    class_specific = float(np.linalg.norm(_unit_length(equal) - _unit_length(exact)))
+    if distance == 0:
+        return 0.0
+    return distance / class_specific if class_specific > 0 else 1.0
 
 
-def sample_scores(regression: Regression, factor: float, samples: int, seed: int) -> Floats:
-    """Return scores drawn from the joint posterior: (samples, M) float64.
-
-    Each draw's deviations are multiplied by `factor` and by a log-normal number about 1, since the factor is a guess.
-    """
-    open_ = np.flatnonzero(np.diag(regression.covariance) > 0)
-    drawn = np.repeat(regression.scores[None], samples, axis=0)
-    if not len(open_):
-        return drawn
-    covariance = regression.covariance[np.ix_(open_, open_)]
-    covariance[np.diag_indices(len(open_))] += _JITTER * covariance.max()
-    rng = np.random.default_rng(seed)
-    factors = factor * np.exp(_DOUBT * rng.standard_normal((samples, 1)))
-    normal = rng.standard_normal((samples, len(open_)))
-    values = regression.mean[open_] + normal @ cholesky(covariance, lower=True, check_finite=False).T
-    expected = regression.scores[open_]
-    drawn[:, open_] = expected + factors * (regression.scale.back(values) - expected)
-    return drawn
-
-
-def _from_maps(
-    of: Literal["passes left out", "noise"], found: Floats, drawn: Floats, equal: Floats, shape: tuple[int, int]
+def error_from_candidates(
+    of: ErrorSource, estimate: Doubles, candidates: Doubles, equal: Doubles, shape: tuple[int, int]
 ) -> MapError:
-    """Return the error of a map (p,), where any of those drawn (S, p) may be the true one; all before the ReLU."""
-    found, drawn, equal = np.maximum(found, 0), np.maximum(drawn, 0), np.maximum(equal, 0)
-    shares = np.full(len(drawn), np.nan)
-    if np.linalg.norm(_unit(found) - _unit(equal)) > _ALIKE and found.any():
-        shares = np.array([relative_error(found, each, equal) for each in drawn])
-    low, middle, high = np.quantile(shares, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2]).tolist()
-    higher = (drawn > drawn.mean(axis=1, keepdims=True)).astype(np.float64)
-    higher[~drawn.any(axis=1)] = 0.5  # an empty map settles nothing
-    above = higher.mean(axis=0)
-    return MapError(of, _deviation(found, drawn, shape), above.reshape(shape).astype(np.float32), middle, low, high)
+    """Return the error of a map, given maps that could each be the true one.
+
+    Parameters
+    ----------
+    of : {"passes left out", "noise"}
+    estimate : ndarray of shape (p,), float64
+        The map before its ReLU, p = h·w.
+    candidates : ndarray of shape (S, p), float64
+        The candidate maps before their ReLU.
+    equal : ndarray of shape (p,), float64
+        The map with equal weights, before its ReLU.
+    shape : tuple of int
+        ``(h, w)``.
+
+    Examples
+    --------
+    >>> estimate, equal = np.array([1.0, 0.0]), np.array([1.0, 1.0])
+    >>> candidates = np.array([[1.0, 0.1], [1.0, -0.2]])
+    >>> error = error_from_candidates("noise", estimate, candidates, equal, (1, 2))
+    >>> error.deviation.round(3)
+    array([[0.   , 0.071]], dtype=float32)
+    >>> error.above
+    array([[1., 0.]], dtype=float32)
+    """
+    estimate, candidates, equal = np.maximum(estimate, 0), np.maximum(candidates, 0), np.maximum(equal, 0)
+    errors = np.full(len(candidates), UNKNOWN)
+    if np.linalg.norm(_unit_length(estimate) - _unit_length(equal)) > _SAME_MAP and estimate.any():
+        errors = np.array([relative_error(estimate, candidate, equal) for candidate in candidates])
+    ends = [(1 - INTERVAL_LEVEL) / 2, 0.5, (1 + INTERVAL_LEVEL) / 2]
+    low, median, high = np.quantile(errors, ends).tolist()
+    higher = (candidates > candidates.mean(axis=1, keepdims=True)).astype(np.float64)  # (S, p)
+    higher[~candidates.any(axis=1)] = _UNDECIDED  # an empty map has no position above its average
+    above = higher.mean(axis=0).reshape(shape).astype(np.float32)
+    return MapError(of, deviation_from(estimate, candidates, shape), above, median, low, high)
 
 
-def _deviation(found: Floats, drawn: Floats, shape: tuple[int, int]) -> Floats32:
-    """Return the root of the mean squared distance of maps (S, p) from one (p,), (h, w); before or after the ReLU."""
-    apart = np.maximum(drawn, 0) - np.maximum(found, 0)
-    return np.asarray(np.sqrt((apart**2).mean(axis=0)).reshape(shape), np.float32)
+def deviation_from(estimate: Doubles, candidates: Doubles, shape: tuple[int, int]) -> Floats:
+    """Return the root mean square distance of candidates (S, p) from a map (p,), as (h, w), after the ReLU of both."""
+    distances = np.maximum(candidates, 0) - np.maximum(estimate, 0)
+    return np.asarray(np.sqrt((distances**2).mean(axis=0)).reshape(shape), np.float32)
 
 
-def _unit(values: Floats) -> Floats:
+def _unit_length(values: Doubles) -> Doubles:
     length = np.linalg.norm(values)
     return values / length if length > 0 else values

@@ -1,9 +1,10 @@
 """Which masks to score next.
 
-The map's error is ``Σ δ_m A_m``, δ the errors of the weights. A pass tells not only of its own mask but of all masks
-near it, and an error along the map itself changes its scale alone. So the next pass goes where it takes most off the
-expected squared error of the map, orthogonally to the map found so far (a greedy A-optimal design). A first part is
-chosen before any score is known, the rest in rounds, each with the regression of all scores before it.
+The error of the map is ``Σ_m δ_m A_m``, where δ_m is the error of a weight. A forward pass tells something about its
+own mask and about all similar masks; and an error along the map itself changes only the map's scale, which is
+normalised away. The next pass therefore goes to the mask that reduces the expected squared error of the map the most,
+where only the part of the error orthogonal to the map so far counts (a greedy A-optimal design). The first round is
+chosen from the masks alone, before any score is known. Each later round uses the regression of all scores before it.
 """
 
 from __future__ import annotations
@@ -21,52 +22,66 @@ from onnx_cam.budget.regression import Regression
 
 __all__ = ["SMALLEST_PLAN", "growing_rounds", "next_passes", "round_sizes"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 SMALLEST_PLAN = 8
-"""Passes below which there is nothing to regress on: an image with no more masks is scored exactly."""
+"""The fewest forward passes that a regression can use; an image with no more masks than this is scored exactly."""
 
-_FIRST = 0.3  # of the budget
-_ROUNDS = 4
-_FIRST_TRY, _GROWTH = 0.02, 1.4
-_PICKS = 400  # at most, in a round of many samples: a mask takes several at once
-_GUESS = Kernel(length=1.0, variance=1.0, linear=0.3, own=0.2)
+_FIRST_ROUND = 0.3  # of the budget
+_LATER_ROUNDS = 4
+_FIRST_GROWING_ROUND = 0.02  # of an exact map's forward passes
+_GROWTH = 1.4  # from the passes before a round to those after it
+_MOST_PICKS = 400  # in a round: with many samples a mask takes several at once
+_PRIOR = Kernel(length=1.0, variance=1.0, linear=0.3, individual=0.2)  # before any score is known
+_EXHAUSTED = -1.0  # the gain of a mask that has all its samples: less than any other
+_TINY = 1e-300  # keeps divisors positive
 
 
 def round_sizes(budget: int) -> tuple[int, ...]:
-    """Return how many passes each round has: a third before any score is known, the rest in four equal rounds.
+    """Return the size of each round: 30 % before any score is known, and the remainder in four equal rounds.
 
     Parameters
     ----------
     budget : int
-        Passes in all, ≥ 1.
+        Forward passes in all, ≥ 1.
 
     Returns
     -------
     tuple of int
-        Each ≥ 1; the sum is the budget.
+        Each ≥ 1; their sum is the budget.
+
+    Examples
+    --------
+    >>> round_sizes(100)
+    (30, 17, 18, 17, 18)
     """
-    first = min(budget, max(SMALLEST_PLAN, round(_FIRST * budget)))
+    first = min(budget, max(SMALLEST_PLAN, round(_FIRST_ROUND * budget)))
     rest = budget - first
-    ends = [rest * i // _ROUNDS for i in range(_ROUNDS + 1)]
+    ends = [rest * i // _LATER_ROUNDS for i in range(_LATER_ROUNDS + 1)]
     return (first, *(size for size in np.diff(ends).tolist() if size))
 
 
 def growing_rounds(inputs: int) -> Iterator[int]:
-    """Yield how many passes each round has where it is not known how many it will take: 2 %, then 40 % more each time.
+    """Yield the size of each round where the total is unknown: first 2 %, then 40 % of all passes so far.
 
     Parameters
     ----------
     inputs : int
-        Of an exact map.
+        The forward passes of an exact map.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> list(islice(growing_rounds(1000), 5))
+    [20, 8, 11, 16, 22]
     """
-    had = max(SMALLEST_PLAN, round(_FIRST_TRY * inputs))
-    yield had
+    total = max(SMALLEST_PLAN, round(_FIRST_GROWING_ROUND * inputs))
+    yield total
     while True:
-        more = max(1, round((_GROWTH - 1) * had))
+        more = max(1, round((_GROWTH - 1) * total))
         yield more
-        had += more
+        total += more
 
 
 def next_passes(
@@ -77,114 +92,152 @@ def next_passes(
     *,
     seed: int = 0,
 ) -> tuple[Indices, Indices]:
-    """Return the passes that take most off the maps' expected errors: a function of the arguments alone.
+    """Return the forward passes that reduce the expected error of the maps the most.
+
+    The result is a function of the arguments: it does not depend on anything else.
 
     Parameters
     ----------
     channels : Channels
+        The masks of the image.
     observations : Observations
-        The passes so far; none at first.
+        The forward passes so far.
     count : int
-        How many more, ≥ 0; fewer are returned where fewer are left.
+        How many more, ≥ 0; fewer are returned if fewer remain.
     regressions : sequence of Regression
-        Of these observations, one for each target; the targets' errors count alike, as shares of what they are now.
-        Without any, the masks alone decide.
+        The regressions of these observations, one for each target. The targets count equally: each error is relative to
+        what it is now. Without regressions the masks alone decide.
     seed : int
-        Orders the samples.
+        Random seed of the order of the samples.
 
     Returns
     -------
     mask, sample : ndarray of shape (count,), int64
-        No pair twice, and none of those so far.
+        No pair occurs twice, and none is among the observations.
+
+    Examples
+    --------
+    >>> from onnx_cam.budget.features import describe_channels
+    >>> maps = np.random.default_rng(0).random((40, 3, 3), np.float32)
+    >>> channels = describe_channels(maps, maps)
+    >>> mask, sample = next_passes(channels, Observations.none(), count=10)
+    >>> len(set(mask.tolist())), sample.tolist() == [0] * 10
+    (10, True)
     """
-    had = observations.counts(channels.count)
+    had = observations.counts(channels.count)  # (M,)
     samples = observations.samples
     count = min(count, channels.count * samples - len(observations.mask))
-    states = [_after(channels, each) for each in regressions] or [_before(channels)]
-    more = _greedy([_Design(state, max(count, 1)) for state in states], had, samples, count)
+
+    # One design for each target: what is known about its scores, and so how uncertain its map is.
+    states = [_state_after(channels, regression) for regression in regressions] or [_state_before(channels)]
+    designs = [_Design(state, max(count, 1)) for state in states]
+
+    # Choose masks one by one, (M,) counts; then give each its next samples.
+    more = _greedy(designs, had, samples, count)
     masks = np.flatnonzero(more)
     return samples_of(masks, had[masks], more[masks], samples, seed)
 
 
 @dataclass(frozen=True)
 class _State:
-    """What is known of one target's scores.
+    """What is known about the scores of one target.
 
     Attributes
     ----------
     covariance : ndarray of shape (M, M), float64
-        Of the masks' scores.
+        Σ, of the scores of the masks.
     leverage : ndarray of shape (M, r), float64
-        What one unit of a mask's score adds to the part of the map that matters.
+        F: how one unit of a mask's score changes the part of the map that counts.
     within : float or ndarray of shape (M,), float64
-        Variance of one sample about its mask's mean.
+        Variance of one sample about the mean of its mask.
     """
 
-    covariance: Floats
-    leverage: Floats
-    within: float | Floats
+    covariance: Doubles
+    leverage: Doubles
+    within: float | Doubles
 
 
-def _before(channels: Channels) -> _State:
-    covariance = _GUESS.among(channels.pairs)
-    return _State(covariance, channels.leverage, _GUESS.own)
+def _state_before(channels: Channels) -> _State:
+    """Return the state before any score is known: the covariance is the prior's, and the whole map counts."""
+    covariance = _PRIOR.among(channels.pairs)
+    return _State(covariance, channels.leverage, _PRIOR.individual)
 
 
-def _after(channels: Channels, regression: Regression) -> _State:
-    """Return the state with scores: on their own scale by each one's mean slope, and across the map so far."""
-    spread = np.sqrt(np.maximum(np.diag(regression.covariance), 0))
-    slope = np.divide(regression.deviation, spread, out=np.zeros_like(spread), where=spread > 0)
-    found = regression.weights @ channels.leverage  # (r,)
-    length = np.linalg.norm(found)
-    direction = found / length if length > 0 else found
-    across = channels.leverage - np.outer(channels.leverage @ direction, direction)
-    return _State(regression.covariance, across * slope[:, None], regression.observed.within(regression.mean))
+def _state_after(channels: Channels, regression: Regression) -> _State:
+    """Return the state given scores: the part of the map orthogonal to the map so far counts.
+
+    The covariance is on the scale of the regression, so the leverage of a mask is multiplied by the mean slope from
+    that scale to scores.
+    """
+    deviation = np.sqrt(np.maximum(np.diag(regression.covariance), 0))  # on the scale of the regression, (M,)
+    slope = np.divide(regression.deviation, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    estimate = regression.weights @ channels.leverage  # (r,)
+    length = np.linalg.norm(estimate)
+    direction = estimate / length if length > 0 else estimate
+    orthogonal = channels.leverage - np.outer(channels.leverage @ direction, direction)
+    return _State(regression.covariance, orthogonal * slope[:, None], regression.means.within(regression.mean))
 
 
 class _Design:
-    """One target's expected error, as passes are added: Σ becomes what remains after each."""
+    """The expected error of one target's map while passes are added: Σ is conditioned on each.
+
+    Parameters
+    ----------
+    state : _State
+    most : int
+        How many passes may be added.
+    """
 
     def __init__(self, state: _State, most: int) -> None:
         self.state = state
         self.effect = state.covariance @ state.leverage  # (M, r): Σ F
-        self.variance = np.diag(state.covariance).copy()
-        self.floor = 1e-12 * max(float(self.variance.max(initial=0.0)), 1e-300)
-        self.error = max(float(np.vdot(state.leverage, self.effect)), 1e-300)  # trace of Fᵀ Σ F
-        self.steps = np.zeros((most, len(self.variance)))  # what was taken off Σ: its factor's rows
+        self.variance = np.diag(state.covariance).copy()  # (M,)
+        self.floor = 1e-12 * max(float(self.variance.max(initial=0.0)), _TINY)
+        self.error = max(float(np.vdot(state.leverage, self.effect)), _TINY)  # trace of Fᵀ Σ F, before any pass
+        # Σ is never changed: row i of `steps` is the Cholesky column by which pass i reduced it.
+        self.steps = np.zeros((most, len(self.variance)))
         self.used = 0
 
-    def gain(self, noise: Floats) -> Floats:
-        """Return how much of the error each mask would take off, (M,): ``‖(Σ F)_m‖² / (Σ_mm + noise_m)``."""
+    def gain(self, noise: Doubles) -> Doubles:
+        """Return the fraction of the error that scoring each mask would remove, (M,).
+
+        It is ``‖(Σ F)_m‖² / (Σ_mm + noise_m)``, relative to the error before any pass.
+        """
         return np.asarray((self.effect**2).sum(axis=1) / (self.variance + noise + self.floor) / self.error)
 
     def add(self, mask: int, noise: float) -> None:
         """Condition Σ on one more observation of a mask."""
-        known = self.steps[: self.used]
-        column = self.state.covariance[:, mask] - known.T @ known[:, mask]
-        taken = column / np.sqrt(self.variance[mask] + noise + self.floor)
-        self.steps[self.used] = taken
+        steps = self.steps[: self.used]
+        column = self.state.covariance[:, mask] - steps.T @ steps[:, mask]
+        step = column / np.sqrt(self.variance[mask] + noise + self.floor)
+        self.steps[self.used] = step
         self.used += 1
-        self.variance = np.maximum(self.variance - taken**2, 0)
-        self.effect -= np.outer(taken, taken @ self.state.leverage)
+        self.variance = np.maximum(self.variance - step**2, 0)
+        self.effect -= np.outer(step, step @ self.state.leverage)
 
 
 def _greedy(designs: list[_Design], had: Indices, samples: int, count: int) -> Indices:
-    """Return how many more samples each mask gets, (M,) int64."""
-    bunch = min(samples, max(1, -(-count // _PICKS)))
+    """Return how many more samples each mask gets, (M,) int64; they add up to `count`."""
+    bunch = min(samples, max(1, -(-count // _MOST_PICKS)))  # samples that a mask takes at once
     more = np.zeros(len(had), np.int64)
-    while (left := count - int(more.sum())) > 0:
-        noises = [_noise_of_more(had + more, bunch, samples, each.state.within) for each in designs]
-        gain = sum((each.gain(noise) for each, noise in zip(designs, noises, strict=True)), np.zeros(len(had)))
-        gain[had + more >= samples] = -1
+    while (remaining := count - int(more.sum())) > 0:
+        noises = [_noise_of_more(had + more, bunch, samples, design.state.within) for design in designs]
+        gains = [design.gain(noise) for design, noise in zip(designs, noises, strict=True)]
+        gain = sum(gains, np.zeros(len(had)))
+        gain[had + more >= samples] = _EXHAUSTED
         best = int(gain.argmax())
-        for each, noise in zip(designs, noises, strict=True):
-            each.add(best, float(noise[best]))
-        more[best] += min(bunch, samples - had[best] - more[best], left)
+        for design, noise in zip(designs, noises, strict=True):
+            design.add(best, float(noise[best]))
+        more[best] += min(bunch, samples - had[best] - more[best], remaining)
     return more
 
 
-def _noise_of_more(count: Indices, bunch: int, samples: int, within: float | Floats) -> Floats:
-    """Return the variance of an independent observation worth as much as `bunch` more samples of each mask, (M,)."""
+def _noise_of_more(count: Indices, bunch: int, samples: int, within: float | Doubles) -> Doubles:
+    """Return the variance of an independent observation worth as much as `bunch` more samples of each mask, (M,).
+
+    A mean over n of N samples has an error of variance ``within · (1/n − 1/N)``. Precisions add up, so that of the
+    additional observation is the precision with the samples less the precision without them.
+    """
     after = np.minimum(count + bunch, samples)
     error_after = within * (1 / after - 1 / samples)
     error_before = np.where(count > 0, within * (1 / np.maximum(count, 1) - 1 / samples), np.inf)

@@ -1,4 +1,4 @@
-"""From some masks' scores to all masks' scores, with a covariance."""
+"""The scores of all masks, predicted from those that were measured."""
 
 from __future__ import annotations
 
@@ -13,62 +13,68 @@ from onnx_cam.budget.observations import MeanScores, Observations, mean_scores
 from onnx_cam.budget.score_scale import ScoreScale, scale_for
 from onnx_cam.runtime.scores import RESOLUTION
 
-__all__ = ["Regression", "regress"]
+__all__ = ["Regression", "is_flat", "regress"]
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Regression:
-    """What is known of all M masks' mean scores.
+    """One target's mean score for each of the M masks: measured, or predicted with a covariance.
 
     Attributes
     ----------
     scores : ndarray of shape (M,), float64
-        The expected score; the score itself where it was run with all samples.
+        The expected mean score; the measured one for a mask that was scored with all samples.
     deviation : ndarray of shape (M,), float64
-        Its standard deviation.
+        The standard deviation of each score; 0 for a mask that was scored with all samples.
     mean : ndarray of shape (M,), float64
-        On the regression's scale.
+        The posterior mean on the scale of the regression.
     covariance : ndarray of shape (M, M), float64
-        On the regression's scale.
+        The posterior covariance on the scale of the regression.
     scale : ScoreScale
+        That scale.
     process : GaussianProcess
-    observed : MeanScores
+        What the predictions come from.
+    means : MeanScores
+        The mean scores of the masks that were scored.
     baseline : float
-        What the weights lack of the scores.
+        The baseline's score; the weights are the scores less this.
     is_complete : bool
-        Whether every input was scored.
+        Whether every mask was scored with all samples, so that nothing is predicted.
+
+    Examples
+    --------
+    See :func:`regress`.
     """
 
-    scores: Floats
-    deviation: Floats
-    mean: Floats
-    covariance: Floats
+    scores: Doubles
+    deviation: Doubles
+    mean: Doubles
+    covariance: Doubles
     scale: ScoreScale
     process: GaussianProcess
-    observed: MeanScores
+    means: MeanScores
     baseline: float = 0.0
     is_complete: bool = False
 
     @property
-    def weights(self) -> Floats:
+    def weights(self) -> Doubles:
         """α of each mask, (M,)."""
         return self.scores - self.baseline
 
     @property
     def is_flat(self) -> bool:
-        """Whether all scores that were run are equal: the class plays no part that could be seen."""
-        return is_flat(self.observed.score)
+        """Whether all measured scores are equal, so that the map does not depend on the class."""
+        return is_flat(self.means.score)
 
-    def left_out(self) -> tuple[Floats, Floats]:
-        """Return what the others say of each observed mask's score: mean and standard deviation, (n,) each."""
+    def leave_one_out(self) -> tuple[Doubles, Doubles]:
+        """Return what the other masks predict for each scored mask: mean and standard deviation, (n,) each."""
         return self.scale.moments(*self.process.leave_one_out())
 
 
-def is_flat(scores: Floats) -> bool:
-    """Tell whether scores differ by no more than a network in float32 can tell."""
+def is_flat(scores: Doubles) -> bool:
+    """Tell whether scores differ by no more than the rounding errors of a float32 network."""
     return bool(np.ptp(scores) <= RESOLUTION * np.abs(scores).max())
 
 
@@ -80,30 +86,63 @@ def regress(
     baseline: float = 0.0,
     probability: bool = True,
 ) -> Regression:
-    """Return the regression of the scores so far on the masks.
+    """Predict the scores of all masks from the scores that were measured.
 
     Parameters
     ----------
     channels : Channels
+        The masks of the image.
     observations : Observations
-        At least one pass.
+        The forward passes so far, at least one.
     target : int
         Which column of the scores, 0 to T − 1.
     baseline : float
-        The baseline's score, where the method subtracts it.
+        The baseline's score, if the method subtracts it.
     probability : bool
-        Whether scores are probabilities (regressed as log-odds) or logits (as they are).
+        Whether scores are probabilities, regressed as log-odds, or logits, regressed as they are.
+
+    Returns
+    -------
+    Regression
+
+    Examples
+    --------
+    >>> from onnx_cam.budget.features import describe_channels
+    >>> maps = np.random.default_rng(0).random((40, 3, 3), np.float32)
+    >>> channels = describe_channels(maps, maps)
+    >>> scores = maps.mean(axis=(1, 2)).astype(np.float64)  # a model that looks at all positions
+    >>> masks, samples = np.arange(20), np.zeros(20, np.int64)
+    >>> observations = Observations.none().joined(masks, samples, scores[:20, None])
+    >>> regression = regress(channels, observations)
+    >>> bool(np.abs(regression.scores - scores)[20:].max() < 0.1)
+    True
+    >>> regression.is_complete, regression.is_flat
+    (False, False)
     """
+    # Reduce the passes to one value a mask, (n,): its mean over all samples, with the variance of that mean's error.
     scale = scale_for(observations.score[:, target], probability)
-    observed = mean_scores(observations, scale, target)
-    noise = observed.noise(observations.samples)
-    process = fit(channels.pairs, observed.mask, scale.forward_mean(observed.score, noise), noise)
-    mean, covariance = process.posterior()
+    means = mean_scores(observations, scale, target)
+    noise = means.noise(observations.samples)
+
+    # Regress these values on the masks, and bring the posterior of all M masks back from log-odds to scores.
+    process = fit(channels.pairs, means.mask, scale.forward_mean(means.score, noise), noise)
+    mean, covariance = process.posterior()  # (M,), (M, M)
     scores, deviation = scale.moments(mean, np.sqrt(np.maximum(np.diag(covariance), 0)))
-    complete = observed.count == observations.samples
-    scores[observed.mask[complete]] = observed.score[complete]
-    deviation[observed.mask[complete]] = 0
-    if is_flat(observed.score):
-        scores[:] = observed.score[0]
-    whole = bool(complete.sum() == channels.count)
-    return Regression(scores, deviation, mean, covariance, scale, process, observed, baseline, whole)
+
+    # What was measured with all samples is known, to the bit.
+    complete = means.count == observations.samples
+    scores[means.mask[complete]] = means.score[complete]
+    deviation[means.mask[complete]] = 0
+    if is_flat(means.score):
+        scores[:] = means.score[0]
+    return Regression(
+        scores=scores,
+        deviation=deviation,
+        mean=mean,
+        covariance=covariance,
+        scale=scale,
+        process=process,
+        means=means,
+        baseline=baseline,
+        is_complete=bool(complete.sum() == channels.count),
+    )

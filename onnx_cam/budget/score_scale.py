@@ -1,4 +1,4 @@
-"""Scores on the scale that they are regressed on, and back."""
+"""The scale on which scores are regressed, and the way back."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 __all__ = ["ScoreScale", "scale_for"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
-_OFFSET = 0.001  # of the highest score seen
-_SMALL = 0.5  # variance, in log-odds
-_CAUTION = 0.6  # measured: benchmarks/README.md
+# How these constants were measured: benchmarks/README.md, "What was tried".
+_OFFSET = 0.001  # relative to the highest score
+_LEAST_OFFSET = 1e-9
+_LARGEST_CORRECTED_VARIANCE = 0.5  # in log-odds, squared
+_CAUTION = 0.6  # the fraction of the deviation that the expected score is computed with
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 
@@ -23,91 +25,100 @@ _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 class ScoreScale:
     """The scale of the regression: log-odds with an offset, or the score itself.
 
-    A probability's log-odds vary more evenly over masks than the probability. But what happens among probabilities
-    far below the highest one changes no map, and must not take up the fit: the offset ε flattens the scale there,
-    ``log((p + ε) / (1 − p + ε))``.
+    The log-odds of a probability vary more evenly over masks than the probability does. But differences among
+    probabilities far below the highest one do not change the map, and the regression must not spend its flexibility on
+    them. The offset ε flattens the scale there: ``log((p + ε) / (1 − p + ε))``.
 
     Attributes
     ----------
     kind : {"log-odds", "identity"}
+        Log-odds for probabilities, the identity for logits.
     offset : float
-        ε > 0, of log-odds.
+        ε > 0; only log-odds have one.
     """
 
     kind: Literal["log-odds", "identity"] = "log-odds"
     offset: float = 1e-6
 
-    def forward(self, scores: Floats) -> Floats:
-        """Return the scores on the regression's scale, the same shape."""
+    def forward(self, scores: Doubles) -> Doubles:
+        """Return scores on the scale of the regression, in the same shape."""
         if self.kind == "identity":
             return np.asarray(scores, np.float64)
-        held = np.clip(scores, 0.0, 1.0)
-        return np.asarray(np.log(held + self.offset) - np.log(1 - held + self.offset))
+        probabilities = np.clip(scores, 0.0, 1.0)
+        return np.asarray(np.log(probabilities + self.offset) - np.log(1 - probabilities + self.offset))
 
-    def forward_mean(self, scores: Floats, variance: Floats) -> Floats:
-        """Return what a mean of few scores stands for on the regression's scale, the same shape.
+    def forward_mean(self, scores: Doubles, variance: Doubles) -> Doubles:
+        """Return means of few scores on the scale of the regression, corrected for the curvature of the scale.
 
-        The scale is bent: that of a mean with an error lies below that of the true mean on average where probabilities
-        are low, and above it where they are high, by half the curvature times the variance. That is added back, up to
-        the variance at which such an expansion ends.
+        A mean score with an error, put on a curved scale, is on average too low where probabilities are low and too
+        high where they are high, by half the curvature times the variance. This is added back, up to the variance at
+        which the second-order expansion stops being valid.
 
         Parameters
         ----------
         scores : ndarray of shape (n,), float64
+            Mean scores.
         variance : ndarray of shape (n,), float64
-            Of the error, on the regression's scale.
+            Variance of the error of each mean, on the scale of the regression.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
         """
         values = self.forward(scores)
         if self.kind == "identity":
             return values
-        return np.asarray(values - 0.5 * np.tanh(0.5 * values) * np.minimum(variance, _SMALL))
+        variance = np.minimum(variance, _LARGEST_CORRECTED_VARIANCE)
+        return np.asarray(values - 0.5 * np.tanh(0.5 * values) * variance)
 
-    def back(self, values: Floats) -> Floats:
-        """Return the scores of values on the regression's scale."""
+    def back(self, values: Doubles) -> Doubles:
+        """Return the scores of values on the scale of the regression, in the same shape."""
         if self.kind == "identity":
             return np.asarray(values, np.float64)
-        share = 0.5 * (1 + np.tanh(0.5 * values))  # the logistic function; never overflows
-        return np.asarray(np.clip(share * (1 + 2 * self.offset) - self.offset, 0.0, 1.0))
+        logistic = 0.5 * (1 + np.tanh(0.5 * values))  # this form never overflows
+        return np.asarray(np.clip(logistic * (1 + 2 * self.offset) - self.offset, 0.0, 1.0))
 
-    def moments(self, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of the score whose value is normal, by Gauss–Hermite quadrature.
+    def moments(self, mean: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:
+        """Return the mean and standard deviation of scores whose values are normal, by Gauss–Hermite quadrature.
 
-        The mean is that of a narrower normal, 0.6 of the deviation. Passes go where the posterior is widest, so that
-        what it says of the rest is too wide, and the mean of a convex function of it too high, for all channels alike.
+        The mean is computed with 0.6 of the deviation. Forward passes go where the posterior is widest, so for the
+        remaining masks the posterior is too wide, and the mean of a convex function of the value would be too high for
+        all channels alike.
 
         Parameters
         ----------
         mean, deviation : ndarray of shape (n,), float64
-            On the regression's scale.
+            Of the values, on the scale of the regression.
 
         Returns
         -------
-        tuple of ndarray of shape (n,), float64
+        mean, deviation : ndarray of shape (n,), float64
+            Of the scores.
         """
         scores = self.back(mean[:, None] + deviation[:, None] * _NODES)  # (n, nodes)
-        spread = scores - (scores @ _NODE_WEIGHTS)[:, None]
-        return self.expected(mean, _CAUTION * deviation), np.sqrt(spread**2 @ _NODE_WEIGHTS)
+        deviations = scores - (scores @ _NODE_WEIGHTS)[:, None]
+        return self.expected(mean, _CAUTION * deviation), np.sqrt(deviations**2 @ _NODE_WEIGHTS)
 
-    def expected(self, mean: Floats, deviation: Floats | float) -> Floats:
-        """Return the mean score of normal values on the regression's scale, the shape of `mean`."""
-        wide = np.broadcast_to(deviation, mean.shape)
-        return np.asarray(self.back(mean[..., None] + wide[..., None] * _NODES) @ _NODE_WEIGHTS)
+    def expected(self, mean: Doubles, deviation: Doubles | float) -> Doubles:
+        """Return the mean of scores whose values are normal, in the shape of `mean`."""
+        deviation = np.broadcast_to(deviation, mean.shape)
+        return np.asarray(self.back(mean[..., None] + deviation[..., None] * _NODES) @ _NODE_WEIGHTS)
 
 
-def scale_for(scores: Floats, probability: bool) -> ScoreScale:
-    """Return the scale for the scores seen so far.
+def scale_for(scores: Doubles, probability: bool) -> ScoreScale:
+    """Return the scale for the scores measured so far.
 
-    ε is a thousandth of the highest score, or the scores' own resolution where that is coarser: a quantized model's
-    probabilities can be multiples of 1/255.
+    ε is a thousandth of the highest score, or the resolution of the scores where that is coarser: the probabilities of
+    a quantized model can be multiples of 1/255.
 
     Parameters
     ----------
     scores : ndarray of shape (n,), float64
     probability : bool
-        Whether they are probabilities; logits keep their scale.
+        Whether the scores are probabilities; logits are regressed as they are.
     """
     if not probability:
         return ScoreScale("identity")
     levels = np.unique(scores)
     resolution = float(np.diff(levels).min()) if len(levels) > 1 else 0.0
-    return ScoreScale("log-odds", max(_OFFSET * float(scores.max(initial=0.0)), resolution, 1e-9))
+    return ScoreScale("log-odds", max(_OFFSET * float(scores.max(initial=0.0)), resolution, _LEAST_OFFSET))

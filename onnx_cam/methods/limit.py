@@ -1,4 +1,4 @@
-"""When a map from a part of the passes is done: after so many passes, or once it is sure enough."""
+"""When a map from a part of the forward passes is finished: after a number of passes, or once it is precise enough."""
 
 from __future__ import annotations
 
@@ -12,65 +12,100 @@ from onnx_cam.errors import SettingError
 
 __all__ = ["Limit", "read_budget", "read_tolerance"]
 
-_EXPECTED = "expected a whole number of passes, a percentage such as 10%, or a share such as 0.1"
-
 
 @dataclass(frozen=True)
 class Limit:
-    """What a map may cost, and how sure it must be; at least one of them.
+    """What a map may cost and how precise it must be; at least one of the two is given.
 
     Attributes
     ----------
     budget : int or float, optional
-        Passes, or a share of those that an exact map takes.
+        Forward passes (int), or the share of those that an exact map takes (float, 0 to 1). 0 stands for all of them.
     tolerance : float, optional
-        The share left, at the upper end of its interval, at which to stop.
+        The relative error, 0 to below 1, at which to stop; the upper end of its interval must be within it.
+
+    Examples
+    --------
+    >>> Limit(budget=0.1).passes(exact=1240)
+    124
+    >>> Limit(tolerance=0.05).passes(exact=1240)
+    1240
     """
 
     budget: int | float | None = None
     tolerance: float | None = None
 
     def passes(self, exact: int) -> int:
-        """Return the passes that may be run, of `exact`; 0 stands for all of them, as in the budget itself."""
+        """Return how many forward passes may be run.
+
+        Parameters
+        ----------
+        exact : int
+            The forward passes of an exact map.
+
+        Returns
+        -------
+        int
+            A budget in passes is returned as it is, even above `exact`; 0 stands for all passes.
+        """
         if self.budget is None:
             return 0 if self.tolerance == 0 else exact
         return self.budget if isinstance(self.budget, int) else round(min(self.budget * exact, exact))
 
 
 def read_budget(budget: object) -> int | float:
-    """Return a budget as passes (int) or a share of the exact number (float).
+    """Return a budget as a number of forward passes (int), or as a share of the exact map's passes (float).
 
     Parameters
     ----------
     budget : int, float or str
-        ``200`` or ``"200"``: passes; ``0.1``, ``"0.1"`` or ``"10%"``: a share.
+        ``200`` or ``"200"`` is a number of passes; ``0.1``, ``"0.1"`` or ``"10%"`` is a share. Percentages above 100
+        count as 100.
 
     Raises
     ------
     SettingError
+        It is none of these, negative, or a share above 1.
+
+    Examples
+    --------
+    >>> read_budget("200"), read_budget("10%"), read_budget(0.25)
+    (200, 0.1, 0.25)
     """
-    found = _number(budget)
-    if isinstance(found, float) and _percent(budget):
-        found = min(found, 1.0)
-    if found is None or not 0 <= found < math.inf or (isinstance(found, float) and found > 1):
-        raise SettingError(f"budget={budget!r}; {_EXPECTED}")
-    return found
+    number = _number(budget)
+    if isinstance(number, float) and _is_percentage(budget):
+        number = min(number, 1.0)
+    if number is None or not 0 <= number < math.inf or (isinstance(number, float) and number > 1):
+        raise SettingError(
+            f"invalid budget={budget!r}: expected a number of forward passes such as 200, a percentage such as 10%, "
+            "or a share such as 0.1"
+        )
+    return number
 
 
 def read_tolerance(tolerance: object) -> float:
-    """Return a tolerance, a share left of 0 or more and below 1.
+    """Return a tolerance, a relative error of at least 0 and below 1.
 
     Raises
     ------
     SettingError
+        It is not such a number; percentages are not accepted.
+
+    Examples
+    --------
+    >>> read_tolerance("0.05")
+    0.05
     """
-    found = None if _percent(tolerance) else _number(tolerance)
-    if found is None or not 0 <= found < 1:
-        raise SettingError(f"tolerance={tolerance!r}; expected a share left, from 0 (exact) to below 1, such as 0.05")
-    return float(found)
+    number = None if _is_percentage(tolerance) else _number(tolerance)
+    if number is None or not 0 <= number < 1:
+        raise SettingError(
+            f"invalid tolerance={tolerance!r}: expected a relative error from 0 (exact) to below 1, such as 0.05"
+        )
+    return float(number)
 
 
 def _number(value: object) -> int | float | None:
+    """Return a number, or the number that a text spells, as int or float; None for anything else."""
     if isinstance(value, str):
         text = value.strip()
         if re.fullmatch(r"[0-9]{1,12}", text):
@@ -84,5 +119,5 @@ def _number(value: object) -> int | float | None:
     return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
-def _percent(value: object) -> bool:
+def _is_percentage(value: object) -> bool:
     return isinstance(value, str) and value.strip().endswith("%")

@@ -93,7 +93,7 @@ class MeanScoreMethod(Method):
         weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, apart)
         if schedule.noise == "none" or not schedule.deviation.any() or scores.shape[1] < 2:
             return Weighed(weights)
-        from onnx_cam.budget.map_error import estimate_noise_error  # imports SciPy
+        from onnx_cam.budget.noise_error import estimate_noise_error
 
         seed = subject.scorer.seed
         by_field = [self._by_field(alpha, scores[..., t].T) for t, alpha in enumerate(weights)]

@@ -1,4 +1,4 @@
-"""Weights from a part of the passes: the loop between the plan, the scorer and the regression."""
+"""Weights from a part of the forward passes: plan, score and regress in rounds until a limit is reached."""
 
 from __future__ import annotations
 
@@ -10,20 +10,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.budget import (
-    SMALLEST_PLAN,
-    Channels,
-    MapError,
-    Observations,
-    Regression,
-    describe_channels,
-    estimate_error,
-    growing_rounds,
-    next_passes,
-    regress,
-    round_sizes,
-)
 from onnx_cam.budget.blas_threads import one_blas_thread
+from onnx_cam.budget.features import DEAD, Channels, describe_channels
+from onnx_cam.budget.map_error import MapError
+from onnx_cam.budget.observations import Observations
+from onnx_cam.budget.plan import SMALLEST_PLAN, growing_rounds, next_passes, round_sizes
+from onnx_cam.budget.regression import Regression, regress
+from onnx_cam.budget.regression_error import estimate_error
 from onnx_cam.methods.base import Subject, Weighed, difference
 from onnx_cam.methods.limit import Limit
 from onnx_cam.runtime.masks import normalised
@@ -31,71 +24,89 @@ from onnx_cam.runtime.schedule import Schedule, distinct_inputs
 
 __all__ = ["weigh_by_part"]
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_FLAT = "all {} scores are equal: the class plays no part that could be seen, and all weights are equal"
-_PLANNERS = 8  # targets that the plan looks at, the first ones: each holds the covariance of all masks
-_WORTH_IT = 0.5  # of the exact map's passes: a tolerance that needs more is met by all of them
+_PLANNED_TARGETS = 8  # the plan uses the first ones only: each holds the covariance of all masks
+_WORTHWHILE = 0.5  # a tolerance that needs more than this share of an exact map's passes is met by running them all
 
 
 def weigh_by_part(
     limit: Limit,
     schedule: Schedule,
     subject: Subject,
-    baseline: Floats,
-    exactly: Callable[[Floats | None], Weighed],
+    baseline: Doubles,
+    exactly: Callable[[Doubles | None], Weighed],
 ) -> Weighed:
-    """Return α of each target from as many of a schedule's inputs as the limit says.
+    """Return the weights α of each target from as many of a schedule's inputs as the limit allows.
 
     Parameters
     ----------
     limit : Limit
+        A budget, a tolerance, or both.
     schedule : Schedule
-        Of the exact map; dead maps are not scored.
+        The inputs of the exact map; dead maps are not scored.
     subject : Subject
+        The image, its activation maps, and the means to score inputs.
     baseline : ndarray of shape (T,), float64
-        What α lacks of the mean scores.
+        What is subtracted from the mean scores of each target: the baseline's score, or 0.
     exactly : callable
-        Weighs by the whole schedule's scores (K, N, T), or runs it where there are none.
+        Returns the exact weights, given the scores (K, N, T) of the whole schedule; given None, it runs the schedule.
+
+    Returns
+    -------
+    Weighed
+        With the error of each target's map, unless the map is exact.
     """
-    exact = sum(grid.size for grid in distinct_inputs(schedule))
-    note = _why_exact(limit, exact)
-    if note is not None:
-        return replace(exactly(None), exact_passes=exact, notes=(note,))
+    # Run the whole schedule where a part of it would save nothing.
+    exact = sum(grid.size for grid in distinct_inputs(schedule))  # the forward passes of an exact map
+    reason = _why_exact(limit, exact)
+    if reason is not None:
+        return replace(exactly(None), exact_passes=exact, notes=(f"{reason}: the map is exact",))
+
+    # See the schedule as M masks times N samples, and count the passes that the limit allows.
     inputs = _Inputs(schedule, subject)
-    most = min(limit.passes(exact) - inputs.blank, inputs.count)
+    allowed = min(limit.passes(exact) - inputs.blank_passes, inputs.count)
+    most = max(allowed, SMALLEST_PLAN)
+
+    # Score masks in rounds, and predict the scores of the others. BLAS would wait for ONNX Runtime's threads.
     with one_blas_thread():
-        part = _Part(inputs, subject, baseline, later=max(most, SMALLEST_PLAN) if limit.tolerance is None else 0)
+        run = _PartialRun(inputs, subject, baseline, expected_passes=most if limit.tolerance is None else 0)
         if limit.tolerance is None:
-            part.run(round_sizes(max(most, SMALLEST_PLAN)))
+            run.run_rounds(round_sizes(most))
         else:
-            part.run_until(limit.tolerance, max(most, SMALLEST_PLAN))
-        found = part.found()
-    notes = part.notes(limit, most)
+            run.run_until(limit.tolerance, most)
+        weighed = run.weigh()  # α is (T, K)
+    notes = run.notes(limit, allowed)
+
+    # Channels that share an input were never candidates: count them as skipped, as an exact run does.
     subject.scorer.skip(schedule.shape[0] * schedule.shape[1] - exact)
-    if part.is_complete:
-        found = replace(exactly(part.all_scores()), own_notes=found.own_notes)
-    return replace(found, exact_passes=exact, notes=notes)
+
+    # If the rounds ended up scoring everything, the weights are those of an exact run.
+    if run.is_complete:
+        weighed = replace(exactly(run.all_scores()), own_notes=weighed.own_notes)
+    return replace(weighed, exact_passes=exact, notes=notes)
 
 
 def _why_exact(limit: Limit, exact: int) -> str | None:
-    """Return why a whole schedule is to be run; None where a part may do."""
+    """Return why the whole schedule is run, or None if a part of it is enough."""
     if limit.budget == 0 or (limit.budget is None and limit.tolerance == 0):
-        return "nothing is to be left out: the map is exact"
+        setting = "tolerance" if limit.budget is None else "budget"
+        return f"a {setting} of 0 runs all {exact:,} forward passes"
     if exact <= SMALLEST_PLAN:
-        return f"too few passes to save any, {exact}: the map is exact"
+        return f"{exact} forward passes are too few to predict any of them, so all were run"
     if limit.passes(exact) >= exact and not limit.tolerance:
-        return f"the budget covers all {exact:,} passes: the map is exact"
+        return f"the budget covers all {exact:,} forward passes"
     return None
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """A schedule as masks and samples: what of it differs, and how it is scored.
+    """A schedule as M distinct masks times N distinct samples, and how such inputs are scored.
 
-    A step of the path whose factor is 0 has one score for all masks. Where all other steps are alike, they are one
-    sample.
+    A step of the path whose factor is 0 gives the same blank input for all masks, so it is scored once and is not a
+    sample. If all other steps are equal, they are one sample.
     """
 
     schedule: Schedule
@@ -103,56 +114,67 @@ class _Inputs:
 
     @cached_property
     def channels(self) -> Channels:
+        """The distinct masks."""
         masks = normalised(self.schedule.maps, self.subject.scorer.size, self.schedule.masking)
         return describe_channels(self.schedule.maps, masks)
 
     @cached_property
     def noisy(self) -> bool:
+        """Whether samples differ by their noise."""
         return self.schedule.noise != "none" and bool(self.schedule.deviation.any())
 
     @cached_property
-    def steps(self) -> Floats:
+    def steps(self) -> Doubles:
         """The factor of each sample, (N,)."""
         steps = self.schedule.path[self.schedule.path != 0]
         return np.asarray(steps if self.noisy or len(np.unique(steps)) > 1 else steps[:1])
 
     @property
     def samples(self) -> int:
+        """N."""
         return len(self.steps)
 
     @property
     def count(self) -> int:
-        """Masks times samples."""
+        """M · N."""
         return self.channels.count * self.samples
 
     @property
     def blank_share(self) -> float:
-        """The share of the path's steps that leave nothing of the image."""
+        """The share, 0 to below 1, of the path's steps at which the input is blank."""
         return float((self.schedule.path == 0).mean())
 
     @property
-    def blank(self) -> int:
-        """The passes that the blank input takes, 0 or 1."""
+    def blank_passes(self) -> int:
+        """The forward passes that the blank input takes, 0 or 1."""
         return int(self.blank_share > 0)
 
-    def blank_score(self, later: int) -> Floats:
-        """Return the score of the blank input, (T,)."""
+    def blank_score(self, later: int) -> Doubles:
+        """Return the scores of the blank input, (T,); `later` passes will follow, which the progress counts."""
         first = self.channels.representatives[:1]
         blank = Schedule(self.schedule.maps[first], path=np.zeros(1), masking=self.schedule.masking)
         return np.asarray(self.subject.scorer.score(blank, self.subject.score, later=later)[0, 0])
 
-    def scores(self, mask: Indices, sample: Indices, later: int) -> Floats:
-        """Return the scores of inputs (n, T), those of one sample in the same runs."""
+    def scores(self, mask: Indices, sample: Indices, later: int) -> Doubles:
+        """Return the scores of inputs, (n, T); the inputs of one sample are run together.
+
+        Parameters
+        ----------
+        mask, sample : ndarray of shape (n,), int64
+        later : int
+            The forward passes that will follow these, which the progress counts.
+        """
         scores = np.zeros((len(mask), self.subject.scorer.target_count))
-        left = len(mask) + later
+        remaining = len(mask) + later
         for i in np.unique(sample):
-            where = np.flatnonzero(sample == i)
-            left -= len(where)
-            part = self._part(self.channels.representatives[mask[where]], int(i))
-            scores[where] = self.subject.scorer.score(part, self.subject.score, later=left)[:, 0]
+            rows = np.flatnonzero(sample == i)
+            remaining -= len(rows)
+            part = self._part(self.channels.representatives[mask[rows]], int(i))
+            scores[rows] = self.subject.scorer.score(part, self.subject.score, later=remaining)[:, 0]
         return scores
 
     def _part(self, channel: Indices, sample: int) -> Schedule:
+        """Return the schedule of some channels at one sample, with the noise that the whole schedule has there."""
         whole = self.schedule
         part = Schedule(
             whole.maps[channel],
@@ -167,106 +189,136 @@ class _Inputs:
         return replace(part, noise=whole.noise, deviation=whole.deviation[channel], fields=field)
 
     @cached_property
-    def _fields(self) -> NDArray[np.float32]:
+    def _fields(self) -> Floats:
+        """The noise field of each sample, (N, …)."""
         grid = self.schedule.maps.shape[1:]
         return np.asarray(self.subject.scorer.fields(self.schedule.noise, self.samples, grid))
 
 
-class _Part:
-    """The passes so far of all targets."""
+class _PartialRun:
+    """The forward passes run so far, and what they tell about the map of each target.
 
-    def __init__(self, inputs: _Inputs, subject: Subject, baseline: Floats, later: int) -> None:
+    Parameters
+    ----------
+    inputs : _Inputs
+    subject : Subject
+    baseline : ndarray of shape (T,), float64
+    expected_passes : int
+        How many passes will follow the blank input, which the progress counts; 0 if unknown.
+    """
+
+    def __init__(self, inputs: _Inputs, subject: Subject, baseline: Doubles, expected_passes: int) -> None:
         self._inputs = inputs
         self._subject = subject
         self._probability = subject.score == "probability"
         self._seed = subject.scorer.seed
         share = inputs.blank_share
-        self._blank = inputs.blank_score(later) if share else np.zeros(1)
-        self._baseline = (baseline - share * self._blank) / (1 - share)
-        self._reached = False
-        self._observed = Observations.none(subject.scorer.target_count, inputs.samples)
+        self._blank = inputs.blank_score(expected_passes) if share else np.zeros(1)
+        # The mean over the path includes its blank steps. Their score is known, so it moves into the baseline.
+        self._baseline = (baseline - share * self._blank) / (1 - share)  # (T,)
+        self._tolerance_met = False
+        self._observations = Observations.none(subject.scorer.target_count, inputs.samples)
 
-    def run(self, sizes: tuple[int, ...]) -> None:
+    def run_rounds(self, sizes: tuple[int, ...]) -> None:
         """Run rounds of these sizes."""
-        left = sum(sizes)
+        remaining = sum(sizes)
         for size in sizes:
-            left -= size
-            self._round(size, left)
+            remaining -= size
+            self._run_round(size, remaining)
 
     def run_until(self, tolerance: float, most: int) -> None:
-        """Run rounds until every target's share left is within the tolerance, or so many passes were run."""
+        """Run rounds until the relative error of every target is within the tolerance, or `most` passes were run."""
         for size in growing_rounds(self._inputs.count):
-            had = len(self._observed.mask)
-            if min(had + size, most) > _WORTH_IT * self._inputs.count:
-                self._all() if most == self._inputs.count else self._round(most - had, 0)
+            done = len(self._observations.mask)
+            if min(done + size, most) > _WORTHWHILE * self._inputs.count:
+                self._run_remaining() if most == self._inputs.count else self._run_round(most - done, 0)
             else:
-                self._round(min(size, most - had), 0)
-            self._reached = all(error.high <= tolerance for _, error in self._regressed())
-            if self._reached or len(self._observed.mask) >= most:
+                self._run_round(min(size, most - done), 0)
+            self._tolerance_met = all(error.high <= tolerance for _, error in self._estimates())
+            if self._tolerance_met or len(self._observations.mask) >= most:
                 return
 
-    def notes(self, limit: Limit, most: int) -> tuple[str, ...]:
-        """Return what there is to say of how the limit was kept."""
+    def notes(self, limit: Limit, allowed: int) -> tuple[str, ...]:
+        """Return what the reader of the map should know about how the limit was kept.
+
+        Parameters
+        ----------
+        limit : Limit
+        allowed : int
+            The forward passes that the limit allows, before it is raised to the smallest plan.
+        """
+        goal = "" if limit.tolerance is None else f"a relative error within {limit.tolerance:g}"
         if self.is_complete:
-            what = "the budget" if limit.tolerance is None else f"a share left of {limit.tolerance:g}"
-            return (f"{what} took all passes: the map is exact",)
-        said = []
-        if most < SMALLEST_PLAN:
-            said.append(f"fewer than {SMALLEST_PLAN} passes say too little of a class: {SMALLEST_PLAN} were run")
-        if limit.tolerance is not None and not self._reached:
-            every = " for every class" if self._observed.score.shape[1] > 1 else ""
-            said.append(f"the budget ended before a share left of {limit.tolerance:g} was reached{every}")
-        return tuple(said)
+            return (f"{goal or 'the budget'} took all forward passes: the map is exact",)
+        notes = []
+        if allowed < SMALLEST_PLAN:
+            fewest = SMALLEST_PLAN
+            notes.append(f"fewer than {fewest} forward passes cannot predict the other scores, so {fewest} were run")
+        if goal and not self._tolerance_met:
+            targets = " for every class" if self._observations.score.shape[1] > 1 else ""
+            notes.append(f"the budget was used up before {goal} was reached{targets}")
+        return tuple(notes)
 
     @property
     def is_complete(self) -> bool:
         """Whether every input was scored."""
-        return len(self._observed.mask) == self._inputs.count
+        return len(self._observations.mask) == self._inputs.count
 
-    def all_scores(self) -> Floats:
-        """Return the scores of the whole schedule, (K, N, T); 0 for dead maps."""
-        inputs, observed = self._inputs, self._observed
-        table = np.zeros((inputs.channels.count, inputs.samples, observed.score.shape[1]))
-        table[observed.mask, observed.sample] = observed.score
+    def all_scores(self) -> Doubles:
+        """Return the scores of the whole schedule, (K, N, T), after a complete run; 0 for dead maps."""
+        inputs, observations = self._inputs, self._observations
+        scores = np.zeros((inputs.channels.count, inputs.samples, observations.score.shape[1]))  # (M, samples, T)
+        scores[observations.mask, observations.sample] = observations.score
+        # Put the blank steps of the path back: every mask has the same score there.
         path = inputs.schedule.path
-        whole = np.empty((len(table), len(path), table.shape[2]))
-        whole[:, path == 0] = self._blank
-        whole[:, path != 0] = table
+        mask_scores = np.empty((len(scores), len(path), scores.shape[2]))  # (M, N, T)
+        mask_scores[:, path == 0] = self._blank
+        mask_scores[:, path != 0] = scores
         mask_of = inputs.channels.mask_of
-        return np.asarray(np.where((mask_of < 0)[:, None, None], 0.0, whole[mask_of]))
+        return np.asarray(np.where((mask_of == DEAD)[:, None, None], 0.0, mask_scores[mask_of]))
 
-    def found(self) -> Weighed:
-        """Return α and its error for each target."""
+    def weigh(self) -> Weighed:
+        """Return α for each target, (T, K), with the error of its map."""
         share = 1 - self._inputs.blank_share
         mask_of = self._inputs.channels.mask_of
         weights, errors, notes = [], [], []
-        for regression, error in self._regressed():
-            of_mask = share * difference(regression.scores, np.asarray(regression.baseline))
-            weights.append(np.where(mask_of < 0, 0.0, of_mask[mask_of]))
+        for regression, error in self._estimates():
+            mask_weights = share * difference(regression.scores, np.asarray(regression.baseline))  # (M,)
+            weights.append(np.where(mask_of == DEAD, 0.0, mask_weights[mask_of]))
             errors.append(error.scaled(share))
-            notes.append((_FLAT.format(len(self._observed.mask)),) if regression.is_flat else ())
+            notes.append((self._note_of_flat_scores(),) if regression.is_flat else ())
         return Weighed(np.stack(weights), tuple(errors), own_notes=tuple(notes))
 
-    def _round(self, size: int, later: int) -> None:
-        channels, coarse = self._inputs.channels, self._observed.coarse()
-        regressions = list(islice(self._regressions(coarse), _PLANNERS)) if len(coarse.mask) else []
+    def _note_of_flat_scores(self) -> str:
+        count = len(self._observations.mask)
+        return f"all {count:,} scores are equal, so the weights are too: the map does not depend on the class"
+
+    def _run_round(self, size: int, later: int) -> None:
+        """Plan and run one round; `later` passes will follow it."""
+        # Plan with coarse scores, so that the plan does not depend on the batch size.
+        channels, coarse = self._inputs.channels, self._observations.coarse()
+        regressions = list(islice(self._regressions(coarse), _PLANNED_TARGETS)) if len(coarse.mask) else []
         mask, sample = next_passes(channels, coarse, size, regressions, seed=self._seed)
-        self._score(mask, sample, later)
+        self._run(mask, sample, later)
 
-    def _all(self) -> None:
-        """Run what is left."""
+    def _run_remaining(self) -> None:
+        """Run every input that was not scored yet."""
         missing = np.ones((self._inputs.channels.count, self._inputs.samples), bool)
-        missing[self._observed.mask, self._observed.sample] = False
+        missing[self._observations.mask, self._observations.sample] = False
         mask, sample = np.nonzero(missing)
-        self._score(mask, sample, 0)
+        self._run(mask, sample, 0)
 
-    def _score(self, mask: Indices, sample: Indices, later: int) -> None:
-        self._observed = self._observed.joined(mask, sample, self._inputs.scores(mask, sample, later))
+    def _run(self, mask: Indices, sample: Indices, later: int) -> None:
+        self._observations = self._observations.joined(mask, sample, self._inputs.scores(mask, sample, later))
 
-    def _regressions(self, observed: Observations) -> Iterator[Regression]:
-        for t, baseline in enumerate(self._baseline):
-            yield regress(self._inputs.channels, observed, t, baseline=float(baseline), probability=self._probability)
+    def _regressions(self, observations: Observations) -> Iterator[Regression]:
+        """Yield the regression of each target."""
+        for target, baseline in enumerate(self._baseline):
+            yield regress(
+                self._inputs.channels, observations, target, baseline=float(baseline), probability=self._probability
+            )
 
-    def _regressed(self) -> Iterator[tuple[Regression, MapError]]:
-        for regression in self._regressions(self._observed):
+    def _estimates(self) -> Iterator[tuple[Regression, MapError]]:
+        """Yield the regression of each target and the error of its map."""
+        for regression in self._regressions(self._observations):
             yield regression, estimate_error(self._inputs.channels, regression, seed=self._seed)

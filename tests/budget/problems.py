@@ -7,15 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.budget import (
-    Channels,
-    Observations,
-    Regression,
-    describe_channels,
-    next_passes,
-    regress,
-    round_sizes,
-)
+from onnx_cam.budget.features import Channels, describe_channels
+from onnx_cam.budget.observations import Observations
+from onnx_cam.budget.plan import next_passes, round_sizes
+from onnx_cam.budget.regression import Regression, regress
 from onnx_cam.runtime.masks import Masking, normalised
 
 Floats = NDArray[np.float64]

@@ -24,7 +24,7 @@ def slow_covariance(points: np.ndarray) -> np.ndarray:
         for j, right in enumerate(points):
             r = np.sqrt(3) * np.linalg.norm(left - right) / KERNEL.length
             line = KERNEL.linear * 2 * float((left - centre) @ (right - centre))
-            covariance[i, j] = KERNEL.variance * (1 + r) * np.exp(-r) + line + 25 + KERNEL.own * (i == j)
+            covariance[i, j] = KERNEL.variance * (1 + r) * np.exp(-r) + line + 25 + KERNEL.individual * (i == j)
     return covariance
 
 
@@ -72,7 +72,7 @@ def test_the_search_has_the_right_gradient() -> None:
 def test_the_slopes_covariance_is_the_kernels() -> None:
     squared = ((POINTS[:, None] - POINTS[None]) ** 2).sum(axis=-1)
     products = (POINTS - POINTS.mean(axis=0)) @ (POINTS - POINTS.mean(axis=0)).T
-    at = np.log([KERNEL.length, KERNEL.variance, KERNEL.linear, KERNEL.own])
+    at = np.log([KERNEL.length, KERNEL.variance, KERNEL.linear, KERNEL.individual])
     made = covariance_and_slopes(at, Pairs(squared, products))
     np.testing.assert_allclose(made[0], KERNEL.among(pairs_of(POINTS)), atol=1e-12)
 
@@ -95,7 +95,7 @@ def test_noise_is_told_from_the_function() -> None:
     process = fit(pairs_of(points), np.arange(150), noisy[:150], np.full(150, 0.25))
     error = process.posterior()[0][150:] - truth[150:]
     assert np.sqrt((error**2).mean()) < 0.2
-    assert process.kernel.own * process.scale[1] ** 2 < 0.05
+    assert process.kernel.individual * process.scale[1] ** 2 < 0.05
 
 
 @pytest.mark.parametrize("observed", [[0], [0, 1, 2]])

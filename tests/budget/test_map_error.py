@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_cam.budget import Observations, estimate_error, next_passes, regress, relative_error
-from onnx_cam.budget.observations import mean_scores, samples_of
+from onnx_cam.budget.map_error import relative_error
+from onnx_cam.budget.observations import Observations, mean_scores, samples_of
+from onnx_cam.budget.plan import next_passes
+from onnx_cam.budget.regression import regress
+from onnx_cam.budget.regression_error import estimate_error
 from onnx_cam.budget.score_scale import ScoreScale, scale_for
 from tests.budget.problems import problem_of, run
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.representatives import nearest_representative, representatives
-from onnx_cam.budget import Observations, describe_channels, next_passes, regress, relative_error, round_sizes
-from onnx_cam.budget.features import narrow
-from onnx_cam.budget.observations import samples_of
+from onnx_cam.budget.features import describe_channels, reduce_dimensions
+from onnx_cam.budget.map_error import relative_error
+from onnx_cam.budget.observations import Observations, samples_of
+from onnx_cam.budget.plan import next_passes, round_sizes
+from onnx_cam.budget.regression import regress
 from tests.budget.problems import Problem, maps_of, problem_of, run
 
 
@@ -113,7 +115,7 @@ def test_features_have_a_mean_squared_distance_of_one() -> None:
 
 def test_wide_maps_keep_their_distances() -> None:
     points = maps_of(5, count=60, side=20).reshape(60, -1).astype(np.float64)
-    made = narrow(points)
+    made = reduce_dimensions(points)
     assert made.shape == (60, 128)
     np.testing.assert_allclose(made @ made.T, points @ points.T, atol=1e-8 * (points**2).sum())
 

@@ -275,7 +275,7 @@ def blind(tmp_path_factory: pytest.TempPathFactory) -> onnx_cam.Classifier:
 def test_equal_scores_are_said_to_be_so(method: str, limit: dict[str, Any], blind: onnx_cam.Classifier) -> None:
     samples = None if method == "scorecam" else 3
     found = explain(blind, method=method, samples=samples, **limit)
-    assert any("the class plays no part" in warning for warning in found.warnings)
+    assert any("the map does not depend on the class" in warning for warning in found.warnings)
     if method == "sscam2":  # no baseline is subtracted
         assert found.specificity == pytest.approx(0, abs=1e-6)
     else:
@@ -294,7 +294,7 @@ def test_the_error_of_equal_scores_is_unknown_and_drawn_all_the_same(blind: onnx
         "level": 0.9,
         "largest_deviation": None,
     }
-    assert found.precision == "share left unknown"
+    assert found.precision == "relative error unknown"
     assert found.unsettled is not None
     assert found.unsettled.all()
     assert found.error_picture().dtype == np.uint8

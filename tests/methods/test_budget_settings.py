@@ -53,7 +53,8 @@ def test_a_budget_that_makes_no_sense_is_refused_in_one_line(method: str, budget
     with pytest.raises(SettingError) as refused:
         make_method(method, budget=budget)
     assert f"budget={budget!r}" in str(refused.value)
-    assert "expected a whole number of passes, a percentage such as 10%, or a share such as 0.1" in str(refused.value)
+    expected = "a number of forward passes such as 200, a percentage such as 10%, or a share such as 0.1"
+    assert f"expected {expected}" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
