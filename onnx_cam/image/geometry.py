@@ -55,3 +55,27 @@ class Geometry:
         placed = np.zeros((self.height, self.width), np.float32)
         placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=kind)
         return placed
+
+    def scaled(self, height: int, width: int) -> Geometry:
+        """Return where the network's input lies in the image scaled to another size.
+
+        Parameters
+        ----------
+        height, width : int
+            The new size, in pixels, at least 1.
+
+        Returns
+        -------
+        Geometry
+            Its crop is rounded to whole pixels, at least one of them each way.
+
+        Examples
+        --------
+        >>> Geometry(60, 80, (10, 0, 70, 60)).scaled(15, 20)
+        Geometry(height=15, width=20, crop=(2, 0, 18, 15))
+        """
+        down, across = height / self.height, width / self.width
+        x0, y0, x1, y1 = self.crop
+        left, top = min(round(x0 * across), width - 1), min(round(y0 * down), height - 1)
+        right, bottom = max(round(x1 * across), left + 1), max(round(y1 * down), top + 1)
+        return Geometry(height, width, (left, top, right, bottom))

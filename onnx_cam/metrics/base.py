@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from onnx_cam.metrics.masked_image import MaskedImage
+from onnx_cam.metrics.pixels import area, keep_masks
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["CurveMetric", "MaskingMetric", "Measurement", "Metric"]
@@ -97,7 +100,7 @@ class MaskingMetric(Metric):
 
 @dataclass(frozen=True)
 class CurveMetric(Metric):
-    """Base of the areas under f^c against the share of pixels.
+    """Base of the areas under f^c against the share of pixels, from the most to the least important pixel.
 
     Parameters
     ----------
@@ -105,12 +108,34 @@ class CurveMetric(Metric):
         f^c.
     steps : int
         The curve has steps + 1 points.
+    baseline : {"zero", "black", "mean", "blur"}
+        X_b, which gives the value of each pixel that is not the image's.
+
+    Attributes
+    ----------
+    removes : bool
+        Whether the curve starts at the image and replaces its pixels by the baseline's, or the other way round.
     """
+
+    removes: ClassVar[bool]
 
     score: ScoreKind = "probability"
     steps: int = 50
+    baseline: str = "zero"
 
     @property
     def passes(self) -> int:
         """One a step; the image's own score is known."""
         return self.steps
+
+    def measure(self, image: MaskedImage) -> Measurement:
+        """Return the area and the curve, steps + 1 scores."""
+        # The masks of the pixels that are the image's, between the two ends of the curve. What removes the most
+        # important pixels first keeps the least important ones last.
+        kept = keep_masks(image.importance, self.steps, most_important=not self.removes)  # (steps − 1, H, W)
+        ends = [image.baseline_score(self.baseline, self.score), image.score(self.score)]
+        if self.removes:
+            kept, ends = kept[::-1], ends[::-1]
+        between = image.score_composed(kept, self.baseline, self.score) if len(kept) else np.zeros(0)
+        curve = np.concatenate([ends[:1], between, ends[1:]])  # (steps + 1,)
+        return Measurement(area(curve), tuple(map(float, curve)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from onnx_cam.metrics.base import Measurement, Metric
 from onnx_cam.metrics.masked_image import MaskedImage
+from onnx_cam.runtime.map_distance import unit_distance
 
 __all__ = ["ClassChange"]
 
@@ -26,10 +25,4 @@ class ClassChange(Metric):
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the distance; None where either map is zero."""
-        if image.second_cam is None:
-            return Measurement(None)
-        maps = image.cam.astype(np.float64), image.second_cam.astype(np.float64)
-        lengths = [np.linalg.norm(one) for one in maps]
-        if not all(lengths):
-            return Measurement(None)
-        return Measurement(float(np.linalg.norm(maps[0] / lengths[0] - maps[1] / lengths[1])))
+        return Measurement(None if image.second_cam is None else unit_distance(image.cam, image.second_cam))

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from onnx_cam.metrics.base import CurveMetric, Measurement
-from onnx_cam.metrics.masked_image import MaskedImage
-from onnx_cam.metrics.pixels import area, keep_masks
+from onnx_cam.metrics.base import CurveMetric
 
 __all__ = ["Insertion"]
 
@@ -31,13 +27,6 @@ class Insertion(CurveMetric):
     name: ClassVar[str] = "insertion"
     title: ClassVar[str] = "Insertion"
     better: ClassVar[Literal["lower", "higher"] | None] = "higher"
+    removes: ClassVar[bool] = False
 
     baseline: str = "blur"
-
-    def measure(self, image: MaskedImage) -> Measurement:
-        """Return the area and the curve, steps + 1 scores from the baseline on."""
-        kept = keep_masks(image.importance, self.steps, most_important=True)  # (steps − 1, H, W)
-        ends = image.baseline_score(self.baseline, self.score), image.score(self.score)
-        between = image.score_composed(kept, self.baseline, self.score) if len(kept) else np.zeros(0)
-        curve = np.concatenate([ends[:1], between, ends[1:]])
-        return Measurement(area(curve), tuple(map(float, curve)))

@@ -52,7 +52,7 @@ def test_an_empty_file(kind: str, tmp_path: Path) -> None:
         ([], "is no list of images"),
         ([3], "entry 1: 3 has no \"file\""),
         ([{"file": 3}], "entry 1: .* has no \"file\""),
-        (entry() * 2, "entry 2: 'a.jpg' is there twice"),
+        (entry() * 2, "entry 2: 'a.jpg' is listed twice"),
         (entry(file=""), "names no file"),
         (entry(file="a\0.jpg"), "names no file"),
         (entry(file="\ud800.jpg"), "is no text"),
@@ -127,7 +127,7 @@ def test_links_that_lead_out(tmp_path: Path) -> None:
     [
         ("name,label\na.jpg,1\n", "line 1: the columns are 'name, label'; expected file,label,boxes"),
         ("file,label,x0,y0\na.jpg,1,2,3\n", "line 1: the columns are"),
-        ("file,file\na.jpg,a.jpg\n", "line 1: the column 'file' is there twice"),
+        ("file,file\na.jpg,a.jpg\n", "line 1: the column 'file' is listed twice"),
         ("file,label\n", "has a first line alone"),
         ("file,label\na.jpg\n", "line 2: 1 fields; expected 2"),
         ("file,label\na.jpg,1,2\n", "line 2: 3 fields; expected 2"),
@@ -156,7 +156,7 @@ def test_bad_csv_files(text: str, says: str, tmp_path: Path) -> None:
         ("x,n01440764 1 2 3 a\n", "line 2 .*four finite"),
         ("x,n01440764 9 9 1 1\n", "line 2 .*box 1 of 1 .* inverted"),
         ("x,n99999999 1 1 9 9\n", "the class n99999999 is not in the class list"),
-        ("x,\nx,\n", "line 3 .*the image is there twice"),
+        ("x,\nx,\n", "line 3 .*is listed twice"),
         ("", "has a first line alone"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_document_type_in_utf_16_is_refused_too() -> None:
 def test_two_voc_files_of_one_image(tmp_path: Path) -> None:
     for name in ("a.xml", "b.xml"):
         write_text(images(tmp_path, "a.jpg") / name, voc_xml())
-    refused(tmp_path, "b.xml': another file describes 'a.jpg' too")
+    refused(tmp_path, "b.xml': 'a.jpg' is listed twice")
 
 
 def changed(kind: str, **changes: Any) -> dict[str, Any]:
@@ -216,10 +216,10 @@ def changed(kind: str, **changes: Any) -> dict[str, Any]:
         (coco(images=[]), "lists no image"),
         (coco(images=[3]), r"images\[0\]: 3 has no \"id\""),
         (coco(annotations=[3]), r"annotations\[0\]: 3 is no annotation"),
-        (changed("images", id=2), r"images\[1\]: the id 2 is there twice"),
+        (changed("images", id=2), r"images\[1\]: the id 2 is listed twice"),
         (changed("images", id="1"), r"images\[0\]: .* has no \"id\""),
         (changed("images", file_name=None), "image 1: no \"file_name\""),
-        (changed("images", file_name="b.jpg"), "image 2: 'b.jpg' is there twice"),
+        (changed("images", file_name="b.jpg"), "image 2: 'b.jpg' is listed twice"),
         (changed("categories", name=None), r"categories\[0\]: the category has no \"name\""),
         (changed("annotations", image_id=9), r"annotations\[0\]: \"image_id\" is 9; expected an id"),
         (changed("annotations", image_id=[1]), r"\"image_id\" is \[1\]"),

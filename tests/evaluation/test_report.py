@@ -236,14 +236,13 @@ def test_no_run_and_no_place(run: Evaluation, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
-@pytest.mark.parametrize(("module", "name"), [("jinja2", "Jinja2"), ("matplotlib", "Matplotlib")])
-def test_without_the_extra_one_line_says_so(module: str, name: str) -> None:
+def test_without_the_extra_one_line_says_so() -> None:
     code = (
-        f"import sys; sys.modules[{module!r}] = None\n"
+        "import sys; sys.modules['matplotlib'] = None\n"
         "from onnx_cam.evaluation.report import write_report\n"
         "from onnx_cam.errors import MissingExtraError\n"
         "try: write_report([], 'x.html')\n"
         "except MissingExtraError as error: print(error)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == f"the report needs {name}, which is not installed: pip install 'onnx-cam[report]'\n"
+    assert found.stdout == "the report needs Matplotlib, which is not installed: pip install 'onnx-cam[report]'\n"

@@ -96,7 +96,7 @@ def test_the_report_is_written_too_and_its_extra_is_named_where_it_is_missing(
     evaluation = evaluate(classifier, table, **settings)
     assert evaluation.files[-1] == tmp_path / "run" / "report.html"
     assert "equal" in evaluation.files[-1].read_text(encoding="utf-8")
-    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     evaluation = evaluate(classifier, table, **settings)
     assert not (tmp_path / "run" / "report.html").exists()
     assert "pip install 'onnx-cam[report]'" in evaluation.notes[0]

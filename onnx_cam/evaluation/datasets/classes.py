@@ -11,7 +11,7 @@ from typing import Any
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.errors import DatasetError, LabelsError, TargetError, one_line_text
 from onnx_cam.evaluation.datasets.boxes import Box
-from onnx_cam.evaluation.datasets.content import quoted, read_json, read_text
+from onnx_cam.evaluation.datasets.content import is_integer, quoted, read_json, read_text
 from onnx_cam.evaluation.datasets.sample import Dataset
 
 __all__ = ["ClassList", "Label", "as_label", "class_index", "image_label", "is_wnid", "read_classes"]
@@ -96,7 +96,7 @@ def as_label(value: Any, classes: ClassList | None, where: str) -> Label:
         if not _INTEGER.fullmatch(text):
             return text
         value = int(text)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_integer(value):
         raise DatasetError(f"{where}: the label {quoted(value)} is neither an index nor a name; mend it")
     if value < 0 or (classes and value >= len(classes.names)):
         most = f"0 to {len(classes.names) - 1}, as the class list has it" if classes else "0 or more"

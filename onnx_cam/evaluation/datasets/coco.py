@@ -14,12 +14,13 @@ from onnx_cam.evaluation.datasets.content import (
     check_count,
     checked,
     coordinates,
+    is_integer,
     quoted,
     read_json,
     said_size,
 )
 from onnx_cam.evaluation.datasets.places import Places
-from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample, add_sample
 
 __all__ = ["is_coco", "read_coco"]
 
@@ -109,10 +110,10 @@ def _numbered(entries: list[Any], kind: str, source: str) -> list[tuple[int, Ent
     for position, entry in enumerate(entries):
         where = f"'{source}', {kind}[{position}]"
         number = entry.get("id") if isinstance(entry, dict) else None
-        if isinstance(number, bool) or not isinstance(number, int):
+        if not is_integer(number):
             raise DatasetError(f'{where}: {quoted(entry)} has no "id"; expected a whole number')
         if number in found:
-            raise DatasetError(f"{where}: the id {quoted(number)} is there twice; expected it once")
+            raise DatasetError(f"{where}: the id {quoted(number)} is listed twice; give each entry an id of its own")
         found[number] = number, entry, where
     return list(found.values())
 
@@ -132,7 +133,7 @@ def _is_crowd(entry: Any, where: str) -> bool:
 
 def _known(entry: Entry, key: str, known: dict[int, Any], where: str) -> int:
     number = entry.get(key)
-    if isinstance(number, bool) or not isinstance(number, int) or number not in known:
+    if not is_integer(number) or number not in known:
         raise DatasetError(f'{where}: "{key}" is {quoted(number)}; expected an id that the file lists')
     return number
 
@@ -152,12 +153,10 @@ def _samples(
         if not isinstance(entry.get("file_name"), str):
             raise DatasetError(f'{where}: no "file_name"; expected the image\'s path')
         path, name = places.find([entry["file_name"]], where)
-        if name in samples:
-            raise DatasetError(f"{where}: {quoted(name)} is there twice; expected it once")
         size = said_size(entry.get("width"), entry.get("height"))
         for box, position in boxes[number]:
             if find_fault([box], size):
                 checked([box], f"'{source}', annotations[{position}] ({quoted(name)})", size)
         found = tuple(box for box, _ in boxes[number])
-        samples[name] = Sample(path, name, image_label(found), found, size)
+        add_sample(samples, Sample(path, name, image_label(found), found, size), where)
     return tuple(samples.values())

@@ -7,7 +7,7 @@ import math
 import os
 import reprlib
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from onnx_cam.errors import DatasetError, one_line, one_line_text
 from onnx_cam.evaluation.datasets.boxes import Box, find_fault
@@ -20,6 +20,7 @@ __all__ = [
     "check_count",
     "checked",
     "coordinates",
+    "is_integer",
     "quoted",
     "read_bytes",
     "read_json",
@@ -147,9 +148,14 @@ def checked(boxes: Iterable[Box], where: str, size: tuple[int, int] | None = Non
     return found
 
 
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Tell whether a value from JSON is a whole number; Python takes true and false for 1 and 0, too."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def said_size(width: Any, height: Any) -> tuple[int, int] | None:
     """Return the (width, height) that annotations state; None where they state none, or 0 as some tools do."""
     sides: Sequence[Any] = (width, height)
-    if any(isinstance(side, bool) or not isinstance(side, int) or side <= 0 for side in sides):
+    if not all(is_integer(side) and side > 0 for side in sides):
         return None
     return width, height

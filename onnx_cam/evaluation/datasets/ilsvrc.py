@@ -9,7 +9,7 @@ from onnx_cam.evaluation.datasets.boxes import Box
 from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label, is_wnid, read_classes
 from onnx_cam.evaluation.datasets.content import beginning, check_count, checked, coordinates, quoted
 from onnx_cam.evaluation.datasets.places import Places
-from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample, add_sample
 from onnx_cam.evaluation.datasets.table import groups, is_table, rows_of
 
 __all__ = ["is_ilsvrc", "read_ilsvrc"]
@@ -41,10 +41,7 @@ def read_ilsvrc(path: str, images: str | None, classes: ClassList | None) -> Dat
     samples: dict[str, Sample] = {}
     for line, row in rows:
         where = f"'{source}', line {line} ({quoted(row['imageid'])})"
-        sample = _sample(row, where, places, classes)
-        if sample.name in samples:
-            raise DatasetError(f"{where}: the image is there twice; expected it once")
-        samples[sample.name] = sample
+        add_sample(samples, _sample(row, where, places, classes), where)
         check_count(len(samples), source)
     if not samples:
         raise DatasetError(f"'{source}' has a first line alone; expected a line for each image")

@@ -14,12 +14,13 @@ from onnx_cam.evaluation.datasets.content import (
     check_count,
     checked,
     coordinates,
+    is_integer,
     quoted,
     read_json,
     said_size,
 )
 from onnx_cam.evaluation.datasets.places import Places
-from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample, add_sample
 
 __all__ = ["is_index", "read_index"]
 
@@ -40,10 +41,8 @@ def read_index(path: str, images: str | None, classes: ClassList | None) -> Data
     places = Places(os.path.dirname(source) or ".", images)
     samples: dict[str, Sample] = {}
     for number, entry in enumerate(entries, 1):
-        sample = _sample(entry, f"'{source}', entry {number}", places, classes)
-        if sample.name in samples:
-            raise DatasetError(f"'{source}', entry {number}: {quoted(sample.name)} is there twice; expected it once")
-        samples[sample.name] = sample
+        where = f"'{source}', entry {number}"
+        add_sample(samples, _sample(entry, where, places, classes), where)
     places.check(len(samples), source)
     return Dataset(path, "index", tuple(samples.values()), _class_names(entries, classes))
 
@@ -70,7 +69,7 @@ def _label(entry: dict[str, Any], where: str, classes: ClassList | None) -> Labe
     number = entry.get("imagenet_id")
     if number is None:
         return as_label(entry.get("label"), classes, where)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1000:
+    if not is_integer(number) or not 0 <= number < 1000:
         raise DatasetError(f'{where}: "imagenet_id" is {quoted(number)}; expected 0 to 999, or null')
     return as_label(number, classes, where)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from onnx_cam.errors import DatasetError
 from onnx_cam.evaluation.datasets.boxes import Box
+from onnx_cam.evaluation.datasets.content import quoted
 
-__all__ = ["Dataset", "Sample"]
+__all__ = ["Dataset", "Sample", "add_sample"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,24 @@ class Dataset:
     samples: tuple[Sample, ...]
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+
+def add_sample(samples: dict[str, Sample], sample: Sample, where: str) -> None:
+    """Add a sample to those of a dataset, by its name.
+
+    Parameters
+    ----------
+    samples : dict of str to Sample
+        Those so far; changed.
+    sample : Sample
+    where : str
+        The place in the annotations, for the message.
+
+    Raises
+    ------
+    DatasetError
+        There is a sample of that name.
+    """
+    if sample.name in samples:
+        raise DatasetError(f"{where}: {quoted(sample.name)} is listed twice; list each image once")
+    samples[sample.name] = sample

@@ -45,7 +45,7 @@ def rows_of(path: str) -> tuple[list[str], Iterator[Row]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=first.count))
     columns = [name.strip().casefold() for name in _next(reader, path) or []]
     if twice := [name for name in columns if name and columns.count(name) > 1]:
-        raise DatasetError(f"'{path}', line 1: the column {quoted(twice[0])} is there twice; expected it once")
+        raise DatasetError(f"'{path}', line 1: the column {quoted(twice[0])} is listed twice; list each column once")
     return columns, _rows(reader, columns, path)
 
 

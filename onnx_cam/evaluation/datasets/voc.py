@@ -18,7 +18,7 @@ from onnx_cam.evaluation.datasets.content import (
     said_size,
 )
 from onnx_cam.evaluation.datasets.places import Places
-from onnx_cam.evaluation.datasets.sample import Dataset, Sample
+from onnx_cam.evaluation.datasets.sample import Dataset, Sample, add_sample
 from onnx_cam.image.files import SUFFIXES
 
 __all__ = ["is_voc", "parse_xml", "read_voc"]
@@ -50,12 +50,8 @@ def read_voc(path: str, images: str | None, classes: ClassList | None) -> Datase
     places = Places(root, images, (_IMAGES, "", "images"))
     samples: dict[str, Sample] = {}
     for name in names:
-        sample = _sample(os.path.join(folder, name), places, classes)
-        if sample.name in samples:
-            raise DatasetError(
-                f"'{os.path.join(folder, name)}': another file describes {quoted(sample.name)} too; expected one"
-            )
-        samples[sample.name] = sample
+        file = os.path.join(folder, name)
+        add_sample(samples, _sample(file, places, classes), f"'{file}'")
     places.check(len(samples), path)
     found = tuple(samples.values())
     return Dataset(path, "voc", found, classes.names if classes else _class_names(found))

@@ -33,7 +33,7 @@ def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
     Raises
     ------
     MissingExtraError
-        Jinja2 or Matplotlib is not installed.
+        Matplotlib, the extra ``report``, is not installed.
     SettingError
         There is no run.
     OutputError
@@ -49,13 +49,12 @@ def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
 
 
 def _check_extra() -> None:
-    for module, name in (("jinja2", "Jinja2"), ("matplotlib.figure", "Matplotlib")):
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"the report needs {name}, which is not installed: pip install 'onnx-cam[report]'"
-            ) from error
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ImportError as error:
+        raise MissingExtraError(
+            "the report needs Matplotlib, which is not installed: pip install 'onnx-cam[report]'"
+        ) from error
 
 
 def _render(evaluations: Sequence[Evaluation]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.drawing.canvas import data_uri
 from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.evaluation.report.ranking import is_ranked
 from onnx_cam.evaluation.report.wording import count, figure, label
@@ -132,7 +132,7 @@ def _example(image: SeenImage, cam: NDArray[np.float32], case: str, value: str, 
     name, predicted = label(image.name), _class(image, "predicted")
     labelled = _class(image, "label") if image.facts.get("label") != image.facts.get("predicted") else ""
     alt = f"{about}: {value}. {name}; the model says {predicted}."
-    return Example(case, name, predicted, labelled, value, _jpeg(picture), width, height, alt)
+    return Example(case, name, predicted, labelled, value, data_uri(_jpeg(picture), "image/jpeg"), width, height, alt)
 
 
 def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -144,22 +144,16 @@ def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8
     small.thumbnail((_SIDE, _SIDE))
     pixels = np.asarray(small)
     height, width = pixels.shape[:2]
-    scale = width / image.facts.get("width", width), height / image.facts.get("height", height)
-    crop = _scaled_crop(image.facts.get("crop"), scale, (width, height))
-    heat = Geometry(height, width, crop).place(np.asarray(cam, np.float32))
-    drawn = draw_overlay(pixels, heat, crop, empty=bool(cam.max() == cam.min()))
-    return _outline(drawn, image.facts.get("boxes") or [], scale)
+    original = _geometry(image, pixels)
+    geometry = original.scaled(height, width)
+    heat = geometry.place(np.asarray(cam, np.float32))
+    drawn = draw_overlay(pixels, heat, geometry.crop, empty=bool(cam.max() == cam.min()))
+    return _outline(drawn, image.facts.get("boxes") or [], (width / original.width, height / original.height))
 
 
-def _scaled_crop(
-    crop: Sequence[int] | None, scale: tuple[float, float], size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """Return the crop in pixels of the small copy, at least one of them each way."""
-    if crop is None:
-        return 0, 0, *size
-    x0, y0 = min(round(crop[0] * scale[0]), size[0] - 1), min(round(crop[1] * scale[1]), size[1] - 1)
-    x1, y1 = max(round(crop[2] * scale[0]), x0 + 1), max(round(crop[3] * scale[1]), y0 + 1)
-    return x0, y0, min(x1, size[0]), min(y1, size[1])
+def _geometry(image: SeenImage, pixels: NDArray[np.uint8]) -> Geometry:
+    height, width = image.facts.get("height", pixels.shape[0]), image.facts.get("width", pixels.shape[1])
+    return Geometry(height, width, image.facts.get("crop") or (0, 0, width, height))
 
 
 def _outline(
@@ -187,9 +181,9 @@ def _class(image: SeenImage, which: str) -> str:
     return f"{told} · {score:.3f}" if which == "predicted" and score is not None else told
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> str:
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()

@@ -61,7 +61,8 @@ def draw_maps(
     list of (bytes, tuple of str), or None
         None where a method's map says nothing: it would show which one it is.
     """
-    geometry = _scaled(image, pixels)
+    facts = image.facts
+    geometry = Geometry(facts["height"], facts["width"], facts["crop"]).scaled(*pixels.shape[:2])
     groups: list[tuple[NDArray[np.float32], list[str]]] = []
     for method, cam in cams.items():
         heat = geometry.place(cam)
@@ -82,13 +83,3 @@ def as_jpeg(pixels: Pixels) -> bytes:
 
     _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return bytes(encoded)
-
-
-def _scaled(image: SeenImage, pixels: Pixels) -> Geometry:
-    """Return where the network's input lies in the small copy."""
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = image.facts["crop"]
-    across, down = width / image.facts["width"], height / image.facts["height"]
-    left, top = min(round(x0 * across), width - 1), min(round(y0 * down), height - 1)
-    right, bottom = min(round(x1 * across), width), min(round(y1 * down), height)
-    return Geometry(height, width, (left, top, max(left + 1, right), max(top + 1, bottom)))

@@ -16,7 +16,7 @@ from onnx_cam.evaluation.results.finished import Evaluation, Progress, read_eval
 from onnx_cam.evaluation.results.store import SeenImage
 from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
-from onnx_cam.evaluation.survey.page import Question, load_jinja, write_page
+from onnx_cam.evaluation.survey.page import Question, write_page
 from onnx_cam.files import results_folder, write_files
 
 __all__ = ["Survey", "make_survey"]
@@ -94,10 +94,7 @@ def make_survey(
         A setting is out of range, or the run lacks a method.
     OutputError
         There is no run with a finished image, nothing to show, or `out` cannot be written to or holds another survey.
-    MissingExtraError
-        The extra ``report`` is not installed.
     """
-    load_jinja()
     if images < 1:
         raise SettingError(f"images={images}; expected 1 or more")
     if seed is None:

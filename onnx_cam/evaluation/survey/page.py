@@ -7,14 +7,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from types import ModuleType
 
-from onnx_cam.errors import MissingExtraError
+from onnx_cam.drawing.templates import make_environment
 from onnx_cam.evaluation.survey.key import NOT_SURE, VERSION
 
-__all__ = ["Question", "load_jinja", "write_page"]
+__all__ = ["Question", "write_page"]
 
-_FOLDER = "onnx_cam.evaluation.survey"
+_FOLDER = "evaluation/survey"
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,6 @@ class Question:
     maps: Mapping[str, bytes]
 
 
-def load_jinja() -> ModuleType:
-    """Import Jinja2.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("a survey needs Jinja2; install it: pip install 'onnx-cam[report]'") from error
-    return jinja2
-
-
 def write_page(survey: str, questions: Sequence[Question]) -> str:
     """Return the page as HTML.
 
@@ -63,35 +47,29 @@ def write_page(survey: str, questions: Sequence[Question]) -> str:
         The survey's id.
     questions : sequence of Question
     """
-    jinja2 = load_jinja()
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["jpeg"] = _data_uri
-    style, script = _read("page.css"), _read("page.js")
     from markupsafe import Markup
 
-    page: str = environment.from_string(_read("page.html")).render(
-        survey=survey,
-        version=VERSION,
-        not_sure=NOT_SURE,
-        questions=questions,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    style, script = _read("page.css"), _read("page.js")
+    return (
+        make_environment(_FOLDER)
+        .get_template("page.html")
+        .render(
+            survey=survey,
+            version=VERSION,
+            not_sure=NOT_SURE,
+            questions=questions,
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
     )
-    return page
 
 
 def _read(name: str) -> str:
-    return files(_FOLDER).joinpath(name).read_text(encoding="utf-8")
+    return files("onnx_cam").joinpath(_FOLDER, name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
     """Return what the page's security policy knows an inline script or style by."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _data_uri(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
