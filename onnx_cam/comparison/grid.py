@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,8 @@ from onnx_cam.explanation.result import Explanation
 if TYPE_CHECKING:
     from PIL import Image
 
+    from onnx_cam.drawing.canvas import Font
+
 __all__ = ["Layout", "check_side", "draw_grid", "draw_picture", "draw_thumbnail", "lay_out"]
 
 _SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
@@ -47,12 +49,13 @@ _FRAME = 3  # width of an empty map's frame, in pixels
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of a caption: `text` is cut where it does not fit, `rest` is not."""
+    """A line of a caption. Where it does not fit, `rest` moves to a second line if `wraps`; else `text` is cut."""
 
     text: str
     rest: str = ""
     colour: Colour = FAINT
     is_title: bool = False
+    wraps: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,14 +150,18 @@ def lay_out(rows: Sequence[Row], side: int) -> Layout:
     shapes = [_fit(row[0].pixels.shape, side) for row in rows]  # (height, width) of each image's picture
     text = max(11, round(side * 15 / 320))
     width = max(*(shape[1] for shape in shapes), 13 * text)
-    wraps = any(len(_wrap(explanation.precision, text, width)) > 1 for row in rows for explanation in row)
+    captions = [
+        _wrap(_map_caption(explanation, classes), text, width)
+        for row, classes in zip(rows, classes_of_rows(rows), strict=True)
+        for explanation in row
+    ]
     return Layout(
         rows=len(rows),
         columns=len(rows[0]) + 1,
         width=width,
         height=max(shape[0] for shape in shapes),
         text=text,
-        caption_lines=_CAPTION_LINES + wraps,
+        caption_lines=max(_CAPTION_LINES, *map(len, captions)),
     )
 
 
@@ -197,7 +204,7 @@ def draw_grid(rows: Sequence[Row], *, alpha: float, colormap: str, side: int) ->
         _draw_cell(canvas, layout, (i, 0), draw_picture(row[0], side), _image_caption(row[0]))
         for j, explanation in enumerate(row, 1):
             thumbnail = draw_thumbnail(explanation, side, alpha=alpha, colormap=colormap)
-            caption = _map_caption(explanation, classes, layout)
+            caption = _map_caption(explanation, classes)
             _draw_cell(canvas, layout, (i, j), thumbnail, caption, is_framed=explanation.empty)
     return np.asarray(canvas)
 
@@ -244,16 +251,18 @@ def _image_caption(explanation: Explanation) -> list[_Line]:
     ]
 
 
-def _map_caption(explanation: Explanation, classes: int, layout: Layout) -> list[_Line]:
-    state = _Line(explanation.state.upper(), colour=ALARM) if explanation.empty else _Line(explanation.state)
-    notes = [*_wrap(explanation.precision, layout.text, layout.width), method_settings(explanation)]
-    return [
-        _Line(method_name(explanation), colour=TEXT, is_title=True),
-        _Line(*label_and_score(explanation.target), colour=TEXT),
-        _Line(*cost(explanation, classes)),
-        state,
-        *(_Line(note) for note in notes if note),
+def _map_caption(explanation: Explanation, classes: int) -> list[_Line]:
+    method, variant, *limits = method_name(explanation).split(":")
+    relative_error, parenthesis, interval = explanation.precision.partition(" (")
+    caption = [
+        _Line(f"{method}:{variant}", "".join(f":{limit}" for limit in limits), TEXT, is_title=True, wraps=True),
+        _Line(*label_and_score(explanation.target), TEXT),
+        _Line(*cost(explanation, classes), wraps=True),
+        _Line(explanation.state.upper(), colour=ALARM) if explanation.empty else _Line(explanation.state),
+        _Line(relative_error, parenthesis + interval, wraps=True),
+        _Line(method_settings(explanation)),
     ]
+    return [line for line in caption if line.text]
 
 
 def _draw_cell(
@@ -274,18 +283,26 @@ def _draw_cell(
     pen = ImageDraw.Draw(canvas)
     if is_framed:
         pen.rectangle((x, top, x + width - 1, top + height - 1), outline=ALARM, width=_FRAME)
-    for i, line in enumerate(caption):
-        font = load_font(round(layout.text * 1.15) if line.is_title else layout.text)
+    for i, line in enumerate(_wrap(caption, layout.text, layout.width)):
         corner = (x, y + layout.height + layout.text // 2 + i * layout.line)
+        font = _font(line, layout.text)
         pen.text(corner, fit_line(line.text, line.rest, font, layout.width), line.colour, font=font)
 
 
-def _wrap(text: str, font_size: int, width: int) -> list[str]:
-    """Return a text as one line where it fits; otherwise its parenthesis becomes a second line."""
-    before, parenthesis, inside = text.partition(" (")
-    if not parenthesis or load_font(font_size).getlength(drawable(text)) <= width:
-        return [text]
-    return [before, f"({inside}"]
+def _wrap(caption: Sequence[_Line], text_size: int, width: int) -> list[_Line]:
+    """Return a caption in which each line that wraps, and does not fit into `width` pixels, has become two."""
+    lines: list[_Line] = []
+    for line in caption:
+        is_too_long = _font(line, text_size).getlength(drawable(line.text + line.rest)) > width
+        if line.wraps and line.rest and is_too_long:
+            lines += [replace(line, rest=""), replace(line, text=line.rest.lstrip(" ·:"), rest="")]
+        else:
+            lines.append(line)
+    return lines
+
+
+def _font(line: _Line, text_size: int) -> Font:
+    return load_font(round(text_size * 1.15) if line.is_title else text_size)
 
 
 def _fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:

@@ -111,6 +111,7 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
                 for row, classes in zip(rows, classes_of_rows(rows), strict=True)
             ],
             facts=[(one_line_text(name), one_line_text(value)) for name, value in _facts(rows, record)],
+            has_errors=any(explanation.precision for row in rows for explanation in row),
             record=json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False),
         )
     )

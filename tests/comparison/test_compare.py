@@ -21,7 +21,7 @@ from PIL import Image
 import onnx_cam
 from onnx_cam.cli.main import main
 from onnx_cam.comparison.captions import cost, image_name, label_and_score, method_name
-from onnx_cam.comparison.grid import draw_picture, draw_thumbnail, lay_out
+from onnx_cam.comparison.grid import _map_caption, _wrap, draw_picture, draw_thumbnail, lay_out
 from onnx_cam.errors import ImageError, LayerError, MissingExtraError, OutputError, SettingError
 from onnx_cam.methods import METHODS, ScoreCAM
 from tests import tiny
@@ -221,6 +221,23 @@ def test_an_empty_map_is_marked(comparison: onnx_cam.Comparison) -> None:
     assert "empty map" in page.text
     assert "the map is empty: so it is" in page.text
     assert page.all("img")[1]["alt"].startswith("Empty map by scorecam:paper")
+
+
+def test_in_a_narrow_cell_a_long_line_becomes_two(comparison: onnx_cam.Comparison) -> None:
+    result = dataclasses.replace(
+        comparison.rows[0][1],
+        pixels=pixels(0, 300, 60),
+        passes=123_456,
+        seconds=1234.5,
+        parameters={"samples": 2, "sigma": 0.5, "budget": 100, "tolerance": 0.05},
+    )
+    layout = lay_out([[result]], 320)
+    lines = [line.text for line in _wrap(_map_caption(result, 2), layout.text, layout.width)]
+    assert lines[:2] == ["sscam2:authors", "budget=100:tolerance=0.05"]
+    assert lines[3:5] == ["123,456 forward passes", "1234.5 s, all 2 classes"]
+    relative_error, interval = result.precision.split(" (")
+    assert lines[6:] == [relative_error, f"({interval}", "samples 2, sigma 0.5"]
+    assert layout.caption_lines == len(lines) == 9
 
 
 def test_captions(comparison: onnx_cam.Comparison) -> None:
