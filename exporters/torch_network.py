@@ -59,11 +59,11 @@ def build_network(network: str, classes: int | None = None) -> nn.Module:
     except (Exception, SystemExit) as error:  # the factory is the user's code, and may raise anything
         raise ModelError(f"{network} failed ({type(error).__name__}: {one_line(error, 160)}); fix it") from error
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{network} returned {_a(module)}; expected a torch.nn.Module")
+        raise ModelError(f"{network} returned {_with_article(module)}; expected a torch.nn.Module")
     return module
 
 
-def _a(value: object) -> str:
+def _with_article(value: object) -> str:
     """Return the name of a value's type with its article."""
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
@@ -204,7 +204,7 @@ def _run(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor, Tensor
             "it supports, and leave out --dynamic-size if it supports only that one"
         ) from error
     if not isinstance(maps, Tensor):
-        problem = "is not called" if maps is None else f"returns {_a(maps)}"
+        problem = "is not called" if maps is None else f"returns {_with_article(maps)}"
         raise LayerError(f"the module {layer!r} {problem} in a forward pass; expected one that returns a tensor")
     if not isinstance(scores, Tensor) or scores.ndim < 2:
         raise ModelError(
@@ -214,7 +214,7 @@ def _run(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor, Tensor
 
 
 def _shaped(value: object) -> str:
-    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else _a(value)
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else _with_article(value)
 
 
 def _export(network: nn.Module, images: Tensor, path: Path, axes: dict[str, dict[int, str]], opset: int) -> None:
