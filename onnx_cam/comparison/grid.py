@@ -233,10 +233,7 @@ def draw_thumbnail(explanation: Explanation, side: int, *, alpha: float, colorma
     """
     image = draw_picture(explanation, side)
     height, width = image.shape[:2]
-    scale_y, scale_x = height / explanation.geometry.height, width / explanation.geometry.width
-    x0, y0, x1, y1 = explanation.crop
-    left, top = min(round(x0 * scale_x), width - 1), min(round(y0 * scale_y), height - 1)
-    crop = left, top, max(round(x1 * scale_x), left + 1), max(round(y1 * scale_y), top + 1)
+    crop = explanation.geometry.scaled(height, width).crop
     full_size = explanation.geometry.place(explanation.cam)  # not `explanation.map`, which would keep it in memory
     heat = np.clip(resize(full_size, height, width), 0, 1)
     return draw_overlay(image, heat, crop, alpha=alpha, colormap=colormap, empty=explanation.empty)

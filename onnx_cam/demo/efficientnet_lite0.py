@@ -82,9 +82,15 @@ class _Builder:
 
     def convolution(self, x: str, name: str, stride: int = 1, depthwise: bool = False) -> str:
         channels, _, kernel, _ = self.weights[f"{name}.weight"].shape
-        attributes = {"kernel_shape": [kernel, kernel], "strides": [stride, stride], "auto_pad": "SAME_UPPER"}
-        group = channels if depthwise else 1
-        return self.node("Conv", [x, self.weight(f"{name}.weight")], name, group=group, **attributes)
+        return self.node(
+            "Conv",
+            [x, self.weight(f"{name}.weight")],
+            name,
+            group=channels if depthwise else 1,
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            auto_pad="SAME_UPPER",
+        )
 
     def normalisation(self, x: str, name: str) -> str:
         constants = [self.weight(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
