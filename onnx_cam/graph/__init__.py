@@ -1,17 +1,21 @@
-"""ONNX in, ONNX or facts about it out: nothing here runs a model.
+"""Reading and rewriting ONNX graphs; nothing here runs a model.
 
-=====================  ==============================================================
-:mod:`.read`           a file, checked, as a protobuf
-:mod:`.image_input`    which input takes the image, its layout, size and type
-:mod:`.built_in`       the normalisation that the graph does itself
-:mod:`.head`           which output holds the scores, and whether they are logits
-:mod:`.find_layers`    the tensors that can be explained, ranked
-:mod:`.tokens`         the tokens of a transformer, and their grid
-:mod:`.linear_head`    the linear layer behind global pooling, where there is one
-:mod:`.constants`      the values of constants, wherever they lie
-:mod:`.free_batch`     a fixed batch, freed
-:mod:`.walk`           from tensor to consumer and producer
-:mod:`.tap`            tensors as extra outputs; nothing else changes
-:mod:`.score_graph`    masking in front of the model and scoring behind it, in one graph
-=====================  ==============================================================
+======================  =============================================================
+:mod:`.read`            reads a file, checks it, and returns its protobuf
+:mod:`.image_input`     which input takes the image, its layout, size and type
+:mod:`.built_in`        the normalisation that the graph applies to its input
+:mod:`.head`            which output holds the scores, and whether they are logits
+:mod:`.heads`           the head kinds: what scores are, and how to get probabilities
+:mod:`.find_layers`     the layers that can be explained, ranked
+:mod:`.tokens`          the tensors of a transformer that hold tokens
+:mod:`.token_grid`      the grid on which tokens lie, and tokens as maps
+:mod:`.linear_head`     the linear layer after global average pooling, if there is one
+:mod:`.constants`       the values of constants
+:mod:`.walk`            from a tensor to the nodes that read or compute it
+:mod:`.walk_protobuf`   all graphs, nodes and tensors of a protobuf
+:mod:`.free_batch`      makes a fixed batch size free
+:mod:`.tap`             makes tensors extra outputs
+:mod:`.emission`        writes the nodes of the score graph
+:mod:`.score_graph`     one graph that masks, runs the model, and scores
+======================  =============================================================
 """

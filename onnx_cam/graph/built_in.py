@@ -1,4 +1,4 @@
-"""Find the normalisation that a graph does itself, before its first layer."""
+"""Find the normalisation that a graph itself applies to its input, before the first layer."""
 
 from __future__ import annotations
 
@@ -15,20 +15,33 @@ from onnx_cam.graph.walk import only_consumer
 
 __all__ = ["BuiltIn", "find_built_in"]
 
-Affine = tuple[NDArray[np.float64], NDArray[np.float64]] | None
+Doubles = NDArray[np.float64]
+Affine = tuple[Doubles, Doubles] | None
+"""The factor and the offset of ``factor · x + offset``, each one number or one per channel; None: not of that form."""
 
-_PASS = {"Cast", "Identity", "Transpose", "QuantizeLinear", "Pad", "Reshape", "Resize", "Upsample"}
-_PIXEL_SCALE = 16.0  # constants for pixels from 0 to 255 are larger, those for 0 to 1 are smaller
+_PASSED = {"Cast", "Identity", "Transpose", "QuantizeLinear", "Pad", "Reshape", "Resize", "Upsample"}
+_LARGEST_UNIT_CONSTANT = 16.0  # the constants for pixels from 0 to 255 are larger, those for 0 to 1 are smaller
+_UNIT_MEANS = (0.2, 0.8)
+_UNIT_STDS = (0.1, 0.8)
+_CHANNELS = 3
 
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """``(x − mean) / std``, done by the graph itself.
+    """The normalisation ``(x − mean) / std`` that a graph applies to its input.
 
     Attributes
     ----------
     mean, std : tuple of float
-        One number, or one a channel.
+        One number, or one per channel.
+
+    Examples
+    --------
+    >>> caffe = BuiltIn(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0))
+    >>> caffe.takes_pixels, caffe.takes_unit_range
+    (True, False)
+    >>> print(caffe)
+    (x − (103.9, 116.8, 123.7)) / (1, 1, 1)
     """
 
     mean: tuple[float, ...]
@@ -36,16 +49,18 @@ class BuiltIn:
 
     @property
     def takes_pixels(self) -> bool:
-        """Whether it is made for pixel values from 0 to 255; else for 0 to 1."""
-        return max(map(abs, (*self.mean, *self.std))) > _PIXEL_SCALE
+        """Whether it is meant for pixel values from 0 to 255; otherwise it is meant for values from 0 to 1."""
+        return max(map(abs, (*self.mean, *self.std))) > _LARGEST_UNIT_CONSTANT
 
     @property
-    def takes_shares(self) -> bool:
-        """Whether it is made for values from 0 to 1: it centres them, and spreads them.
+    def takes_unit_range(self) -> bool:
+        """Whether it is meant for values from 0 to 1: it centres them, and scales them up.
 
-        What does neither is a layer of the network, behind an input that is normalised already.
+        Constants that do neither belong to a layer of the network, whose input is normalised already.
         """
-        return all(0.2 < mean < 0.8 for mean in self.mean) and all(0.1 < std < 0.8 for std in self.std)
+        return all(_UNIT_MEANS[0] < mean < _UNIT_MEANS[1] for mean in self.mean) and all(
+            _UNIT_STDS[0] < std < _UNIT_STDS[1] for std in self.std
+        )
 
     def __str__(self) -> str:
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
@@ -53,32 +68,46 @@ class BuiltIn:
 
 
 def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> BuiltIn | None:
-    """Return what a graph does to its input by constants alone, before anything else; None where it does nothing.
+    """Return the normalisation by constants that a graph applies to its input first; None where there is none.
 
     Parameters
     ----------
     graph : onnx_graphsurgeon.Graph
     constants : Constants
+        The values of the graph's constants.
     image_input : str
         The input that takes the image.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> info = onnx.helper.make_tensor_value_info
+    >>> image, scaled = (info(name, onnx.TensorProto.FLOAT, [1, 3, 8, 8]) for name in ("image", "scaled"))
+    >>> nodes = [onnx.helper.make_node("Div", ["image", "c"], ["scaled"])]
+    >>> weights = [onnx.numpy_helper.from_array(np.float32([255]), "c")]
+    >>> model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "main", [image], [scaled], weights))
+    >>> print(find_built_in(gs.import_onnx(model), Constants(model), "image"))
+    (x − (-0)) / (255)
     """
     tensor = graph.tensors()[image_input]
-    factor, offset, found = np.ones(1), np.zeros(1), False
+    factor, offset, is_changed = np.ones(1), np.zeros(1), False
+    # Follow the image as long as only one node reads it, and compose what the nodes do into factor · x + offset.
     while (node := only_consumer(tensor)) is not None:
         change = _affine(node, tensor, constants)
         if change is not None:
-            factor, offset, found = factor * change[0], offset * change[0] + change[1], True
-        elif node.op not in _PASS:
+            factor, offset, is_changed = factor * change[0], offset * change[0] + change[1], True
+        elif node.op not in _PASSED:
             break
         tensor = node.outputs[0]
-    if not found or not np.all(factor) or (np.all(factor == 1) and not np.any(offset)):
+    if not is_changed or not np.all(factor) or (np.all(factor == 1) and not np.any(offset)):
         return None
-    built_in = BuiltIn(tuple((-offset / factor).tolist()), tuple((1 / factor).tolist()))
-    return built_in if built_in.takes_pixels or built_in.takes_shares else None
+    # factor · x + offset = (x − mean) / std
+    built_in = BuiltIn(mean=tuple((-offset / factor).tolist()), std=tuple((1 / factor).tolist()))
+    return built_in if built_in.takes_pixels or built_in.takes_unit_range else None
 
 
 def _affine(node: gs.Node, tensor: gs.Tensor, constants: Constants) -> Affine:
-    """Return (a, b) of a node that computes ``a · x + b``, each of one number or one a channel."""
+    """Return the factor and the offset by which a node changes a tensor."""
     if node.op == "BatchNormalization":
         return _batch_normalisation(node, constants)
     if node.op == "DequantizeLinear":
@@ -86,21 +115,22 @@ def _affine(node: gs.Node, tensor: gs.Tensor, constants: Constants) -> Affine:
     rule = _RULES.get(node.op)
     if rule is None or len(node.inputs) != 2:
         return None
-    first = node.inputs[0] is tensor
-    constant = _a_channel(constants.value(node.inputs[1 if first else 0]))
-    return None if constant is None else rule(constant, first)
+    is_first = node.inputs[0] is tensor
+    constant = _per_channel(constants.value(node.inputs[1 if is_first else 0]))
+    return None if constant is None else rule(constant, is_first)
 
 
-_RULES: dict[str, Callable[[NDArray[np.float64], bool], Affine]] = {
-    "Add": lambda c, first: (np.ones(1), c),
-    "Sub": lambda c, first: (np.ones(1), -c) if first else (-np.ones(1), c),
-    "Mul": lambda c, first: (c, np.zeros(1)),
-    "Div": lambda c, first: (1 / c, np.zeros(1)) if first and np.all(c) else None,
+_RULES: dict[str, Callable[[Doubles, bool], Affine]] = {
+    "Add": lambda constant, is_first: (np.ones(1), constant),
+    "Sub": lambda constant, is_first: (np.ones(1), -constant) if is_first else (-np.ones(1), constant),
+    "Mul": lambda constant, is_first: (constant, np.zeros(1)),
+    "Div": lambda constant, is_first: (1 / constant, np.zeros(1)) if is_first and np.all(constant) else None,
 }
+"""Operator to its factor and offset, given the constant, and whether the image is the first of the two inputs."""
 
 
 def _batch_normalisation(node: gs.Node, constants: Constants) -> Affine:
-    values = [_a_channel(constants.value(tensor)) for tensor in node.inputs[1:5]]
+    values = [_per_channel(constants.value(tensor)) for tensor in node.inputs[1:5]]
     if len(values) < 4 or any(value is None for value in values):
         return None
     scale, bias, mean, variance = (np.asarray(value) for value in values)
@@ -111,15 +141,15 @@ def _batch_normalisation(node: gs.Node, constants: Constants) -> Affine:
 def _dequantization(node: gs.Node, constants: Constants) -> Affine:
     if node.inputs[0].inputs and node.inputs[0].inputs[0].op == "QuantizeLinear":
         return np.ones(1), np.zeros(1)  # the two undo each other
-    values = [_a_channel(constants.value(tensor)) for tensor in node.inputs[1:]]
+    values = [_per_channel(constants.value(tensor)) for tensor in node.inputs[1:]]
     if not values or values[0] is None:
         return None
     zero_point = values[1] if len(values) > 1 and values[1] is not None else np.zeros(1)
     return values[0], -zero_point * values[0]
 
 
-def _a_channel(value: NDArray[Any] | None) -> NDArray[np.float64] | None:
-    """Return a constant of one number or one a channel, flat; None for any other."""
-    if value is None or value.dtype.kind not in "fiu" or value.size not in (1, 3):
+def _per_channel(value: NDArray[Any] | None) -> Doubles | None:
+    """Return a constant of one number or one per channel, flat; None for any other."""
+    if value is None or value.dtype.kind not in "fiu" or value.size not in (1, _CHANNELS):
         return None
     return np.ravel(value).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Find the tensors that can be explained: convolutions and what follows them up to the next one, and tokens."""
+"""Find the layers that can be explained: the outputs of convolutions, what is computed from them, and tokens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import LayerError, did_you_mean
 from onnx_cam.graph.tap import Dequantized
-from onnx_cam.graph.tokens import TokenCandidate, TokenGrid, choose_default, token_grid, tokens_to_maps
-from onnx_cam.graph.walk import leading_to, reads
+from onnx_cam.graph.token_grid import TokenGrid, token_grid, tokens_to_maps
+from onnx_cam.graph.tokens import TokenCandidate, choose_default
+from onnx_cam.graph.walk import leading_to, tensors_read
 
 __all__ = ["METADATA_KEY", "Candidate", "Layer", "Layout", "find_candidates", "name_layer", "prefer", "rank_layers"]
 
@@ -21,65 +22,75 @@ METADATA_KEY = "onnx_cam.layer"
 """The metadata property that names the layer to explain where the user names none."""
 
 Layout = Literal["NCHW", "NHWC", "tokens"]
+Floats = NDArray[np.float32]
 
 _CONVOLUTIONS = {"Conv", "ConvTranspose", "QLinearConv", "FusedConv", "ConvInteger"}
 _MAP_ENDS = {
     *("Shape", "Size", "ConstantOfShape", "Flatten", "Reshape", "Squeeze", "Unsqueeze"),
     *("MatMul", "Gemm", "Einsum", "Gather", "GatherND", "GatherElements"),
 }
-"""Behind these a tensor of four dimensions need not be channels of a map any more."""
+"""After one of these, a tensor of four dimensions need not be a map with channels any more."""
 
 _TRANSPOSES: dict[tuple[str, tuple[int, ...]], Layout] = {
     ("NCHW", (0, 2, 3, 1)): "NHWC",
     ("NHWC", (0, 3, 1, 2)): "NCHW",
 }
-_QUANTIZATION = {  # operator: where its inputs hold the scale and the zero point of its output
+_QUANTIZATION_INPUTS = {
     **dict.fromkeys(("QLinearConv", "QLinearAdd", "QLinearMul", "QLinearMatMul"), (6, 7)),
     **dict.fromkeys(("QLinearAveragePool", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearGlobalAveragePool"), (3, 4)),
     "QLinearConcat": (0, 1),
 }
-_HAND_QUANTIZATION_ON = {"MaxPool", "Transpose", "Identity"}
+"""Operator to the positions of the inputs that hold the scale and the zero point of its integer output."""
+
+_KEEPING_QUANTIZATION = {"MaxPool", "Transpose", "Identity"}
+"""Operators whose integer output has the scale and the zero point of their input."""
 
 
-class _Tapped:
-    """A tensor with a name, and what to tap for it."""
+class _Tappable:
+    """A tensor with a name, and how to tap it."""
 
     name: str
     quantization: Dequantized | None
 
     @property
     def tapped(self) -> str | Dequantized:
-        """What to tap."""
+        """What to tap: the tensor, or the numbers that its integers stand for."""
         return self.quantization or self.name
 
     @property
     def output(self) -> str:
-        """The tap's name."""
+        """The name of the tapped output."""
         return self.quantization.name if self.quantization else self.name
 
 
 @dataclass(frozen=True)
-class Layer(_Tapped):
+class Layer(_Tappable):
     """A layer that can be explained.
 
     Attributes
     ----------
     name : str
-        Its output tensor, which is unique in the graph.
+        The layer's output tensor, which is unique in the graph.
     op_type : str
-        The operator that makes it.
+        The operator that computes it.
     shape : tuple of int
         ``(K, h, w)``: channels, height, width.
     is_default : bool
-        Whether it is taken when no layer is named.
+        Whether this layer is explained when none is named.
     node : str
         The operator's own name; empty where the file gives it none.
     layout : {"NCHW", "NHWC", "tokens"}
         How the tensor holds its maps.
     prefix : int
-        Tokens in front that are on no grid: class token, registers.
+        How many tokens come before those of the grid: class token, registers.
     quantization : Dequantized or None
         What the integers of a quantized tensor stand for.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> onnx_cam.load("model.onnx").layers()[0]
+    Layer(name='relu2', op_type='Relu', shape=(6, 5, 5), is_default=True, node='Relu_2', layout='NCHW', prefix=0)
     """
 
     name: str
@@ -92,12 +103,40 @@ class Layer(_Tapped):
     quantization: Dequantized | None = field(default=None, repr=False)
 
     def describe(self) -> dict[str, Any]:
-        """Return what a user wants to know of it, as plain JSON values."""
-        shown = {"name": self.name, "op_type": self.op_type, "shape": list(self.shape), "is_default": self.is_default}
-        return {**shown, "node": self.node, "layout": self.layout}
+        """Return the fields that a user needs to choose a layer, as plain JSON values.
 
-    def maps(self, tensor: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the tapped tensor as maps, (N, K, h, w) float32."""
+        Examples
+        --------
+        >>> Layer("relu2", "Relu", (6, 5, 5), True).describe()["shape"]
+        [6, 5, 5]
+        """
+        return {
+            "name": self.name,
+            "op_type": self.op_type,
+            "shape": list(self.shape),
+            "is_default": self.is_default,
+            "node": self.node,
+            "layout": self.layout,
+        }
+
+    def maps(self, tensor: NDArray[Any]) -> Floats:
+        """Return the tapped tensor as activation maps.
+
+        Parameters
+        ----------
+        tensor : ndarray of shape (N, K, h, w), (N, h, w, K) or (N, T, K)
+            As `layout` says.
+
+        Returns
+        -------
+        ndarray of shape (N, K, h, w), float32
+
+        Examples
+        --------
+        >>> layer = Layer("relu", "Relu", (6, 5, 4), False, layout="NHWC")
+        >>> layer.maps(np.zeros((1, 5, 4, 6))).shape
+        (1, 6, 5, 4)
+        """
         if self.layout == "tokens":
             tensor = tokens_to_maps(tensor, TokenGrid(self.shape[1], self.shape[2], self.prefix))
         elif self.layout == "NHWC":
@@ -106,8 +145,21 @@ class Layer(_Tapped):
 
 
 @dataclass(frozen=True)
-class Candidate(_Tapped):
-    """A tensor that is a layer if its shape turns out to be spatial."""
+class Candidate(_Tappable):
+    """A tensor that is a layer if its shape turns out to be spatial.
+
+    Attributes
+    ----------
+    name, op_type, node, layout, quantization
+        As those of :class:`Layer`.
+
+    Examples
+    --------
+    >>> Candidate("conv1", "Conv", "", "NCHW").output
+    'conv1'
+    >>> Candidate("conv1", "QLinearConv", "", "NCHW", Dequantized("conv1", "scale", "zero_point")).output
+    'conv1_onnx_cam_dequantized'
+    """
 
     name: str
     op_type: str
@@ -124,32 +176,49 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
     graph : onnx_graphsurgeon.Graph
     score : str
         The output that holds the scores.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import import_graph, read_model
+    >>> graph = import_graph(read_model("model.onnx"))
+    >>> [candidate.name for candidate in find_candidates(graph, "logits")]
+    ['conv1', 'relu1', 'conv2', 'relu2', 'pooled']
     """
-    needed = leading_to(graph, score)
+    score_inputs = leading_to(graph, score)
     layouts: dict[str, Layout] = {}
     quantizations: dict[str, tuple[str, str]] = {}
-    found = []
-    for node in graph.nodes:  # an ONNX file is sorted
+    candidates = []
+    for node in graph.nodes:  # the nodes of an ONNX file are sorted
+        # A map is what a convolution computes, and what other operators compute from maps without rearranging them.
         layout = _layout(node, layouts)
         if layout is None:
             continue
+        # Where the map holds integers, note which tensors say what they stand for.
         quantization = _quantization(node, quantizations)
         for output in node.outputs:
             layouts[output.name] = layout
             if quantization:
                 quantizations[output.name] = quantization
-        first = node.outputs[0].name if node.outputs else ""
-        if first in needed and node.op != "QuantizeLinear":  # its DequantizeLinear is one
-            integers = Dequantized(first, *quantization) if quantization else None
-            found.append(Candidate(first, node.op, node.name, layout, integers))
-    return found
+        # Offer it, unless it is a QuantizeLinear's output: the DequantizeLinear after it is a candidate, too.
+        name = node.outputs[0].name if node.outputs else ""
+        if name in score_inputs and node.op != "QuantizeLinear":
+            integers = Dequantized(name, *quantization) if quantization else None
+            candidates.append(Candidate(name, node.op, node.name, layout, integers))
+    return candidates
 
 
 def _layout(node: gs.Node, layouts: dict[str, Layout]) -> Layout | None:
-    """Return the layout of a node's output; None where it is no map."""
+    """Return the layout of a node's output; None where the output is not a map.
+
+    Parameters
+    ----------
+    node : onnx_graphsurgeon.Node
+    layouts : dict of str to str
+        The layouts of the maps before it.
+    """
     if node.op in _CONVOLUTIONS:
         return "NHWC" if node.attrs.get("channels_last", 0) else "NCHW"
-    layout = next((layouts[name] for name in sorted(reads(node)) if name in layouts), None)
+    layout = next((layouts[name] for name in sorted(tensors_read(node)) if name in layouts), None)
     if layout is None or node.op in _MAP_ENDS:
         return None
     if node.op == "Transpose":
@@ -157,12 +226,19 @@ def _layout(node: gs.Node, layouts: dict[str, Layout]) -> Layout | None:
     return layout
 
 
-def _quantization(node: gs.Node, known: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """Return the tensors that hold the scale and the zero point of a node's integer output."""
-    if node.op in _QUANTIZATION:
-        scale, zero_point = _QUANTIZATION[node.op]
+def _quantization(node: gs.Node, quantizations: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the tensors that hold the scale and the zero point of a node's integer output; None for a float output.
+
+    Parameters
+    ----------
+    node : onnx_graphsurgeon.Node
+    quantizations : dict of str to tuple of str
+        The same of the tensors before it.
+    """
+    if node.op in _QUANTIZATION_INPUTS:
+        scale, zero_point = _QUANTIZATION_INPUTS[node.op]
         return node.inputs[scale].name, node.inputs[zero_point].name if len(node.inputs) > zero_point else ""
-    return known.get(node.inputs[0].name) if node.op in _HAND_QUANTIZATION_ON and node.inputs else None
+    return quantizations.get(node.inputs[0].name) if node.op in _KEEPING_QUANTIZATION and node.inputs else None
 
 
 def rank_layers(
@@ -176,55 +252,76 @@ def rank_layers(
 ) -> list[Layer]:
     """Return the candidates that are spatial: the default first, then from the scores backwards.
 
-    The default is the last map, or the last normalised tokens that attention reads, whichever comes later. Tokens that
-    no attention reads are it only where the patch embedding is the last convolution.
+    The default is the last map, or the last normalised tokens that attention reads, whichever comes later. Where no
+    attention reads the tokens, they are the default only if no map comes after the patch embedding.
 
     Parameters
     ----------
     order : sequence of str
-        All tensors, in the graph's own order.
+        The names of all tensors, in the graph's own order.
     candidates, tokens : sequences
-        In that order.
+        The candidates of both kinds, in that order.
     shapes : dict of str to tuple of int
-        Each tapped tensor's shape; one that is left out is no layer.
+        The shape of each tapped tensor; a candidate without a shape is not a layer.
     patch_grid : tuple of int, optional
         ``(h, w)`` of the patch embedding.
     patches : str, optional
         The patch embedding's output.
+
+    Examples
+    --------
+    >>> candidates = [Candidate("conv1", "Conv", "", "NCHW"), Candidate("pooled", "GlobalAveragePool", "", "NCHW")]
+    >>> shapes = {"conv1": (1, 6, 5, 5), "pooled": (1, 6, 1, 1)}
+    >>> layers = rank_layers(["conv1", "pooled"], candidates, [], shapes, patch_grid=None, patches=None)
+    >>> [(layer.name, layer.shape, layer.is_default) for layer in layers]
+    [('conv1', (6, 5, 5), True)]
     """
-    place = {name: i for i, name in enumerate(order)}
+    position = {name: i for i, name in enumerate(order)}
+    # Keep the candidates whose measured shape is spatial; a tensor that is a map is not offered as tokens, too.
     maps = [layer for c in candidates if (layer := _map_layer(c, shapes.get(c.output, ())))]
-    known = {layer.name for layer in maps}
-    fitting = {c.name: c for c in tokens if c.name not in known and token_grid(shapes.get(c.name, ()), patch_grid)}
-    wide = [layer for layer in maps if layer.shape[0] > 1] or maps  # one channel is a gate, the same for every class
-    last = [wide[-1].name] if wide else []
-    best = choose_default(list(fitting.values()))
-    eligible = [best.name] if best and (best.read_by_attention or last in ([], [patches])) else []
-    default = max([*last, *eligible], key=place.__getitem__, default=None)
-    layers = maps + [_token_layer(c, shapes[c.name], patch_grid) for c in fitting.values()]
-    layers.sort(key=lambda layer: (layer.name != default, -place[layer.name]))
+    map_names = {layer.name for layer in maps}
+    spatial_tokens = [
+        c for c in tokens if c.name not in map_names and token_grid(shapes.get(c.name, ()), patch_grid) is not None
+    ]
+    # The best map is the last one. A single channel is a gate, and its map the same for every class.
+    wide_maps = [layer for layer in maps if layer.shape[0] > 1] or maps
+    best_map = wide_maps[-1].name if wide_maps else None
+    # The best tokens compete with it where attention reads them, or where the only maps are the patches themselves.
+    best_tokens = choose_default(spatial_tokens)
+    competes = best_tokens is not None and (best_tokens.read_by_attention or best_map in (None, patches))
+    finalists = [name for name in (best_map, best_tokens.name if best_tokens and competes else None) if name]
+    default = max(finalists, key=position.__getitem__, default=None)
+    layers = maps + [_token_layer(c, shapes[c.name], patch_grid) for c in spatial_tokens]
+    layers.sort(key=lambda layer: (layer.name != default, -position[layer.name]))
     return [replace(layer, is_default=layer.name == default) for layer in layers]
 
 
 def prefer(layers: Sequence[Layer], name: str | None) -> list[Layer]:
-    """Return the layers with that one in front, as the default; as they are where none has that name."""
+    """Return the layers with the one of that name first, as the default; unchanged where none has that name.
+
+    Examples
+    --------
+    >>> layers = [Layer("relu2", "Relu", (6, 5, 5), True), Layer("relu1", "Relu", (6, 10, 10), False)]
+    >>> [(layer.name, layer.is_default) for layer in prefer(layers, "relu1")]
+    [('relu1', True), ('relu2', False)]
+    """
     if name not in {layer.name for layer in layers}:
         return list(layers)
-    marked = [replace(layer, is_default=layer.name == name) for layer in layers]
-    return sorted(marked, key=lambda layer: not layer.is_default)
+    marked_layers = [replace(layer, is_default=layer.name == name) for layer in layers]
+    return sorted(marked_layers, key=lambda layer: not layer.is_default)
 
 
 def _map_layer(candidate: Candidate, shape: Sequence[int]) -> Layer | None:
+    """Return a candidate as a layer; None where it has no height and width of 2 or more."""
     if len(shape) != 4:
         return None
     channels, height, width = shape[1:] if candidate.layout == "NCHW" else (shape[3], shape[1], shape[2])
     if min(height, width) < 2:
         return None
-    size = (channels, height, width)
     return Layer(
         candidate.name,
         candidate.op_type,
-        size,
+        (channels, height, width),
         False,
         candidate.node,
         layout=candidate.layout,
@@ -234,7 +331,7 @@ def _map_layer(candidate: Candidate, shape: Sequence[int]) -> Layer | None:
 
 def _token_layer(candidate: TokenCandidate, shape: Sequence[int], patch_grid: tuple[int, int] | None) -> Layer:
     grid = token_grid(shape, patch_grid)
-    assert grid is not None  # those that have none were left out
+    assert grid is not None  # `rank_layers` keeps no others
     size = (shape[-1], grid.height, grid.width)
     return Layer(candidate.name, candidate.op_type, size, False, candidate.node, layout="tokens", prefix=grid.prefix)
 
@@ -242,18 +339,37 @@ def _token_layer(candidate: TokenCandidate, shape: Sequence[int], patch_grid: tu
 def name_layer(layers: Iterable[Layer], graph: gs.Graph, name: str, model: str) -> Layer:
     """Return the layer of that name: an output tensor's, or a node's.
 
+    Parameters
+    ----------
+    layers : iterable of Layer
+        The layers that can be explained.
+    graph : onnx_graphsurgeon.Graph
+        The graph, to tell a tensor that is not a layer from a name that does not exist.
+    name : str
+        The name that the user gave.
+    model : str
+        The file's name, for messages.
+
     Raises
     ------
     LayerError
-        No such tensor or node, or one without a spatial map.
+        There is no such tensor or node, or it has no spatial map.
+
+    Examples
+    --------
+    >>> layers = [Layer("relu2", "Relu", (6, 5, 5), True, node="Relu_2")]
+    >>> name_layer(layers, gs.Graph(), "Relu_2", "model.onnx").name
+    'relu2'
     """
     layers = list(layers)
     by_tensor = {layer.name: layer for layer in layers}
     by_node = {layer.node: layer for layer in reversed(layers) if layer.node}
-    found = by_tensor.get(name) or by_node.get(name)
-    if found:
-        return found
-    hint = f"List them with: onnx-cam layers {model}"
+    layer = by_tensor.get(name) or by_node.get(name)
+    if layer is not None:
+        return layer
+    hint = f"List the layers with: onnx-cam layers {model}"
     if name in graph.tensors() or any(node.name == name for node in graph.nodes if node.name):
-        raise LayerError(f"{name!r} in {model} is no layer to explain: no spatial map behind a convolution. {hint}")
+        raise LayerError(
+            f"{name!r} in {model} cannot be explained: it has no spatial map, or no convolution comes before it. {hint}"
+        )
     raise LayerError(f"no tensor or node {name!r} in {model}{did_you_mean(name, [*by_tensor, *by_node])} {hint}")

@@ -1,4 +1,4 @@
-"""The linear layer behind global average pooling, where the model has one."""
+"""The linear layer after global average pooling, where the model ends in one."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.read import ModelFile
-from onnx_cam.graph.walk import only_consumer
+from onnx_cam.graph.walk import follow, only_consumer
 
 __all__ = ["find_linear_head"]
 
+Floats = NDArray[np.float32]
+
 _LINEAR = ("Gemm", "MatMul", "Conv", "QLinearMatMul", "QGemm")
+_GEMMS = ("Gemm", "QGemm")
+_QUANTIZED = ("QLinearMatMul", "QGemm")
 
 
-def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> NDArray[np.float32] | None:
+def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> Floats | None:
     """Return the weights ``w_k^c`` between a layer's global average and the logits.
 
     Parameters
     ----------
     file : ModelFile
-        The model, for its weights: they may lie beside it.
+        The model, for its weights: they may be in files beside it.
     graph : onnx_graphsurgeon.Graph
-        Its graph.
+        The model's graph.
     layer : Layer
         The layer, ``(N, K, h, w)``.
     logits : str
@@ -41,22 +45,34 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     References
     ----------
     Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016: CAM's weights.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import import_graph, read_model
+    >>> file = read_model("model.onnx")
+    >>> layer = Layer("relu2", "Relu", (6, 5, 5), True)
+    >>> find_linear_head(file, import_graph(file), layer, "logits").shape
+    (4, 6)
     """
     constants = Constants(file)
     tensor = graph.tensors().get(layer.name)
-    pool = _only(tensor, lambda node: _pools_globally(node, layer, constants)) if tensor is not None else None
+    if tensor is None:
+        return None
+    # Global average pooling must be all that reads the layer: (N, K, h, w) to (N, K, 1, 1) or (N, K).
+    pool = _accepted_consumer(tensor, lambda node: _pools_globally(node, layer, constants))
     if pool is None:
         return None
-    linear = _only(_behind_reshapes(pool.outputs[0]), lambda node: node.op in _LINEAR)
+    # Then one linear layer, after reshapes at most: (N, K) to (N, classes).
+    linear = _accepted_consumer(_after_reshapes(pool.outputs[0]), lambda node: node.op in _LINEAR)
+    # Then the logits, after reshapes and the addition of a bias at most.
     if linear is None or not _leads_to(linear.outputs[0], logits, constants):
         return None
     return _weights(linear, constants)
 
 
-def _only(tensor: gs.Tensor, accept: Callable[[gs.Node], bool]) -> gs.Node | None:
-    """Return the tensor's only consumer, if it is accepted."""
+def _accepted_consumer(tensor: gs.Tensor, accepts: Callable[[gs.Node], bool]) -> gs.Node | None:
     node = only_consumer(tensor)
-    return node if node is not None and accept(node) else None
+    return node if node is not None and accepts(node) else None
 
 
 def _pools_globally(node: gs.Node, layer: Layer, constants: Constants) -> bool:
@@ -67,48 +83,45 @@ def _pools_globally(node: gs.Node, layer: Layer, constants: Constants) -> bool:
     if node.op != "ReduceMean":
         return False
     axes = node.attrs.get("axes")
-    if axes is None and len(node.inputs) > 1:
+    if axes is None and len(node.inputs) > 1:  # an input since opset 18
         axes = constants.value(node.inputs[1])
-    positions = [1, 2] if layer.layout == "NHWC" else [2, 3]
-    return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == positions
+    spatial_axes = [1, 2] if layer.layout == "NHWC" else [2, 3]
+    return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == spatial_axes
 
 
-def _behind_reshapes(tensor: gs.Tensor) -> gs.Tensor:
-    while (node := _only(tensor, lambda node: node.op in RESHAPING)) is not None:
-        tensor = node.outputs[0]
-    return tensor
-
-
-def _matrix(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
-    if node.op in ("QLinearMatMul", "QGemm"):
-        return constants.dequantized(node.inputs[3:6], axis=0 if node.attrs.get("transB", 0) else 1)
-    return constants.value(node.inputs[1]) if len(node.inputs) > 1 else None
-
-
-def _weights(node: gs.Node, constants: Constants) -> NDArray[np.float32] | None:
-    matrix = _matrix(node, constants)
-    if matrix is None:
-        return None
-    if node.op == "Conv":
-        plain = matrix.ndim == 4 and matrix.shape[2:] == (1, 1) and node.attrs.get("group", 1) == 1
-        return matrix[:, :, 0, 0].astype(np.float32) if plain else None
-    if matrix.ndim != 2:
-        return None
-    transposed = node.op in ("Gemm", "QGemm") and node.attrs.get("transB", 0)
-    scale = node.attrs.get("alpha", 1.0) if node.op in ("Gemm", "QGemm") else 1.0
-    oriented = matrix if transposed else matrix.T  # (classes, K)
-    return oriented.astype(np.float32) * np.float32(scale)
+def _after_reshapes(tensor: gs.Tensor) -> gs.Tensor:
+    *_, last = follow(tensor, lambda node: node.op in RESHAPING)
+    return last
 
 
 def _leads_to(tensor: gs.Tensor, logits: str, constants: Constants) -> bool:
     """Whether only reshapes and the addition of a bias lie between a tensor and the logits."""
-    while tensor.name != logits:
-        node = _only(tensor, lambda node: node.op in RESHAPING or _adds_bias(node, constants))
-        if node is None:
-            return False
-        tensor = node.outputs[0]
-    return True
+    tensors = follow(tensor, lambda node: node.op in RESHAPING or _adds_bias(node, constants))
+    return any(tensor.name == logits for tensor in tensors)
 
 
 def _adds_bias(node: gs.Node, constants: Constants) -> bool:
     return node.op in ("Add", "QLinearAdd") and any(constants.value(tensor) is not None for tensor in node.inputs)
+
+
+def _weights(node: gs.Node, constants: Constants) -> Floats | None:
+    """Return a linear layer's weights, (classes, K); None for a convolution that is more than a linear layer."""
+    matrix = _matrix(node, constants)
+    if matrix is None:
+        return None
+    if node.op == "Conv":
+        is_linear = matrix.ndim == 4 and matrix.shape[2:] == (1, 1) and node.attrs.get("group", 1) == 1
+        return matrix[:, :, 0, 0].astype(np.float32) if is_linear else None
+    if matrix.ndim != 2:
+        return None
+    is_transposed = node.op in _GEMMS and node.attrs.get("transB", 0)
+    scale = node.attrs.get("alpha", 1.0) if node.op in _GEMMS else 1.0
+    weights = matrix if is_transposed else matrix.T  # (classes, K)
+    return weights.astype(np.float32) * np.float32(scale)
+
+
+def _matrix(node: gs.Node, constants: Constants) -> Floats | None:
+    """Return what a linear layer multiplies by, as it is stored; integers as the numbers that they stand for."""
+    if node.op in _QUANTIZED:
+        return constants.dequantized(node.inputs[3:6], axis=0 if node.attrs.get("transB", 0) else 1)
+    return constants.value(node.inputs[1]) if len(node.inputs) > 1 else None

@@ -1,4 +1,4 @@
-"""Read an ONNX file that nobody has vouched for."""
+"""Read an untrusted ONNX file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.files import read_at_most
+from onnx_cam.graph.walk_protobuf import all_tensors
 
 __all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
 
 MAX_BYTES = 2**31 - 1
-"""The largest protobuf there is; a larger model keeps its weights beside the graph."""
+"""The size limit of a protobuf, 2 GiB; a larger model stores its weights in files beside the graph."""
 
 _ORT_FORMAT = b"ORTM"  # bytes 4-8 of a file in ONNX Runtime's own format
 
@@ -32,11 +33,17 @@ class ModelFile:
     path : Path
         Where it was read from.
     sha256 : str
-        Of the file's bytes (of the graph alone where weights are kept beside it).
+        The hash of the file's bytes, in hexadecimal digits; weights in files beside the model are not included.
     proto : onnx.ModelProto
         The model; external weights are not loaded.
     external : bool
-        Whether weights are kept in files beside the model.
+        Whether weights are stored in files beside the model.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> ModelFile(Path("models/resnet50.onnx"), "", onnx.ModelProto(), external=False).name
+    'resnet50.onnx'
     """
 
     path: Path
@@ -61,7 +68,13 @@ def read_model(path: str | Path) -> ModelFile:
     Raises
     ------
     ModelError
-        Missing, empty, too large, in another format, damaged, or with weights outside its folder.
+        The file is missing, empty, too large, in another format, damaged, or has weights outside its folder.
+
+    Examples
+    --------
+    >>> file = read_model("model.onnx")
+    >>> [output.name for output in file.proto.graph.output]
+    ['logits']
     """
     path = Path(path)
     content = _read_bytes(path)
@@ -73,17 +86,23 @@ def read_model(path: str | Path) -> ModelFile:
 
 
 def import_graph(file: ModelFile) -> gs.Graph:
-    """Return a model's graph, to walk on.
+    """Return a model's graph in graphsurgeon's form, whose tensors and nodes refer to each other.
 
     Raises
     ------
     ModelError
-        It is damaged.
+        The graph is damaged.
+
+    Examples
+    --------
+    >>> graph = import_graph(read_model("model.onnx"))
+    >>> [node.op for node in graph.nodes]
+    ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool', 'Flatten', 'Gemm']
     """
     G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to standard output
     try:
         return gs.import_onnx(file.proto)
-    except Exception as error:  # graphsurgeon raises whatever a damaged graph makes it
+    except Exception as error:  # a damaged graph makes graphsurgeon raise anything
         raise ModelError(
             f"the graph of {file.name} cannot be read: {one_line(error)}; export the model again"
         ) from error
@@ -97,7 +116,7 @@ def _read_bytes(path: Path) -> bytes:
             content = read_at_most(file, MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise ModelError(
-                f"'{path}' has more than {MAX_BYTES:,} bytes, as no ONNX file has; keep its weights as external data"
+                f"'{path}' is larger than 2 GiB, the limit of an ONNX file; store its weights as external data"
             )
         return content
     except FileNotFoundError:
@@ -112,7 +131,7 @@ def _parse(path: Path, content: bytes) -> onnx.ModelProto:
     if content[4:8] == _ORT_FORMAT:
         raise ModelError(
             f"'{path}' is in ONNX Runtime's own format (.ort), whose graph cannot be rewritten; "
-            "give the .onnx file that it was made from"
+            "give the .onnx file that it was converted from"
         )
     proto = onnx.ModelProto()
     try:
@@ -127,43 +146,18 @@ def _parse(path: Path, content: bytes) -> onnx.ModelProto:
 
 
 def _external_locations(proto: onnx.ModelProto) -> Iterator[str]:
-    for tensor in _tensors(proto):
+    for tensor in all_tensors(proto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             yield next((e.value for e in tensor.external_data if e.key == "location"), "")
-
-
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    yield from _graph_tensors(proto.graph)
-    for function in proto.functions:
-        for node in function.node:
-            yield from _node_tensors(node)
-
-
-def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        yield from _node_tensors(node)
-
-
-def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield attribute.sparse_tensor.values
-            yield attribute.sparse_tensor.indices
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-            yield from _graph_tensors(graph)
 
 
 def _check_location(path: Path, location: str) -> None:
     absolute = PurePosixPath(location).is_absolute() or bool(PureWindowsPath(location).anchor)
     folder = path.parent.resolve()
     if not location or absolute or not (folder / location).resolve().is_relative_to(folder):
-        raise ModelError(f"'{path}' wants weights from {location!r}, outside its own folder; refused")
+        raise ModelError(
+            f"'{path}' reads weights from {location!r}, outside its own folder; refused: "
+            "move them beside the model, and save it again"
+        )
     if not (folder / location).is_file():
-        raise ModelError(f"'{path}' wants its weights in {location!r} beside it; no such file: copy it there")
+        raise ModelError(f"'{path}' reads weights from {location!r} beside it; no such file: copy it there")

@@ -19,7 +19,12 @@ class Dequantized:
     tensor : str
         The integers.
     scale, zero_point : str
-        The tensors that hold their quantization.
+        The tensors that hold their quantization; `zero_point` is empty where there is none.
+
+    Examples
+    --------
+    >>> Dequantized("conv1", "conv1_scale", "conv1_zero_point").name
+    'conv1_onnx_cam_dequantized'
     """
 
     tensor: str
@@ -33,9 +38,9 @@ class Dequantized:
 
 
 def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto | Dequantized]) -> onnx.ModelProto:
-    """Return the model with tensors as extra outputs, behind its own.
+    """Return the model with tensors as extra outputs, after its own.
 
-    Nothing else changes: nodes, weights, IR version, opsets, functions and metadata stay as they are, to the byte.
+    Nothing else changes: nodes, weights, IR version, opsets, functions and metadata stay the same, byte for byte.
     A tensor that is an output already is not added again.
 
     Parameters
@@ -50,18 +55,25 @@ def tap(proto: onnx.ModelProto, tensors: Iterable[str | onnx.ValueInfoProto | De
     -------
     onnx.ModelProto
         A copy.
+
+    Examples
+    --------
+    >>> model = onnx.load("model.onnx")
+    >>> [output.name for output in tap(model, ["relu2"]).graph.output]
+    ['logits', 'relu2']
     """
     tapped = onnx.ModelProto()
     tapped.CopyFrom(proto)
-    present = {output.name for output in tapped.graph.output}
+    output_names = {output.name for output in tapped.graph.output}
     for tensor in tensors:
         info = tensor if isinstance(tensor, onnx.ValueInfoProto) else onnx.ValueInfoProto(name=_name(tensor))
-        if isinstance(tensor, Dequantized) and info.name not in present:
+        if info.name in output_names:
+            continue
+        if isinstance(tensor, Dequantized):
             inputs = [tensor.tensor, tensor.scale, *filter(None, [tensor.zero_point])]
             tapped.graph.node.append(onnx.helper.make_node("DequantizeLinear", inputs, [tensor.name], name=tensor.name))
-        if info.name not in present:
-            tapped.graph.output.append(info)
-            present.add(info.name)
+        tapped.graph.output.append(info)
+        output_names.add(info.name)
     return tapped
 
 

@@ -227,7 +227,7 @@ def test_bad_models(content: bytes | None, match: str, run: Run, images: Path) -
     ("words", "match"),
     [
         (["--layer", "relu99"], "no tensor or node 'relu99' in tiny.onnx; did you mean 'relu2'"),
-        (["--layer", "pooled"], "'pooled' in tiny.onnx is no layer to explain"),
+        (["--layer", "pooled"], "'pooled' in tiny.onnx cannot be explained"),
         (["--target", "4"], "no class 4; the model has 4: expected 0 to 3"),
         (["--target", "horse"], "no class named 'horse'"),
         (["--target", "top9"], "has 4 classes"),

@@ -18,15 +18,8 @@ from onnx import helper
 from torch import Tensor, nn
 
 from onnx_cam.graph.tap import tap
-from onnx_cam.graph.tokens import (
-    TokenCandidate,
-    TokenGrid,
-    choose_default,
-    find_patch_embedding,
-    find_token_candidates,
-    token_grid,
-    tokens_to_maps,
-)
+from onnx_cam.graph.token_grid import TokenGrid, token_grid, tokens_to_maps
+from onnx_cam.graph.tokens import TokenCandidate, choose_default, find_patch_embedding, find_token_candidates
 from tests import tiny
 from tests.places import SHARED
 
