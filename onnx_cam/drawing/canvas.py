@@ -112,7 +112,7 @@ def fit_line(text: str, rest: str, font: Font, width: int) -> str:
     >>> fit_line("a label that goes on and on", " (281)", load_font(15), 120).endswith("… (281)")
     True
     """
-    line = drawable(text[:_LONGEST_LINE])
+    line, rest = drawable(text[:_LONGEST_LINE]), drawable(rest)
     if len(text) <= _LONGEST_LINE and font.getlength(line + rest) <= width:
         return line + rest
     while line and font.getlength(line + "…" + rest) > width:

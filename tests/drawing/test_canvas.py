@@ -18,7 +18,7 @@ def test_long_labels_are_cut_and_their_scores_are_not(text: str) -> None:
 
 
 def test_what_the_font_lacks_is_not_drawn_as_a_box() -> None:
-    assert fit_line("café × 鳥\ud800", "", load_font(15), 320) == "cafe x ??"
+    assert fit_line("café × 鳥\ud800", " (5–9 %) · 1", load_font(15), 320) == "cafe x ?? (5-9 %) · 1"
 
 
 def luminance(colour: Colour) -> float:
