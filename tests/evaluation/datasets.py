@@ -1,4 +1,4 @@
-"""Tiny data sets, made on disk: images are files whose content nobody opens."""
+"""Tiny datasets on disk. Their images are files whose content nobody opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small data set, made in code: pictures, a CSV of labels and boxes, and a model that takes them."""
+"""A small dataset, made in code: pictures, a CSV of labels and boxes, and a model that takes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
 
 
 def write_model_without_cam(folder: Path) -> Path:
-    """Write a model with a ReLU behind its linear layer: CAM cannot work on it."""
+    """Write a model with a ReLU after its linear layer: CAM cannot work on it."""
     tail = [helper.make_node("Relu", ["logits"], ["bent"]), helper.make_node("Gemm", ["bent", "w4"], ["scores"])]
     model = tiny.model(tail=tail, output="scores")
     model.graph.initializer.append(numpy_helper.from_array(np.eye(tiny.CLASSES, dtype=np.float32), "w4"))

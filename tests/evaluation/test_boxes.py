@@ -28,7 +28,7 @@ from onnx_cam.image.preprocessing import PRESETS, Preprocessing
     ],
 )
 def test_boxes_that_do_not_fit_the_image_are_named(box: Box, what: str) -> None:
-    with pytest.raises(DatasetError, match=rf"^box 2 of 2 .* {what} .*100×80 pixels; mend"):
+    with pytest.raises(DatasetError, match=rf"^box 2 of 2 .* {what} .*100×80 pixels; correct"):
         check_boxes([Box(0, 0, 100, 80), box], 100, 80)
 
 

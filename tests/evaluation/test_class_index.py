@@ -1,4 +1,4 @@
-"""A data set's label as a position in the model's output."""
+"""A dataset's label as a position in the model's output."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def labels(*names: str, offset: int = 0, classes: int | None = None) -> Labels:
     ("label", "model", "listed", "expected"),
     [
         (2, labels(*NAMES), (), 2),
-        (2, labels(*NAMES, offset=1), (), 3),  # a background class without a name in front
-        (2, labels("background", "a", "b", "c"), ("a", "b", "c"), 3),  # one with a name, which the data set lacks
+        (2, labels(*NAMES, offset=1), (), 3),  # a background class without a name, before the others
+        (2, labels("background", "a", "b", "c"), ("a", "b", "c"), 3),  # one with a name, which the dataset lacks
         (2, labels("background", "a", "b"), ("background", "a", "b"), 2),
         ("dog", labels(*NAMES), (), 1),
         ("DOG", labels(*NAMES, offset=1), (), 2),

@@ -1,4 +1,4 @@
-"""Data sets in the layouts that they come in."""
+"""Datasets in the layouts that they come in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     assert [(sample.name, sample.label, sample.boxes) for sample in dataset.samples] == [
         ("a.JPG", None, ()), ("b.png", None, ()),
     ]  # fmt: skip
-    assert dataset.notes == ("left out: the images in 1 of the folders inside",)
+    assert dataset.notes == ("the images in 1 of the folders inside were left out",)
     assert read_image(dataset.samples[0].path).content == b"not opened"
 
 
@@ -48,7 +48,7 @@ def test_class_folders_named_by_digits_are_indices(tmp_path: Path) -> None:
     dataset = open_dataset(images(tmp_path, "10/a.jpg", "2/a.jpg"))
     assert [(sample.name, sample.label) for sample in dataset.samples] == [("10/a.jpg", 10), ("2/a.jpg", 2)]
     assert dataset.class_names is None
-    assert dataset.notes == ("folders named by digits are class indices",)
+    assert dataset.notes == ("folders named by digits are taken for class indices",)
     mixed = open_dataset(images(tmp_path, "10/a.jpg", "2/a.jpg", "cat/a.jpg"))
     assert {sample.label for sample in mixed.samples} == {"10", "2", "cat"}
 
@@ -176,7 +176,7 @@ def test_ilsvrc_with_images_and_classes_elsewhere(tmp_path: Path) -> None:
     elsewhere = images(tmp_path / "photos", "x.JPEG")
     refused(path, "needs a class list; put LOC_synset_mapping.txt beside the file", images=elsewhere)
     classes = write_text(tmp_path / "classes.txt", WNIDS)
-    refused(path, "none of the 1 images .* give their folder with --images", classes=classes)
+    refused(path, "none of the 1 images .* exists in .*; give their folder with --images", classes=classes)
     dataset = open_dataset(path, images=elsewhere, classes=classes)
     assert dataset.samples == (Sample(str(elsewhere / "x.JPEG"), "x.JPEG", 0, (Box(1, 1, 4, 4, 0),)),)
 
@@ -254,11 +254,11 @@ def test_the_draw_depends_on_the_seed_and_the_names_alone() -> None:
 
 def test_a_draw_of_nothing_is_refused() -> None:
     dataset = Dataset("x", "images", (Sample("a", "a", None),))
-    with pytest.raises(DatasetError, match="no image of 'x' has a box"):
+    with pytest.raises(DatasetError, match="no image of 'x' has boxes"):
         choose(dataset, boxed=True)
-    with pytest.raises(SettingError, match="a limit of 0"):
+    with pytest.raises(SettingError, match="limit=0; expected at least 1"):
         choose(dataset, limit=0)
-    with pytest.raises(SettingError, match="seed -1"):
+    with pytest.raises(SettingError, match="seed=-1; expected at least 0"):
         choose(dataset, shuffle=True, seed=-1)
 
 

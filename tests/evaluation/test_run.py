@@ -273,7 +273,7 @@ def test_a_method_that_cannot_work_here_is_an_error_or_left_out(table: Path, tmp
         ({"seed": -1}, "seed"),
         ({"steps": 401}, "steps=401 of 400 pixels"),
         ({"methods": "all", "steps": 401}, "steps=401 of 400 pixels"),
-        ({"only_correct": True, "ignore_labels": True}, "one of the two"),
+        ({"only_correct": True, "ignore_labels": True}, "set one of the two"),
     ],
 )
 def test_wrong_settings_are_refused_before_any_work(

@@ -1,12 +1,12 @@
-"""A folder of images, and a folder of class folders."""
+"""A folder of images, and a folder with a folder of images for each class."""
 
 from __future__ import annotations
 
 import os
 
 from onnx_cam.errors import DatasetError, one_line, one_line_text
-from onnx_cam.evaluation.datasets.classes import ClassList, as_label
-from onnx_cam.evaluation.datasets.content import check_count
+from onnx_cam.evaluation.datasets.annotation_file import check_count
+from onnx_cam.evaluation.datasets.classes import ClassList, read_label
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample
 from onnx_cam.image.files import SUFFIXES
 
@@ -14,55 +14,83 @@ __all__ = ["are_class_folders", "is_image_folder", "read_class_folders", "read_i
 
 
 def is_image_folder(path: str) -> bool:
-    """Tell whether images lie directly in a folder."""
+    """Tell whether images lie directly in a folder.
+
+    Examples
+    --------
+    >>> is_image_folder(".")
+    True
+    """
     return os.path.isdir(path) and bool(_images_in(path))
 
 
 def are_class_folders(path: str) -> bool:
-    """Tell whether a folder holds folders with images directly in them."""
+    """Tell whether a folder holds folders with images directly in them.
+
+    Examples
+    --------
+    >>> are_class_folders(".")
+    False
+    """
     return os.path.isdir(path) and any(_images_in(os.path.join(path, name)) for name in _folders_in(path))
 
 
 def read_images(path: str, images: str | None, classes: ClassList | None) -> Dataset:
-    """Read a folder with images directly in it: no labels, no boxes."""
+    """Read a folder with images directly in it. They have no labels and no boxes.
+
+    Examples
+    --------
+    >>> [sample.name for sample in read_images(".", None, None).samples]
+    ['cat.jpg', 'cat.png', 'dog.jpg']
+    """
     _refuse_images(images)
     paths = _images_in(path)
     if not paths:
         raise DatasetError(f"no image in '{path}'; expected files ending in {', '.join(SUFFIXES)}")
     check_count(len(paths), path)
-    left = [name for name in _folders_in(path) if _images_in(os.path.join(path, name))]
-    notes = (f"left out: the images in {len(left)} of the folders inside",) if left else ()
-    samples = tuple(Sample(found, os.path.basename(found), None) for found in paths)
+    inner = [name for name in _folders_in(path) if _images_in(os.path.join(path, name))]
+    notes = (f"the images in {len(inner)} of the folders inside were left out",) if inner else ()
+    samples = tuple(Sample(image, os.path.basename(image), None) for image in paths)
     return Dataset(path, "images", samples, classes.names if classes else None, notes)
 
 
 def read_class_folders(path: str, images: str | None, classes: ClassList | None) -> Dataset:
-    """Read a folder with a folder of images for each class; the folder's name is the label."""
+    """Read a folder with a folder of images for each class. The folder's name is the label.
+
+    Examples
+    --------
+    >>> import pathlib, shutil
+    >>> for name in ("cat", "dog"):
+    ...     pathlib.Path("pets", name).mkdir(parents=True)
+    ...     _ = shutil.copy(f"{name}.jpg", f"pets/{name}/1.jpg")
+    >>> [(sample.name, sample.label) for sample in read_class_folders("pets", None, None).samples]
+    [('cat/1.jpg', 'cat'), ('dog/1.jpg', 'dog')]
+    """
     _refuse_images(images)
     by_class = {name: _images_in(os.path.join(path, name)) for name in _folders_in(path)}
     by_class = {name: paths for name, paths in by_class.items() if paths}
     if not by_class:
         raise DatasetError(f"no class folder with images in '{path}'; expected PATH/CLASS/IMAGE")
     check_count(sum(map(len, by_class.values())), path)
-    labels = {name: as_label(name, classes, f"the class folder '{os.path.join(path, name)}'") for name in by_class}
+    labels = {name: read_label(name, classes, f"the class folder '{os.path.join(path, name)}'") for name in by_class}
     by_index = all(isinstance(label, int) for label in labels.values())
     if not classes and not by_index:
         labels = {name: one_line_text(name) for name in by_class}
     samples = tuple(
-        Sample(found, f"{name}/{os.path.basename(found)}", labels[name])
+        Sample(image, f"{name}/{os.path.basename(image)}", labels[name])
         for name, paths in by_class.items()
-        for found in paths
+        for image in paths
     )
     if classes:
         return Dataset(path, "folders", samples, classes.names)
     if by_index:
-        return Dataset(path, "folders", samples, None, ("folders named by digits are class indices",))
+        return Dataset(path, "folders", samples, None, ("folders named by digits are taken for class indices",))
     return Dataset(path, "folders", samples, tuple(map(str, labels.values())))
 
 
 def _refuse_images(images: str | None) -> None:
     if images is not None:
-        raise DatasetError("a folder of images is the data set itself; --images goes with an annotation file")
+        raise DatasetError("--images is for annotation files; a folder of images is the dataset itself: leave it out")
 
 
 def _images_in(folder: str) -> list[str]:

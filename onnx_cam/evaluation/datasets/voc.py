@@ -7,17 +7,17 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from onnx_cam.errors import DatasetError, one_line
-from onnx_cam.evaluation.datasets.boxes import Box
-from onnx_cam.evaluation.datasets.classes import ClassList, as_label, image_label
-from onnx_cam.evaluation.datasets.content import (
+from onnx_cam.evaluation.datasets.annotation_file import (
     check_count,
-    checked,
-    coordinates,
     quoted,
+    read_box,
     read_bytes,
-    said_size,
+    stated_size,
+    valid_boxes,
 )
-from onnx_cam.evaluation.datasets.places import Places
+from onnx_cam.evaluation.datasets.boxes import Box
+from onnx_cam.evaluation.datasets.classes import ClassList, image_label, read_label
+from onnx_cam.evaluation.datasets.image_paths import ImagePaths
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample, add_sample
 from onnx_cam.image.files import SUFFIXES
 
@@ -32,14 +32,41 @@ _ENDINGS = (".jpg", ".JPEG", ".jpeg", ".png", ".JPG", *(s for s in SUFFIXES if s
 
 
 def is_voc(path: str) -> bool:
-    """Tell whether a folder holds XML files, itself or in ``Annotations``."""
+    """Tell whether a folder holds XML files, itself or in ``Annotations``.
+
+    Examples
+    --------
+    >>> is_voc(".")
+    False
+    """
     return os.path.isdir(path) and bool(_files(_annotations(path)))
 
 
 def read_voc(path: str, images: str | None, classes: ClassList | None) -> Dataset:
-    """Read a folder with ``Annotations/*.xml`` and ``JPEGImages``, or of XML files; boxes are pixels counted from 1.
+    """Read a folder with ``Annotations/*.xml`` and ``JPEGImages``, or of XML files.
 
-    ``difficult`` objects are kept. Both ends of a box are included.
+    Boxes are pixels counted from 1, both ends included. Objects marked ``difficult`` are kept.
+
+    Parameters
+    ----------
+    path : str
+    images : str or None
+        The folder of the images, where they do not lie where Pascal VOC puts them.
+    classes : ClassList or None
+
+    Raises
+    ------
+    DatasetError
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("cat.xml").write_text(
+    ...     "<annotation><filename>cat.jpg</filename><object><name>cat</name><bndbox><xmin>9</xmin><ymin>5</ymin>"
+    ...     "<xmax>36</xmax><ymax>28</ymax></bndbox></object></annotation>"
+    ... )
+    >>> read_voc(".", None, None).samples[0].boxes
+    (Box(x0=8.0, y0=4.0, x1=36.0, y1=28.0, label='cat'),)
     """
     folder = _annotations(path)
     names = _files(folder)
@@ -47,14 +74,14 @@ def read_voc(path: str, images: str | None, classes: ClassList | None) -> Datase
         raise DatasetError(f"no XML file in '{folder}'; expected Pascal VOC's annotations")
     check_count(len(names), folder)
     root = os.path.dirname(folder) or "." if os.path.basename(folder) == _ANNOTATIONS else folder
-    places = Places(root, images, (_IMAGES, "", "images"))
+    paths = ImagePaths(root, images, (_IMAGES, "", "images"))
     samples: dict[str, Sample] = {}
     for name in names:
         file = os.path.join(folder, name)
-        add_sample(samples, _sample(file, places, classes), f"'{file}'")
-    places.check(len(samples), path)
-    found = tuple(samples.values())
-    return Dataset(path, "voc", found, classes.names if classes else _class_names(found))
+        add_sample(samples, _sample(file, paths, classes), f"'{file}'")
+    paths.check(len(samples), path)
+    in_order = tuple(samples.values())
+    return Dataset(path, "voc", in_order, classes.names if classes else _class_names(in_order))
 
 
 def _annotations(path: str) -> str:
@@ -75,24 +102,24 @@ def _class_names(samples: tuple[Sample, ...]) -> tuple[str, ...] | None:
     return tuple(sorted({box.label for s in samples for box in s.boxes if isinstance(box.label, str)})) or None
 
 
-def _sample(path: str, places: Places, classes: ClassList | None) -> Sample:
+def _sample(path: str, paths: ImagePaths, classes: ClassList | None) -> Sample:
     where = f"'{path}'"
     root = parse_xml(read_bytes(path, _MAX_BYTES), where)
     if root.tag != "annotation":
-        raise DatasetError(f"{where}: the XML is a <{quoted(root.tag)}>; expected an <annotation> of Pascal VOC")
-    size = said_size(*(_whole(root.findtext(f"size/{side}")) for side in ("width", "height")))
+        raise DatasetError(f"{where}: the root is <{quoted(root.tag)}>; expected an <annotation> of Pascal VOC")
+    size = stated_size(*(_whole(root.findtext(f"size/{side}")) for side in ("width", "height")))
     start = 0 if (root.findtext("source/database") or "").startswith(_FROM_0) else 1
-    boxes = checked((_box(item, start, where, classes) for item in root.findall("object")), where, size)
-    found, name = places.find(_names(root, path), where)
-    return Sample(found, name, image_label(boxes), boxes, size)
+    boxes = valid_boxes((_box(item, start, where, classes) for item in root.findall("object")), where, size)
+    image, name = paths.find(_names(root, path), where)
+    return Sample(image, name, image_label(boxes), boxes, size)
 
 
 def _names(root: Element, path: str) -> list[str]:
-    """Return what the image may be called: as the annotation says, else as its file; the ending may be missing."""
+    """Return what the image may be called: as the annotation states, or like its file; the ending may be missing."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    said = (root.findtext("filename") or "").strip()
+    stated = (root.findtext("filename") or "").strip()
     names = []
-    for name in (said, stem) if said else (stem,):
+    for name in (stated, stem) if stated else (stem,):
         names += [name] if name.lower().endswith(SUFFIXES) else [name + ending for ending in _ENDINGS]
     return names
 
@@ -104,16 +131,32 @@ def _whole(text: str | None) -> int | None:
 def _box(item: Element, start: int, where: str, classes: ClassList | None) -> Box:
     edges = [item.findtext(f"bndbox/{edge}") for edge in _EDGES]
     if None in edges:
-        raise DatasetError(f"{where}: an <object> has no <bndbox> with xmin, ymin, xmax and ymax; mend it")
-    label = as_label(item.findtext("name"), classes, where)
-    x0, y0, x1, y1 = coordinates(edges, where, as_text=True)
+        raise DatasetError(f"{where}: an <object> has no <bndbox>; expected one with xmin, ymin, xmax and ymax")
+    label = read_label(item.findtext("name"), classes, where)
+    x0, y0, x1, y1 = read_box(edges, where, as_text=True)
     return Box(x0 - start, y0 - start, x1 + 1 - start, y1 + 1 - start, label)
 
 
 def parse_xml(content: bytes, where: str) -> Element:
-    """Return an XML document's root element; document types, entities with them, are refused.
+    """Return an XML document's root element. Document types, and entities with them, are refused.
 
-    Expat itself calls the builder, so that the parser that refuses and the one that reads are the same.
+    The same parser refuses and reads, since expat itself calls the builder.
+
+    Parameters
+    ----------
+    content : bytes
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    DatasetError
+        The document is damaged, nested too deeply, or declares a document type.
+
+    Examples
+    --------
+    >>> parse_xml(b"<annotation><filename>cat.jpg</filename></annotation>", "'cat.xml'").findtext("filename")
+    'cat.jpg'
     """
     builder, parser = TreeBuilder(), expat.ParserCreate()
     depth = 0

@@ -8,26 +8,42 @@ import re
 from collections.abc import Iterable, Sequence
 
 from onnx_cam.errors import DatasetError
-from onnx_cam.evaluation.datasets.content import quoted
+from onnx_cam.evaluation.datasets.annotation_file import quoted
 
-__all__ = ["Places"]
+__all__ = ["ImagePaths"]
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 
-class Places:
-    """The folders in which named images are looked for.
+class ImagePaths:
+    """The folders in which the images of a dataset are looked for.
 
-    Each folder is listed once: a data set of a million files costs no million calls.
+    Each folder is listed once, so that a dataset of a million files does not cost a million calls of the system.
 
     Parameters
     ----------
     folder : str
-        The data set's own.
+        The dataset's own folder.
     images : str or None
-        The folder that the user gave: the images are looked for there alone.
+        The folder that the user gave. If there is one, the images are looked for only there.
     below : sequence of str
         Folders inside either, in the order in which they are tried.
+
+    Attributes
+    ----------
+    found : int
+        How many of the images that were looked for are there.
+
+    Raises
+    ------
+    DatasetError
+        There is no folder `images`.
+
+    Examples
+    --------
+    >>> paths = ImagePaths(".", None, ("", "val"))
+    >>> paths.find(["cat.jpeg", "cat.jpg"], "'photos.csv', line 2")
+    ('./cat.jpg', 'cat.jpg')
     """
 
     def __init__(self, folder: str, images: str | None, below: Sequence[str] = ("",)) -> None:
@@ -41,43 +57,50 @@ class Places:
         self.found = 0
 
     def find(self, names: Iterable[str], where: str) -> tuple[str, str]:
-        """Return the path and the name of the first file that is there, else those of the first name.
+        """Return the path and the name of the first file that exists, otherwise those that the first name stands for.
 
         Parameters
         ----------
         names : iterable of str
-            What the file may be called, the likeliest first.
+            What the file may be called, the most likely name first.
         where : str
             The place in the annotations, for the message.
 
         Raises
         ------
         DatasetError
-            A name leads out of the data set's folder and of the images' folder.
+            A name leads out of the dataset's folder and of the images' folder.
         """
         first = None
-        for said in names:
-            for path, name in self._candidates(said, where):
-                first = first or (path, name)
+        for name in names:
+            for path, plain in self._candidates(name, where):
+                first = first or (path, plain)
                 if self._holds(path, where):
                     self.found += 1
-                    return path, name
+                    return path, plain
         assert first is not None  # there is a name
         return first
 
     def check(self, count: int, path: str) -> None:
-        """Refuse a data set of which no image is there."""
+        """Refuse a dataset none of whose images exists.
+
+        Parameters
+        ----------
+        count : int
+            Images of the dataset.
+        path : str
+            Its annotations, for the message.
+        """
         if count and not self.found:
-            places = ", ".join(f"'{os.path.normpath(os.path.join(self._folder, place))}'" for place in self._below)
+            folders = ", ".join(f"'{os.path.normpath(os.path.join(self._folder, below))}'" for below in self._below)
             raise DatasetError(
-                f"none of the {count:,} images of '{path}' is there; looked in {places}: "
-                "give their folder with --images"
+                f"none of the {count:,} images of '{path}' exists in {folders}; give their folder with --images"
             )
 
     def _candidates(self, name: str, where: str) -> list[tuple[str, str]]:
         plain = _plain(name, where)
         if not os.path.isabs(plain):
-            return [(os.path.join(self._folder, place, plain), plain) for place in self._below]
+            return [(os.path.join(self._folder, below, plain), plain) for below in self._below]
         for root in self._roots:
             real = os.path.join(os.path.realpath(os.path.dirname(plain)), os.path.basename(plain))
             if _within(real, root):
@@ -99,7 +122,7 @@ class Places:
             try:
                 with os.scandir(folder or ".") as entries:
                     self._listings[folder] = {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
-            except OSError:  # no such folder: the images lie elsewhere, or reading them says what is wrong
+            except OSError:  # no such folder: the images lie elsewhere, or reading them will say what is wrong
                 self._listings[folder] = {}
             self._inside[folder] = self._is_inside(folder)
         return self._listings[folder]
@@ -116,17 +139,17 @@ class Places:
 
 
 def _plain(name: str, where: str) -> str:
-    """Return a file's name in one spelling: ``a/b.jpg``, never ``..`` at its beginning."""
+    """Return a file's name in one spelling: ``a/b.jpg``, which never begins with ``..``."""
     try:
         os.fsencode(name)
     except UnicodeError:
-        raise DatasetError(f"{where}: the file name {quoted(name)} is no text; mend it") from None
+        raise DatasetError(f"{where}: invalid file name {quoted(name)}: expected text that can be a path") from None
     plain = posixpath.normpath(name.strip().replace("\\", "/")) if name.strip() else ""
     if plain in ("", ".") or "\0" in plain:
-        raise DatasetError(f"{where}: the file name {quoted(name)} names no file; mend it")
+        raise DatasetError(f"{where}: invalid file name {quoted(name)}: expected the path of an image")
     if plain.split("/")[0] == ".." or (_DRIVE.match(plain) and os.sep == "/"):
         raise DatasetError(
-            f"{where}: the image {quoted(name)} lies outside the data set's folder; expected a path inside it"
+            f"{where}: the image {quoted(name)} lies outside the dataset's folder; expected a path inside it"
         )
     return plain
 
