@@ -1,36 +1,36 @@
-"""An ONNX graph as a differentiable torch module.
+"""An ONNX graph as a differentiable torch module: the gradients behind Grad-CAM and its relatives.
 
-Importing this package imports torch, and raises `MissingExtraError` where it is not installed; nothing else in
-onnx-cam imports torch, and nothing imports this package before a gradient is asked for.
+Importing this package imports torch, and raises `MissingExtraError` if torch is not installed. No other package of
+onnx-cam imports torch, and this one is imported only when a gradient is needed.
 
-===========================  ============================================================
-:mod:`.graph_module`         the graph as a module: runs the nodes that outputs need
-:mod:`.derivatives`          the gradient of logits with respect to a layer
-:mod:`.build`                a protobuf to nodes with rules and to constants
-:mod:`.node`                 an operator, as its rule sees it
-:mod:`.dtypes`               ONNX's types as torch's
-:mod:`.operators`            the table: domain and operator to rule
-:mod:`.arithmetic`           rules by kind: numbers, logic, types
-:mod:`.activation`           activations
-:mod:`.convolution`          convolutions and products of matrices
-:mod:`.pooling`              pooling
-:mod:`.normalisation`        normalisations
-:mod:`.reduction`            reductions, and orders along an axis
-:mod:`.shape`                shapes
-:mod:`.indexing`             parts of a tensor
-:mod:`.creation`             tensors made of shapes and numbers
-:mod:`.resize`               Resize and Upsample
-:mod:`.quantization`         quantization, with a straight-through gradient
-:mod:`.integer_operators`    operators on quantized tensors
-:mod:`.attention`            attention as one operator
-===========================  ============================================================
+===========================  =====================================================================
+:mod:`.graph_module`         the graph as a torch module, which runs the nodes that its outputs need
+:mod:`.derivatives`          the gradients of logits with respect to a layer
+:mod:`.build`                from a protobuf to nodes with rules, and to constants
+:mod:`.node`                 one operator of a graph, as its rule sees it
+:mod:`.dtypes`               ONNX's data types as torch's
+:mod:`.operators`            the table of rules: domain and operator to function
+:mod:`.arithmetic`           rules of arithmetic, comparisons, logic and casts
+:mod:`.activation`           rules of activation functions
+:mod:`.convolution`          rules of convolutions and matrix products
+:mod:`.pooling`              rules of pooling
+:mod:`.normalisation`        rules of normalisation layers
+:mod:`.reduction`            rules of reductions and of sorting along an axis
+:mod:`.shape`                rules that rearrange a tensor
+:mod:`.indexing`             rules that read or write a part of a tensor
+:mod:`.creation`             rules that create a tensor
+:mod:`.resize`               rules of Resize and Upsample
+:mod:`.quantization`         rules of quantization, with a straight-through gradient
+:mod:`.integer_operators`    rules of operators on quantized tensors
+:mod:`.attention`            rules of attention as a single operator
+===========================  =====================================================================
 """
 
 from onnx_cam.gradients.import_torch import import_torch
 
 import_torch()
 
-from onnx_cam.gradients.derivatives import layer_gradients  # noqa: E402 (they need torch)
+from onnx_cam.gradients.derivatives import layer_gradients  # noqa: E402 (needs torch)
 from onnx_cam.gradients.graph_module import GraphModule  # noqa: E402
 
 __all__ = ["GraphModule", "layer_gradients"]

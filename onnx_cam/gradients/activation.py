@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activation functions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def leaky_relu(node: Node, x: Tensor) -> Tensor:
 
 
 def prelu(node: Node, x: Tensor, slope: Tensor) -> Tensor:
-    """Before opset 7 a slope of one dimension is one for each channel."""
+    """Before opset 7 a one-dimensional slope has one value for each channel."""
     if node.opset < 7 and slope.ndim == 1:
         slope = slope.reshape(-1, *[1] * (x.ndim - 2))
     return torch.where(x > 0, x, slope * x)
@@ -113,23 +113,23 @@ def shrink(node: Node, x: Tensor) -> Tensor:
 
 
 def softmax(node: Node, x: Tensor) -> Tensor:
-    flat, axis = _as_rows(node, x)
-    return torch.softmax(flat, axis).reshape(x.shape)
+    rows, axis = _as_rows(node, x)
+    return torch.softmax(rows, axis).reshape(x.shape)
 
 
 def log_softmax(node: Node, x: Tensor) -> Tensor:
-    flat, axis = _as_rows(node, x)
-    return torch.log_softmax(flat, axis).reshape(x.shape)
+    rows, axis = _as_rows(node, x)
+    return torch.log_softmax(rows, axis).reshape(x.shape)
 
 
 def hardmax(node: Node, x: Tensor) -> Tensor:
-    flat, axis = _as_rows(node, x)
-    ones = torch.zeros_like(flat).scatter(axis, flat.argmax(axis, keepdim=True), 1.0)
+    rows, axis = _as_rows(node, x)
+    ones = torch.zeros_like(rows).scatter(axis, rows.argmax(axis, keepdim=True), 1.0)
     return ones.reshape(x.shape)
 
 
 def _as_rows(node: Node, x: Tensor) -> tuple[Tensor, int]:
-    """Return the tensor and the axis to normalise: before opset 13 all dimensions from ``axis`` on are one."""
+    """Return the tensor and the axis to normalise; before opset 13 all dimensions from ``axis`` on count as one."""
     if node.opset >= 13:
         return x, node.get("axis", -1)
     return x.flatten(node.get("axis", 1) % x.ndim), -1

@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and logic, number by number."""
+"""Elementwise arithmetic, comparisons, logic and casts."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ __all__ = [
 
 
 def elementwise(function: Callable[[Tensor], Tensor]) -> Rule:
-    """Return the rule of an operator that is a function of one number."""
+    """Return the rule of an operator with one input, from a function of one tensor."""
     return lambda node, x: function(x)
 
 
 def pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Rule:
-    """Return the rule of an operator that is a function of two numbers."""
+    """Return the rule of an operator with two inputs that are broadcast, from a function of two tensors."""
     return lambda node, a, b: function(a, _aligned(node, a, b))
 
 
 def folded(function: Callable[[Tensor, Tensor], Tensor]) -> Rule:
-    """Return the rule of an operator that takes any number of tensors: Max, Min, Sum."""
+    """Return the rule of an operator with any number of inputs, such as Max, Min or Sum."""
     return lambda node, *tensors: reduce(function, tensors)
 
 
 def _aligned(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    """Return the second operand shaped to broadcast: before opset 7 an ``axis`` says where it goes."""
+    """Return the second operand shaped to broadcast; before opset 7 ``axis`` is where its dimensions start."""
     axis = node.get("axis", None)
     if node.opset >= 7 or node.domain or axis is None or not b.ndim:
         return b
-    behind = a.ndim - axis % a.ndim - b.ndim
-    return b.reshape(*b.shape, *[1] * behind)
+    trailing = a.ndim - axis % a.ndim - b.ndim
+    return b.reshape(*b.shape, *[1] * trailing)
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def add(a: Tensor, b: Tensor) -> Tensor:
 
 
 def divide(a: Tensor, b: Tensor) -> Tensor:
-    """Divide; whole numbers towards zero."""
+    """Divide; the quotient of integers is rounded towards zero."""
     if a.is_floating_point() or b.is_floating_point():
         return a / b
     return torch.div(a, b, rounding_mode="trunc")
@@ -78,7 +78,7 @@ def mean(node: Node, *tensors: Tensor) -> Tensor:
 
 
 def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    """Bounds are attributes before opset 11."""
+    """Before opset 11 the bounds are attributes."""
     if node.opset < 11:
         return torch.clamp(x, node.get("min", -torch.inf), node.get("max", torch.inf))
     if low is None and high is None:
@@ -105,7 +105,7 @@ def dropout(node: Node, x: Tensor, *settings: Tensor | None) -> tuple[Tensor, Te
 
 
 def cast(node: Node, x: Tensor) -> Tensor:
-    """Whole numbers end the gradient; a Cast between floats changes nothing."""
+    """A cast to integers ends the gradient; a cast between floating types changes nothing."""
     return _cast(x, onnx_type(node.attributes["to"]))
 
 

@@ -1,4 +1,4 @@
-"""Attention as one operator: ONNX's since opset 23, and com.microsoft's."""
+"""Attention as a single operator: ONNX's own, since opset 23, and those of com.microsoft."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def attention(
     past_key: Tensor | None = None,
     past_value: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """ONNX's: (B, heads, S, D), or (B, S, heads · D) with the number of heads as attributes."""
+    """ONNX's Attention on (B, heads, S, D), or on (B, S, heads · D) with the numbers of heads as attributes."""
     flat = query.ndim == 3
     if flat:
         query = _heads(query, node.attributes["q_num_heads"])
@@ -35,14 +35,14 @@ def attention(
         scores = softcap * torch.tanh(scores / softcap)
     past = 0 if past_key is None else past_key.shape[2]
     scores = _masked(scores, mask, causal=bool(node.get("is_causal", 0)), past=past)
-    y = _shares(scores) @ wide_value
+    y = _softmax_of_allowed(scores) @ wide_value
     return (_joined(y) if flat else y), key, value
 
 
 def microsoft_attention(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, *masks: Tensor) -> Tensor:
-    """com.microsoft's Attention without masks and without a past: projection, heads, softmax."""
+    """com.microsoft's Attention, without a mask or past keys and values: projection, heads, softmax."""
     if any(mask is not None for mask in masks):
-        raise ValueError("a mask or a past is not supported")
+        raise ValueError("masks and past keys and values are not supported")
     projected = x @ weight if bias is None else x @ weight + bias
     sizes = node.ints("qkv_hidden_sizes") or [projected.shape[-1] // 3] * 3
     query, key, value = parts(projected, sizes, -1)
@@ -52,9 +52,9 @@ def microsoft_attention(node: Node, x: Tensor, weight: Tensor, bias: Tensor | No
 def multi_head_attention(
     node: Node, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None, *masks: Tensor
 ) -> Tensor:
-    """com.microsoft's MultiHeadAttention on (B, S, heads · D), without masks and without a past."""
+    """com.microsoft's MultiHeadAttention on (B, S, heads · D), without a mask or past keys and values."""
     if any(mask is not None for mask in masks) or query.ndim != 3:
-        raise ValueError("only three dimensions, without a mask or a past, are supported")
+        raise ValueError("only three-dimensional inputs without masks or past keys and values are supported")
     if bias is not None:
         biases = parts(bias, [query.shape[-1], key.shape[-1], value.shape[-1]], 0)
         query, key, value = (t + b for t, b in zip((query, key, value), biases, strict=True))
@@ -68,10 +68,10 @@ def _attend(node: Node, query: Tensor, key: Tensor, value: Tensor, *, causal: bo
     return _joined(torch.softmax(scores, -1) @ value)
 
 
-def _shares(scores: Tensor) -> Tensor:
-    """Return the softmax; where everything is masked out, nothing is attended to."""
-    empty = torch.isneginf(scores).all(-1, keepdim=True)
-    return torch.softmax(scores.masked_fill(empty, 0), -1).masked_fill(empty, 0)
+def _softmax_of_allowed(scores: Tensor) -> Tensor:
+    """Return the softmax over the last axis; 0 in rows in which every position is masked out."""
+    is_masked = torch.isneginf(scores).all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(is_masked, 0), -1).masked_fill(is_masked, 0)
 
 
 def _heads(x: Tensor, count: int) -> Tensor:

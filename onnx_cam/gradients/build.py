@@ -1,4 +1,4 @@
-"""From a protobuf to nodes with rules and to constants."""
+"""From a protobuf to nodes with rules, and to constants."""
 
 from __future__ import annotations
 
@@ -14,21 +14,29 @@ from torch import Tensor
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.gradients.creation import constant
 from onnx_cam.gradients.dtypes import as_tensor
-from onnx_cam.gradients.node import Block, Node, Rule
+from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
+from onnx_cam.graph.walk_protobuf import subgraphs
 
-__all__ = ["Builder", "inlined", "needed"]
+__all__ = ["Builder", "inline_functions", "needed_nodes"]
 
 _LOOPS = ("Loop", "Scan")
+_UNVERSIONED = 1  # the opset of a domain that the model does not import
 
 
-def inlined(proto: onnx.ModelProto, model: str) -> onnx.ModelProto:
-    """Return the model with its own functions written out.
+def inline_functions(proto: onnx.ModelProto, model: str) -> onnx.ModelProto:
+    """Return the model with calls of its own functions replaced by their nodes.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+    model : str
+        The file's name, for messages.
 
     Raises
     ------
     ModelError
-        They cannot be.
+        The functions cannot be inlined.
     """
     if not proto.functions:
         return proto
@@ -36,85 +44,89 @@ def inlined(proto: onnx.ModelProto, model: str) -> onnx.ModelProto:
 
     try:
         return inliner.inline_local_functions(proto)
-    except Exception as error:  # the inliner, in C++, raises what it likes
+    except Exception as error:  # the inliner is C++ and raises exceptions of any type
         raise ModelError(
-            f"the functions of {model} cannot be written out: {one_line(error)}; export it again"
+            f"cannot inline the functions of {model}: {one_line(error)}; export the model again without functions"
         ) from error
 
 
 class Builder:
-    """Makes blocks of a model's graphs, and collects their constants.
+    """Translates a model's graphs into nodes with rules, and collects their constants.
 
     Parameters
     ----------
     proto : onnx.ModelProto
-        Without functions.
+        A model without functions.
     model : str
         The file's name, for messages.
     folder : Path, optional
-        Where external weights lie.
+        The folder of external weights.
 
     Attributes
     ----------
     buffers : dict of str to Tensor
-        Constants by the name of their buffer: a tensor's own may hold dots.
+        The constants, by the names of the module's buffers. These are numbered, since a tensor's own name may contain
+        dots, which torch does not allow.
     """
 
     def __init__(self, proto: onnx.ModelProto, model: str, folder: Path | None) -> None:
         self.buffers: dict[str, Tensor] = {}
         self._model = model
         self._folder = "" if folder is None else str(folder)
-        self._opsets = {_domain(entry.domain): entry.version for entry in proto.opset_import}
+        self._opsets = {_domain(opset.domain): opset.version for opset in proto.opset_import}
 
-    def block(self, graph: onnx.GraphProto) -> Block:
+    def subgraph(self, graph: onnx.GraphProto) -> Subgraph:
         """Return a graph as the nodes that its outputs need, and its constants.
 
         Raises
         ------
         ModelError
-            An operator has no rule.
+            An operator has no rule, or a constant has a type that torch lacks.
         """
+        # Weights become buffers, dense ones and sparse ones. Strings are left out: no rule reads them.
+        weights = [weight for weight in graph.initializer if weight.data_type != onnx.TensorProto.STRING]
+        constants = {weight.name: self._keep(self._weight(weight)) for weight in weights}
+        constants |= {weight.values.name: self._keep(self._sparse(weight)) for weight in graph.sparse_initializer}
+
+        # Of the nodes only those are translated that the outputs need, so an unused one may be of any type.
         outputs = tuple(output.name for output in graph.output)
-        constants = {weight.name: self._keep(self._weight(weight)) for weight in graph.initializer if _held(weight)}
-        constants |= {w.values.name: self._keep(self._sparse(w)) for w in graph.sparse_initializer}
         nodes = []
-        for proto in needed(graph, outputs):
+        for proto in needed_nodes(graph, outputs):
             node = self._node(proto)
             if node.operator == "Constant":
                 constants[node.outputs[0]] = self._keep(self._constant(node))
             else:
                 nodes.append(node)
-        return Block(tuple(nodes), constants, outputs)
+        return Subgraph(tuple(nodes), constants, outputs)
 
     def _node(self, proto: onnx.NodeProto) -> Node:
+        """Return a node with its rule; the branches of an If become subgraphs of their own."""
         domain = _domain(proto.domain)
-        plain = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute if not _is_graph(a)}
-        graphs = {
-            a.name: self.block(a.g) for a in proto.attribute if a.type == onnx.AttributeProto.GRAPH and _is_if(proto)
-        }
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute if not _is_graph(a)}
+        subgraph_attributes = [a for a in proto.attribute if a.type == onnx.AttributeProto.GRAPH and _is_if(proto)]
         return Node(
-            proto.op_type,
-            domain,
-            self._opsets.get(domain, 1),
-            proto.name or next(filter(None, proto.output), ""),
-            tuple(proto.input),
-            tuple(proto.output),
-            plain,
-            self._rule(proto, domain),
-            graphs,
+            operator=proto.op_type,
+            domain=domain,
+            opset=self._opsets.get(domain, _UNVERSIONED),
+            name=_name(proto),
+            inputs=tuple(proto.input),
+            outputs=tuple(proto.output),
+            attributes=attributes,
+            rule=self._rule(proto, domain),
+            branches={a.name: self.subgraph(a.g) for a in subgraph_attributes},
         )
 
     def _rule(self, proto: onnx.NodeProto, domain: str) -> Rule:
         if _is_if(proto):
-            return _never
+            return _run_by_module
         rule = RULES.get(domain, {}).get(proto.op_type)
         if rule is not None:
             return rule
-        advice = "unroll it" if proto.op_type in _LOOPS else "use a method that needs no gradient, such as scorecam"
+        gradient_free = "choose a method that needs no gradient, such as scorecam"
+        advice = f"unroll it, or {gradient_free}" if proto.op_type in _LOOPS else gradient_free
         raise ModelError(
-            f"{self._model} cannot be differentiated: no rule for operator {proto.op_type} of domain "
-            f"{domain or 'ai.onnx'!r}, version {self._opsets.get(domain, 1)}, node "
-            f"{proto.name or next(filter(None, proto.output), '')!r}; {advice}"
+            f"cannot differentiate {self._model}: operator {proto.op_type} of domain {domain or 'ai.onnx'!r}, version "
+            f"{self._opsets.get(domain, _UNVERSIONED)}, node {_name(proto)!r} is not supported; {advice}"
         )
 
     def _constant(self, node: Node) -> Tensor:
@@ -124,7 +136,7 @@ class Builder:
             value = constant(node)
         except (TypeError, KeyError, ValueError) as error:
             raise ModelError(
-                f"the constant of {node} in {self._model} cannot be used: {one_line(error)}; expected numbers"
+                f"cannot use the constant of {node} in {self._model}: {one_line(error)}; expected a tensor of numbers"
             ) from error
         assert isinstance(value, Tensor)
         return value
@@ -134,43 +146,44 @@ class Builder:
             return as_tensor(self._array(weight))
         except TypeError as error:
             raise ModelError(
-                f"the weight {weight.name!r} of {self._model} has type {error}, which is not supported"
+                f"the weight {weight.name!r} of {self._model} has the unsupported type {error}; convert it to float32"
             ) from error
 
     def _array(self, weight: onnx.TensorProto) -> NDArray[Any]:
         return numpy_helper.to_array(weight, base_dir=self._folder)
 
     def _sparse(self, weight: onnx.SparseTensorProto) -> Tensor:
+        """Return a sparse weight as a dense tensor; its indices are (n,) into the flat tensor, or (n, rank)."""
         values, indices = self._array(weight.values), self._array(weight.indices)
         dense = np.zeros(tuple(weight.dims), values.dtype)
-        places = np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)
-        dense[places] = values
+        positions = np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)
+        dense[positions] = values
         return as_tensor(dense)
 
     def _keep(self, tensor: Tensor) -> str:
+        """Store a tensor as a buffer and return the buffer's name."""
         name = f"constant_{len(self.buffers)}"
         self.buffers[name] = tensor
         return name
 
 
-def needed(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> list[onnx.NodeProto]:
+def needed_nodes(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> list[onnx.NodeProto]:
     """Return the nodes that outputs are computed from, in their order."""
-    wanted, found = set(outputs), []
+    tensors, nodes = set(outputs), []
     for node in reversed(graph.node):
-        if not wanted.isdisjoint(node.output):
-            found.append(node)
-            wanted.update(_reads(node))
-    return found[::-1]
+        if not tensors.isdisjoint(node.output):
+            nodes.append(node)
+            tensors.update(_tensors_read(node))
+    return nodes[::-1]
 
 
-def _reads(node: onnx.NodeProto) -> set[str]:
-    inner = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-    names = {name for graph in inner for child in graph.node for name in _reads(child)}
-    return names | set(node.input) | {output.name for graph in inner for output in graph.output}
-
-
-def _held(weight: onnx.TensorProto) -> bool:
-    return weight.data_type != onnx.TensorProto.STRING
+def _tensors_read(node: onnx.NodeProto) -> set[str]:
+    """Return the tensors that a node reads, including those that its subgraphs read."""
+    names = set(node.input)
+    for graph in subgraphs(node):
+        names.update(output.name for output in graph.output)
+        names.update(name for child in graph.node for name in _tensors_read(child))
+    return names
 
 
 def _is_graph(attribute: onnx.AttributeProto) -> bool:
@@ -182,8 +195,14 @@ def _is_if(node: onnx.NodeProto) -> bool:
 
 
 def _domain(name: str) -> str:
+    """Return a domain's name; ONNX's own has two names, and the empty one is used here."""
     return "" if name == "ai.onnx" else name
 
 
-def _never(node: Node, *inputs: Tensor) -> Tensor:
-    raise AssertionError("a branch is run by the module")
+def _name(node: onnx.NodeProto) -> str:
+    """Return a node's name, or that of its first output."""
+    return node.name or next(filter(None, node.output), "")
+
+
+def _run_by_module(node: Node, *inputs: Tensor) -> Tensor:
+    raise AssertionError("the module runs the branches of an If itself")

@@ -1,4 +1,4 @@
-"""Convolutions and products of matrices."""
+"""Convolutions and matrix products."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ __all__ = [
 ]
 
 Pads = list[tuple[int, int]]
-"""Rows to add before and behind, for each axis."""
+"""For each axis, the number of rows to add before and after; negative ones are cut off."""
 
 
 def window_pads(node: Node, sizes: Sequence[int], extents: Sequence[int], strides: Sequence[int]) -> Pads:
-    """Return the padding that ``pads`` or ``auto_pad`` asks for.
+    """Return the padding according to ``pads`` or ``auto_pad``.
 
     Parameters
     ----------
     node : Node
     sizes : sequence of int
-        The image's.
+        The size of the image along each axis.
     extents : sequence of int
-        The window's, dilation included.
+        The size of the window along each axis, dilation included.
     strides : sequence of int
+        The stride along each axis.
     """
     mode = node.get("auto_pad", b"NOTSET").decode()
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, extents, strides, strict=True)]
-        less = [(total // 2, total - total // 2) for total in totals]
-        return less if mode == "SAME_UPPER" else [(after, before) for before, after in less]
+        halves = [(total // 2, total - total // 2) for total in totals]  # the larger half comes after
+        return halves if mode == "SAME_UPPER" else [(after, before) for before, after in halves]
     pads = (node.ints("pads") if mode == "NOTSET" else None) or [0] * (2 * len(sizes))
     return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
 
@@ -54,7 +55,7 @@ def padded(x: Tensor, pads: Pads, value: float = 0.0) -> Tensor:
 
 
 def extents_of(kernel: Sequence[int], dilations: Sequence[int]) -> list[int]:
-    """Return how far each window reaches."""
+    """Return the size of a dilated window along each axis."""
     return [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
 
 
@@ -63,16 +64,16 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 
 def convolve(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve as Conv's attributes say; ``channels_last`` is com.microsoft's."""
+    """Convolve according to the attributes of Conv; ``channels_last`` is com.microsoft's."""
     if node.get("channels_last", 0):
         x = x.movedim(-1, 1)
     rank = weight.ndim - 2
     strides, dilations = node.ints("strides") or [1] * rank, node.ints("dilations") or [1] * rank
     pads = window_pads(node, x.shape[2:], extents_of(weight.shape[2:], dilations), strides)
-    even = all(before == after >= 0 for before, after in pads)
-    if not even:
+    symmetric = all(before == after >= 0 for before, after in pads)  # what torch's convolution can pad itself
+    if not symmetric:
         x = padded(x, pads)
-    padding = [before for before, _ in pads] if even else [0] * rank
+    padding = [before for before, _ in pads] if symmetric else [0] * rank
     groups = node.get("group", 1)
     y = torch.convolution(x, weight, bias, strides, padding, dilations, False, [0] * rank, groups)
     return y.movedim(1, -1) if node.get("channels_last", 0) else y
@@ -81,16 +82,15 @@ def convolve(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) 
 def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rank = weight.ndim - 2
     strides, dilations = node.ints("strides") or [1] * rank, node.ints("dilations") or [1] * rank
-    nothing = [0] * rank
-    full = torch.convolution(
-        x, weight, None, strides, nothing, dilations, True, nothing, node.get("group", 1)
-    )  # (N, M, *sizes before any padding is cut off)
+    zeros = [0] * rank
+    # Compute the unpadded result, (N, M, …), and cut the padding off it.
+    full = torch.convolution(x, weight, None, strides, zeros, dilations, True, zeros, node.get("group", 1))
     y = padded(full, _transposed_pads(node, x, full, strides))
     return y if bias is None else y + bias.reshape(-1, *[1] * rank)
 
 
 def _transposed_pads(node: Node, x: Tensor, full: Tensor, strides: Sequence[int]) -> Pads:
-    """Return what to cut off, as negative padding; ``output_padding`` adds rows behind."""
+    """Return what to cut off, as negative padding; ``output_padding`` adds rows at the end."""
     rank = x.ndim - 2
     extra = node.ints("output_padding") or [0] * rank
     mode = node.get("auto_pad", b"NOTSET").decode()
@@ -108,7 +108,7 @@ def _transposed_pads(node: Node, x: Tensor, full: Tensor, strides: Sequence[int]
 def fused_conv(
     node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, summand: Tensor | None = None
 ) -> Tensor:
-    """com.microsoft's Conv with an addition and an activation behind it."""
+    """com.microsoft's FusedConv: a convolution, then an addition and an activation."""
     y = convolve(node, x, weight, bias)
     return _activated(node, y if summand is None else y + summand)
 
@@ -129,7 +129,8 @@ def _activated(node: Node, y: Tensor) -> Tensor:
         "Sigmoid": torch.sigmoid,
     }
     if kind not in plain:
-        raise ValueError(f"activation {kind!r} is unknown")
+        names = ", ".join([*filter(None, plain), "LeakyRelu", "Clip", "HardSigmoid"])
+        raise ValueError(f"unknown activation {kind!r}: expected one of {names}")
     return plain[kind](y)
 
 
@@ -149,7 +150,7 @@ def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def fused_matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    """com.microsoft's MatMul with transposition and a factor."""
+    """com.microsoft's FusedMatMul: a matrix product with transposed operands and a factor."""
     a = a.mT if node.get("transA", 0) else a
     b = b.mT if node.get("transB", 0) else b
     return torch.matmul(a, b) * node.get("alpha", 1.0)

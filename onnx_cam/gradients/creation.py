@@ -1,4 +1,4 @@
-"""Tensors that come from shapes and numbers, not from the image."""
+"""Tensors that are created from shapes and numbers, not computed from the image."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["constant", "constant_of_shape", "eye_like", "non_zero", "one_hot", "
 
 
 def constant(node: Node) -> Tensor:
-    """A Constant's value; its strings are refused."""
-    given = node.attributes
-    if "value" in given:
-        return as_tensor(numpy_helper.to_array(given["value"]))
-    for name, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64)):
-        if name in given:
-            return as_tensor(np.asarray(given[name], kind))
-    return as_tensor(np.asarray(given["value_ints"], np.int64))
+    """Return the value of a Constant; strings raise a KeyError."""
+    attributes = node.attributes
+    if "value" in attributes:
+        return as_tensor(numpy_helper.to_array(attributes["value"]))
+    for name, dtype in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64)):
+        if name in attributes:
+            return as_tensor(np.asarray(attributes[name], dtype))
+    return as_tensor(np.asarray(attributes["value_ints"], np.int64))
 
 
 def constant_of_shape(node: Node, shape: Tensor) -> Tensor:
@@ -36,9 +36,9 @@ def range_(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
 
 
 def eye_like(node: Node, x: Tensor) -> Tensor:
-    kind = TORCH_TYPES[node.attributes["dtype"]] if "dtype" in node.attributes else x.dtype
+    dtype = TORCH_TYPES[node.attributes["dtype"]] if "dtype" in node.attributes else x.dtype
     rows, columns = (torch.arange(size, device=x.device) for size in x.shape)
-    return (columns - rows[:, None] == node.get("k", 0)).to(kind)
+    return (columns - rows[:, None] == node.get("k", 0)).to(dtype)
 
 
 def non_zero(node: Node, x: Tensor) -> Tensor:
@@ -47,10 +47,11 @@ def non_zero(node: Node, x: Tensor) -> Tensor:
 
 def one_hot(node: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
     axis, count = node.get("axis", -1), int(depth.item())
-    places = indices.long()
-    hot = torch.where(places < 0, places + count, places).unsqueeze(-1) == torch.arange(count, device=indices.device)
+    classes = indices.long()
+    classes = torch.where(classes < 0, classes + count, classes)  # negative indices count from the end
+    is_class = classes.unsqueeze(-1) == torch.arange(count, device=indices.device)
     off, on = values.unbind()
-    return torch.where(hot, on, off).movedim(-1, axis)
+    return torch.where(is_class, on, off).movedim(-1, axis)
 
 
 def trilu(node: Node, x: Tensor, k: Tensor | None = None) -> Tensor:

@@ -1,8 +1,8 @@
-"""The types of ONNX's tensors, as torch's.
+"""The data types of ONNX tensors, as torch's.
 
-Every floating type is the module's own, float32 unless ``module.double()`` was called: a float16 model is run in
-float32, and a Cast between floating types changes nothing. So the derivatives of a float16 model are those of the
-network that it rounds.
+Every floating type becomes the module's own: float32, or float64 after ``module.double()``. A float16 model is
+therefore run in float32, and a Cast between floating types changes nothing. The derivatives of a float16 model are
+those of the network in full precision.
 """
 
 from __future__ import annotations
@@ -28,33 +28,42 @@ TORCH_TYPES: dict[int, torch.dtype] = {
     TensorProto.INT32: torch.int32,
     **dict.fromkeys((TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64), torch.int64),
 }
-_KEPT = ("float32", "bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
-_OTHERS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "uint32": "int64", "uint64": "int64"}
-_OTHERS |= {"int4": "int8", "uint4": "uint8"}
+"""ONNX's data type to torch's."""
+
+_SAME_TYPES = ("float32", "bool", "int8", "uint8", "int16", "uint16", "int32", "int64")
+_CONVERTED_TYPES = {
+    "float16": "float32",
+    "bfloat16": "float32",
+    "float64": "float32",
+    "uint32": "int64",
+    "uint64": "int64",
+    "int4": "int8",
+    "uint4": "uint8",
+}
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
-    """Return a constant of a graph as a tensor of its own memory.
+    """Return a copy of a graph's constant as a tensor.
 
     Raises
     ------
     TypeError
-        Strings, complex numbers or floats of 8 bits.
+        It holds strings, complex numbers or 8-bit floats; the message is the type's name.
     """
     name = array.dtype.name
-    if name not in _KEPT and name not in _OTHERS:
+    if name not in _SAME_TYPES and name not in _CONVERTED_TYPES:
         raise TypeError(name)
-    return torch.from_numpy(np.array(array, _OTHERS.get(name, name)))
+    return torch.from_numpy(np.array(array, _CONVERTED_TYPES.get(name, name)))
 
 
 def as_floats(tensor: Tensor) -> Tensor:
-    """Return whole numbers as floats of the same value; floats as they are."""
+    """Return integers as float32 numbers of the same value; floats are returned as they are."""
     return tensor if tensor.is_floating_point() else tensor.to(torch.float32)
 
 
-def onnx_type(kind: int | str | bytes) -> torch.dtype:
-    """Return the torch type for one of ONNX's, by number, or by name as before opset 6."""
-    if isinstance(kind, bytes):
-        kind = kind.decode()
-    number = onnx.TensorProto.DataType.Value(kind) if isinstance(kind, str) else kind
+def onnx_type(data_type: int | str | bytes) -> torch.dtype:
+    """Return the torch type of an ONNX data type, given by number, or by name as before opset 6."""
+    if isinstance(data_type, bytes):
+        data_type = data_type.decode()
+    number = onnx.TensorProto.DataType.Value(data_type) if isinstance(data_type, str) else data_type
     return TORCH_TYPES[number]

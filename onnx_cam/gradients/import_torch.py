@@ -1,4 +1,4 @@
-"""The one place that asks for torch."""
+"""The check that torch is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["import_torch"]
 
 
 def import_torch() -> None:
-    """Import torch, so that the modules of this package can.
+    """Import torch, so that the other modules of this package can.
 
     Raises
     ------
@@ -21,5 +21,5 @@ def import_torch() -> None:
         importlib.import_module("torch")
     except ImportError as error:
         raise MissingExtraError(
-            "gradient methods need torch, which is not installed: pip install 'onnx-cam[torch]'"
+            "gradient methods need torch, which is not installed; install it with: pip install 'onnx-cam[torch]'"
         ) from error

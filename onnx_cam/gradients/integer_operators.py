@@ -1,4 +1,7 @@
-"""Operators on quantized tensors: QLinear*, *Integer and com.microsoft's. See `quantization` for the gradient."""
+"""Operators on quantized tensors: QLinear*, *Integer, and those of com.microsoft.
+
+Their gradient is described in :mod:`onnx_cam.gradients.quantization`.
+"""
 
 from __future__ import annotations
 
@@ -45,35 +48,35 @@ def qlinear_conv(
     zero: Tensor,
     bias: Tensor | None = None,
 ) -> Tensor:
-    """The sum of products in integers, then one multiplication, as ONNX Runtime has it."""
-    kind = scale.dtype
+    """Sum the products of integers, then scale the sum once, in the order of ONNX Runtime."""
+    dtype = scale.dtype
     offset = along_axis(weight_zero, weight, 0)
     summed = convolve(
         node,
-        centred(x, x_zero, kind),
-        centred(weight, offset, kind),
-        None if bias is None else bias.to(kind),
+        centred(x, x_zero, dtype),
+        centred(weight, offset, dtype),
+        None if bias is None else bias.to(dtype),
     )
     channel = -1 if node.get("channels_last", 0) else 1
     factor = along_axis(x_scale * weight_scale / scale, summed, channel)
-    assert factor is not None  # a scale is never left out
+    assert factor is not None  # the scales are not optional
     return quantize(summed * factor, torch.ones_like(scale), zero)
 
 
 def conv_integer(
     node: Node, x: Tensor, weight: Tensor, x_zero: Tensor | None = None, weight_zero: Tensor | None = None
 ) -> Tensor:
-    kind = as_floats(x).dtype
-    return convolve(node, centred(x, x_zero, kind), centred(weight, along_axis(weight_zero, weight, 0), kind))
+    dtype = as_floats(x).dtype
+    return convolve(node, centred(x, x_zero, dtype), centred(weight, along_axis(weight_zero, weight, 0), dtype))
 
 
 def matmul_integer(
     node: Node, a: Tensor, b: Tensor, a_zero: Tensor | None = None, b_zero: Tensor | None = None
 ) -> Tensor:
-    """A zero point is one for all, or one a row of `a` and one a column of `b`."""
-    kind = as_floats(a).dtype
+    """A zero point is a single value, or one for each row of `a` and one for each column of `b`."""
+    dtype = as_floats(a).dtype
     rows = a_zero.unsqueeze(-1) if a_zero is not None and a_zero.ndim == 1 and a_zero.numel() > 1 else a_zero
-    return centred(a, rows, kind) @ centred(b, b_zero, kind).to(kind)
+    return centred(a, rows, dtype) @ centred(b, b_zero, dtype).to(dtype)
 
 
 def matmul_integer_to_float(
@@ -118,19 +121,19 @@ def qgemm(
     scale: Tensor | None = None,
     zero: Tensor | None = None,
 ) -> Tensor:
-    """Without a scale the output is floats. `c` is in units of ``alpha · a_scale · b_scale``."""
-    kind = a_scale.dtype
+    """Without an output scale the output is real numbers. `c` is in units of ``alpha · a_scale · b_scale``."""
+    dtype = a_scale.dtype
     b = b.T if node.get("transB", 0) else b
     a = a.T if node.get("transA", 0) else a
-    summed = centred(a, a_zero, kind) @ centred(b, b_zero, kind)
+    summed = centred(a, a_zero, dtype) @ centred(b, b_zero, dtype)
     if c is not None:
-        summed = summed + c.to(kind)
+        summed = summed + c.to(dtype)
     y = summed * (node.get("alpha", 1.0) * a_scale * b_scale)
     return y if scale is None else quantize(y, scale, zero)
 
 
 class _Pair(NamedTuple):
-    """The inputs of an operator of two quantized tensors, in ONNX's order."""
+    """The inputs of an operator on two quantized tensors, in ONNX's order."""
 
     a: Tensor
     a_scale: Tensor
@@ -142,33 +145,34 @@ class _Pair(NamedTuple):
     zero: Tensor | None = None
 
     def quantized(self, y: Tensor) -> Tensor:
-        """Return `y`, in units of the output's scale and its zero point added, as its integers."""
+        """Return the output's integers, given numbers in units of its scale that include its zero point."""
         return quantize(y, torch.ones_like(self.scale), None, limits_of(self.zero))
 
 
 def qlinear_add(node: Node, *inputs: Any) -> Tensor:
-    """In the order and with the fused multiply-adds of ONNX Runtime: else sums at the border of two numbers differ."""
+    """Add in ONNX Runtime's order, with its fused multiply-adds, so that sums near a half are rounded the same way."""
     q = _Pair(*inputs)
-    kind = q.scale.dtype
+    dtype = q.scale.dtype
     a_ratio, b_ratio = q.a_scale / q.scale, q.b_scale / q.scale
     zeros = _fused(a_ratio, _number(q.a_zero, q.scale), b_ratio * _number(q.b_zero, q.scale))
     offset = _number(q.zero, q.scale) - zeros
-    return q.quantized(_fused(q.a.to(kind), a_ratio, _fused(q.b.to(kind), b_ratio, offset)))
+    return q.quantized(_fused(q.a.to(dtype), a_ratio, _fused(q.b.to(dtype), b_ratio, offset)))
 
 
 def qlinear_mul(node: Node, *inputs: Any) -> Tensor:
-    """In ONNX Runtime's order: the product of integers first; the zero point is added before rounding."""
+    """Multiply in ONNX Runtime's order: the integers first; the zero point is added before rounding."""
     q = _Pair(*inputs)
     product = centred(q.a, q.a_zero, q.scale.dtype) * centred(q.b, q.b_zero, q.scale.dtype)
     return q.quantized(product * (q.a_scale * q.b_scale / q.scale) + _number(q.zero, q.scale))
 
 
 def _number(zero_point: Tensor | None, like: Tensor) -> Tensor:
+    """Return a zero point as a float of another tensor's type; 0 if there is none."""
     return torch.zeros_like(like) if zero_point is None else zero_point.to(like.dtype)
 
 
 def _fused(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return ``a · b + c``, rounded once."""
+    """Return ``a · b + c``, rounded only once."""
     return (a.double() * b.double() + c.double()).to(a.dtype)
 
 
@@ -187,10 +191,10 @@ def qlinear_leaky_relu(
 def qlinear_softmax(
     node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
 ) -> Tensor:
-    """Its attribute ``opset`` says whether all dimensions from the axis on are one, as before opset 13."""
+    """Its attribute ``opset`` decides whether all dimensions from the axis on count as one, as before opset 13."""
     axis = node.get("axis", -1)
-    real = dequantize(x, x_scale, x_zero)
-    rows = real if node.get("opset", 13) >= 13 else real.flatten(axis % x.ndim)
+    numbers = dequantize(x, x_scale, x_zero)
+    rows = numbers if node.get("opset", 13) >= 13 else numbers.flatten(axis % x.ndim)
     axis = axis if node.get("opset", 13) >= 13 else -1
     return quantize(torch.softmax(rows, axis).reshape(x.shape), scale, zero)
 
@@ -205,10 +209,10 @@ def qlinear_global_average_pool(
 def qlinear_average_pool(
     node: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor | None, scale: Tensor, zero: Tensor | None = None
 ) -> Tensor:
-    last = bool(node.get("channels_last", 0))
-    real = dequantize(x.movedim(-1, 1) if last else x, x_scale, x_zero)
-    pooled = average_pool(node, real)
-    return quantize(pooled.movedim(1, -1) if last else pooled, scale, zero)
+    channels_last = bool(node.get("channels_last", 0))
+    numbers = dequantize(x.movedim(-1, 1) if channels_last else x, x_scale, x_zero)
+    pooled = average_pool(node, numbers)
+    return quantize(pooled.movedim(1, -1) if channels_last else pooled, scale, zero)
 
 
 def qlinear_reduce_mean(
@@ -219,7 +223,7 @@ def qlinear_reduce_mean(
 
 
 def qlinear_concat(node: Node, scale: Tensor, zero: Tensor | None, *parts: Tensor) -> Tensor:
-    """Each part comes with its own scale and zero point."""
+    """Concatenate parts that each have their own scale and zero point."""
     triples = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-    real = [dequantize(x, x_scale, x_zero) for x, x_scale, x_zero in triples]
-    return quantize(torch.cat(real, node.attributes["axis"]), scale, zero)
+    numbers = [dequantize(x, x_scale, x_zero) for x, x_scale, x_zero in triples]
+    return quantize(torch.cat(numbers, node.attributes["axis"]), scale, zero)

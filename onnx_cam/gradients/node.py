@@ -8,26 +8,26 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
-__all__ = ["Block", "Node", "Rule"]
+__all__ = ["Node", "Rule", "Subgraph"]
 
 Rule = Callable[..., Tensor | tuple[Tensor, ...]]
-"""``rule(node, *inputs)``: an operator's output or outputs. An input that the graph leaves out is None."""
+"""``rule(node, *inputs)`` returns an operator's output or outputs. An optional input that is missing is None."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """The nodes of a graph, or of an If's branch.
+class Subgraph:
+    """The nodes of the main graph, or of a branch of an If.
 
     Attributes
     ----------
     nodes : tuple of Node
-        In the order to run them.
+        In the order in which they are run.
     constants : mapping of str to str
-        The tensors that are constant, and the buffer that holds each.
+        Each constant tensor, and the name of the module's buffer that holds it.
     outputs : tuple of str
-        What it computes.
+        The tensors that it computes.
     """
 
     nodes: tuple[Node, ...]
@@ -36,9 +36,9 @@ class Block:
 
     @property
     def reads(self) -> set[str]:
-        """The tensors that it takes from around it."""
-        made = {name for node in self.nodes for name in node.outputs} | set(self.constants)
-        return ({name for node in self.nodes for name in node.reads} | set(self.outputs)) - made
+        """The tensors that it reads from the graph around it."""
+        produced = {name for node in self.nodes for name in node.outputs} | set(self.constants)
+        return ({name for node in self.nodes for name in node.reads} | set(self.outputs)) - produced
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +47,20 @@ class Node:
 
     Attributes
     ----------
-    operator, domain : str
-        What it is; the domain of ONNX itself is empty.
+    operator : str
+        Its type, such as ``Conv``.
+    domain : str
+        The domain of the operator; empty for ONNX's own.
     opset : int
-        The version of its domain's operators.
+        The version of that domain which the model uses.
     name : str
-        Its own; its first output's where the file gives it none.
+        The node's name; that of its first output if the file gives it none.
     inputs, outputs : tuple of str
-        Tensors; an optional one that is left out is empty.
+        Tensors; the name of an optional tensor that is missing is empty.
     attributes : mapping of str to object
-        All but graphs.
-    branches : mapping of str to Block
-        The attributes that are graphs.
+        All attributes except graphs.
+    branches : mapping of str to Subgraph
+        The attributes that are graphs: those of an If.
     rule : callable
         How it is computed.
     """
@@ -71,25 +73,25 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     rule: Rule = field(repr=False)
-    branches: Mapping[str, Block] = field(default_factory=dict, repr=False)
+    branches: Mapping[str, Subgraph] = field(default_factory=dict, repr=False)
 
     @property
     def reads(self) -> set[str]:
-        """The tensors that it needs; an If's branches need some, too."""
-        captured = [block.reads for block in self.branches.values()]
+        """The tensors that it reads, including those that the branches of an If capture."""
+        captured = [branch.reads for branch in self.branches.values()]
         return set(filter(None, self.inputs)).union(*captured)
 
     def get(self, name: str, default: _T) -> _T:
-        """Return an attribute, or what ONNX takes where there is none."""
+        """Return an attribute, or its default if the node does not have it."""
         return cast(_T, self.attributes.get(name, default))
 
     def ints(self, name: str) -> list[int] | None:
-        """Return an attribute that is a list of whole numbers; None where there is none."""
+        """Return an attribute that is a list of integers, or None if the node does not have it."""
         value = self.attributes.get(name)
         return None if value is None else [int(number) for number in value]
 
     def ints_or(self, name: str, tensor: Tensor | None) -> list[int] | None:
-        """Return what newer versions take as an input and older ones as an attribute; None where there is neither."""
+        """Return integers that newer versions take as an input and older ones as an attribute; None without either."""
         if tensor is not None:
             return [int(number) for number in tensor.flatten().tolist()]
         return self.ints(name)

@@ -1,4 +1,4 @@
-"""Normalisations, as at inference."""
+"""Normalisation layers, as at inference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EPSILON = 1e-5
 
 
 def batch_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """With the statistics that the file holds; with ``spatial`` 0, before opset 9, each position has its own."""
+    """Normalise with the statistics in the file; before opset 9, ``spatial=0`` means one value for each position."""
     shape = [1, -1, *[1] * (x.ndim - 2)] if scale.ndim == 1 else [1, *scale.shape]
     scale, bias, mean, variance = (t.reshape(shape) for t in (scale, bias, mean, variance))
     return (x - mean) * (scale * torch.rsqrt(variance + node.get("epsilon", _EPSILON))) + bias
@@ -37,11 +37,11 @@ def instance_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -
 
 
 def group_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """Scale and bias are one a group before opset 21, one a channel since."""
+    """Scale and bias have one value for each group before opset 21, and one for each channel since."""
     groups = node.attributes["num_groups"]
     normal = functional.group_norm(x, groups, eps=node.get("epsilon", _EPSILON))
-    per = x.shape[1] // scale.numel()
-    return normal * _by_channel(scale.repeat_interleave(per), x) + _by_channel(bias.repeat_interleave(per), x)
+    repeats = x.shape[1] // scale.numel()
+    return normal * _by_channel(scale.repeat_interleave(repeats), x) + _by_channel(bias.repeat_interleave(repeats), x)
 
 
 def layer_normalization(
@@ -56,7 +56,7 @@ def layer_normalization(
 def skip_layer_normalization(
     node: Node, x: Tensor, skip: Tensor, scale: Tensor, shift: Tensor | None = None, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """com.microsoft's: a residual addition, and LayerNormalization behind it."""
+    """com.microsoft's SkipLayerNormalization: a residual addition, then LayerNormalization."""
     total = x + skip if bias is None else x + skip + bias
     epsilon = node.get("epsilon", 1e-12)
     normal, mean, inverse = _standardised(total, (-1,), epsilon)
@@ -72,7 +72,7 @@ def rms_normalization(node: Node, x: Tensor, scale: Tensor) -> tuple[Tensor, Ten
 def skip_rms_normalization(
     node: Node, x: Tensor, skip: Tensor, scale: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """com.microsoft's SkipSimplifiedLayerNormalization."""
+    """com.microsoft's SkipSimplifiedLayerNormalization: a residual addition, then RMSNormalization."""
     total = x + skip if bias is None else x + skip + bias
     y, inverse = _rms(total, (-1,), scale, node.get("epsilon", _EPSILON))
     return y, inverse, inverse, total
@@ -84,6 +84,7 @@ def _rms(x: Tensor, axes: tuple[int, ...], scale: Tensor, epsilon: float) -> tup
 
 
 def _standardised(x: Tensor, axes: tuple[int, ...], epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a tensor with mean 0 and variance 1 over some axes, its mean, and its inverse standard deviation."""
     mean = x.mean(axes, keepdim=True)
     centred = x - mean
     inverse = torch.rsqrt((centred * centred).mean(axes, keepdim=True) + epsilon)
@@ -91,6 +92,7 @@ def _standardised(x: Tensor, axes: tuple[int, ...], epsilon: float) -> tuple[Ten
 
 
 def _by_channel(vector: Tensor, x: Tensor) -> Tensor:
+    """Return one value for each channel, shaped to broadcast over a tensor (B, C, …)."""
     return vector.reshape(-1, *[1] * (x.ndim - 2))
 
 

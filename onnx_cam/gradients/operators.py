@@ -1,4 +1,4 @@
-"""Every operator that has a rule."""
+"""The table of rules: every operator that can be differentiated."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _ONNX: dict[str, Rule] = {
     "CastLike": math.cast_like,
     "Dropout": math.dropout,
     "Identity": math.identity,
-    # convolutions and products of matrices
+    # convolutions and matrix products
     "Conv": convolution.conv,
     "ConvTranspose": convolution.conv_transpose,
     "Einsum": convolution.einsum,
@@ -137,7 +137,7 @@ _ONNX: dict[str, Rule] = {
     "Transpose": shape.transpose,
     "Unsqueeze": shape.unsqueeze,
     "Upsample": resize.upsample,
-    # parts
+    # parts of a tensor
     "Gather": indexing.gather,
     "GatherElements": indexing.gather_elements,
     "GatherND": indexing.gather_nd,
@@ -145,7 +145,7 @@ _ONNX: dict[str, Rule] = {
     "ScatterElements": indexing.scatter_elements,
     "ScatterND": indexing.scatter_nd,
     "Slice": indexing.slice_,
-    # made of shapes and numbers
+    # tensors created from shapes and numbers
     "Constant": creation.constant,
     "ConstantOfShape": creation.constant_of_shape,
     "EyeLike": creation.eye_like,
@@ -195,4 +195,4 @@ _MICROSOFT: dict[str, Rule] = {
 }
 
 RULES: Mapping[str, Mapping[str, Rule]] = {"": _ONNX, "com.microsoft": _MICROSOFT}
-"""Domain to operator to rule. ``If`` is not here: `GraphModule` runs its branches."""
+"""Domain to operator to rule; ONNX's own domain is empty. ``If`` is not here: `GraphModule` runs its branches."""

@@ -1,8 +1,9 @@
 """Quantization, with a straight-through gradient.
 
-A quantized tensor is a float tensor that holds whole numbers, so that gradients pass through it. Forward, values are
-rounded and clipped as the graph says; backward, the derivative of rounding is 1, and that of clipping 0 for what was
-clipped. Products of integers are summed in float: exact up to 2²⁴ in float32. Constants stay integers until used.
+A quantized tensor is a float tensor that holds integers, so that gradients pass through it. In the forward pass values
+are rounded and clipped as the graph says. In the backward pass the derivative of rounding is 1, and that of clipping is
+0 for values that were clipped. Products of integers are summed in floating point, which is exact up to 2²⁴ in float32.
+Constants stay integers until they are used.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _UINT8: Range = (0.0, 255.0)
 
 
 class _Round(torch.autograd.Function):
-    """To the nearest whole number, halves to even; the derivative is 1."""
+    """Round to the nearest integer, halves to even, with the derivative 1."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ class _Round(torch.autograd.Function):
 
 
 def round_straight_through(x: Tensor) -> Tensor:
-    """Return whole numbers, with derivative 1."""
+    """Return a tensor rounded to integers, halves to even, with the derivative 1."""
     rounded: Tensor = _Round.apply(x)  # type: ignore[no-untyped-call]
     return rounded
 
@@ -54,12 +55,14 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, limits: Range 
 
     Parameters
     ----------
-    x, scale : Tensor
-        Floats; the scale broadcasts.
+    x : Tensor
+        Real numbers.
+    scale : Tensor
+        Real numbers that broadcast with `x`.
     zero_point : Tensor, optional
-        Of the integer type whose range clips.
+        Integers that broadcast with `x`; by default 0.
     limits : (float, float), optional
-        The range, where it is not the zero point's; uint8's if there is neither.
+        The range that values are clipped to; by default that of the zero point's type, or of uint8 without one.
     """
     shifted = round_straight_through(x / scale)
     if zero_point is not None:
@@ -68,18 +71,29 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, limits: Range 
 
 
 def dequantize(x: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return ``(x - zero_point) · scale``."""
+    """Return the real numbers that integers represent, ``(x − zero_point) · scale``."""
     return centred(x, zero_point, scale.dtype) * scale
 
 
 def centred(x: Tensor, zero_point: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Return integers less their zero point, as floats."""
+    """Return integers less their zero point, as floats of type `dtype`."""
     x = x.to(dtype)
     return x if zero_point is None else x - zero_point.to(dtype)
 
 
 def along_axis(tensor: Tensor | None, x: Tensor, axis: int, block: int = 0) -> Tensor | None:
-    """Return a scale or zero point shaped to broadcast: one for all, one a row of an axis, or one a block of rows."""
+    """Return a scale or zero point shaped to broadcast with a tensor.
+
+    Parameters
+    ----------
+    tensor : Tensor, optional
+        A single value, one for each row along the axis, or one for each block of rows.
+    x : Tensor
+        What it scales or shifts.
+    axis : int
+    block : int
+        Rows in a block; 0 for none.
+    """
     if tensor is None or tensor.numel() == 1:
         return None if tensor is None else tensor.reshape(())
     if block:
@@ -88,24 +102,29 @@ def along_axis(tensor: Tensor | None, x: Tensor, axis: int, block: int = 0) -> T
 
 
 def quantize_linear(node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
-    fitted, offset = _fitted(node, x, scale, zero_point)
-    kind = node.get("output_dtype", 0)
-    return quantize(as_floats(x), as_floats(fitted), offset, _type_limits(onnx_type(kind)) if kind else None)
+    scale, zero_point = _broadcastable(node, x, scale, zero_point)
+    data_type = node.get("output_dtype", 0)
+    limits = _type_limits(onnx_type(data_type)) if data_type else None
+    return quantize(as_floats(x), as_floats(scale), zero_point, limits)
 
 
 def dequantize_linear(node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None) -> Tensor:
-    return dequantize(x, *_fitted(node, x, scale, zero_point))
+    return dequantize(x, *_broadcastable(node, x, scale, zero_point))
 
 
-def _fitted(node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _broadcastable(node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return a node's scale and zero point, shaped to broadcast with its input."""
     axis, block = node.get("axis", 1), node.get("block_size", 0)
-    fitted = along_axis(scale, x, axis, block)
-    assert fitted is not None  # a scale is never left out
-    return fitted, along_axis(zero_point, x, axis, block)
+    broadcast_scale = along_axis(scale, x, axis, block)
+    assert broadcast_scale is not None  # the scale is not optional
+    return broadcast_scale, along_axis(zero_point, x, axis, block)
 
 
 def dynamic_quantize_linear(node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The scale follows the range of the input; no gradient passes through it, so that of the pair is 1."""
+    """Quantize to the range of the input.
+
+    No gradient passes through the scale, so that of quantizing and dequantizing together is 1.
+    """
     low, high = x.detach().amin().clamp(max=0), x.detach().amax().clamp(min=0)
     scale = (high - low) / 255
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
@@ -114,7 +133,7 @@ def dynamic_quantize_linear(node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def limits_of(zero_point: Tensor | None) -> Range:
-    """Return the range of a zero point's type; uint8's where there is none."""
+    """Return the range of a zero point's type; that of uint8 without a zero point."""
     return _UINT8 if zero_point is None or zero_point.is_floating_point() else _type_limits(zero_point.dtype)
 
 

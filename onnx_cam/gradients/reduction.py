@@ -1,4 +1,4 @@
-"""Reductions, and orders along an axis."""
+"""Reductions, sorting and cumulative sums along an axis."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Axes = tuple[int, ...]
 
 
 def reduction(function: Callable[[Tensor, Axes, bool], Tensor]) -> Rule:
-    """Return the rule of a reduction: axes are an attribute in older versions, an input in newer ones."""
+    """Return the rule of a reduction; its axes are an attribute in older versions and an input in newer ones."""
 
     def rule(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
-        wanted = node.ints_or("axes", axes)
-        if not wanted and node.get("noop_with_empty_axes", 0):
+        given_axes = node.ints_or("axes", axes)
+        if not given_axes and node.get("noop_with_empty_axes", 0):
             return x
-        chosen = tuple(axis % x.ndim for axis in wanted) if wanted else tuple(range(x.ndim))
-        return function(x, chosen, bool(node.get("keepdims", 1)))
+        reduced_axes = tuple(axis % x.ndim for axis in given_axes) if given_axes else tuple(range(x.ndim))
+        return function(x, reduced_axes, bool(node.get("keepdims", 1)))
 
     return rule
 
@@ -87,13 +87,13 @@ def sum_square(x: Tensor, axes: Axes, keep: bool) -> Tensor:
 
 
 def arg_max(node: Node, x: Tensor) -> Tensor:
-    """The place of the largest number; it ends the gradient."""
+    """Return the position of the largest number, which ends the gradient."""
     axis = node.get("axis", 0) % x.ndim
     if node.get("select_last_index", 0):
-        places = x.shape[axis] - 1 - x.flip(axis).argmax(axis, keepdim=True)
+        positions = x.shape[axis] - 1 - x.flip(axis).argmax(axis, keepdim=True)
     else:
-        places = x.argmax(axis, keepdim=True)
-    return places if node.get("keepdims", 1) else places.squeeze(axis)
+        positions = x.argmax(axis, keepdim=True)
+    return positions if node.get("keepdims", 1) else positions.squeeze(axis)
 
 
 def arg_min(node: Node, x: Tensor) -> Tensor:
@@ -101,17 +101,17 @@ def arg_min(node: Node, x: Tensor) -> Tensor:
 
 
 def top_k(node: Node, x: Tensor, k: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Of equal numbers the first comes first; the order is the sorted one in every case."""
+    """Return the k largest or smallest numbers in sorted order; equal numbers keep their order."""
     count = node.get("k", 0) if k is None else int(k.item())
     axis = node.get("axis", -1)
-    values, places = x.sort(dim=axis, descending=bool(node.get("largest", 1)), stable=True)
-    return values.narrow(axis, 0, count), places.narrow(axis, 0, count)
+    values, positions = x.sort(dim=axis, descending=bool(node.get("largest", 1)), stable=True)
+    return values.narrow(axis, 0, count), positions.narrow(axis, 0, count)
 
 
 def cumsum(node: Node, x: Tensor, axis: Tensor) -> Tensor:
-    along = int(axis.item())
-    ordered = x.flip(along) if node.get("reverse", 0) else x
-    sums = ordered.cumsum(along, dtype=x.dtype)
+    dimension = int(axis.item())
+    terms = x.flip(dimension) if node.get("reverse", 0) else x
+    sums = terms.cumsum(dimension, dtype=x.dtype)
     if node.get("exclusive", 0):
-        sums = sums - ordered
-    return sums.flip(along) if node.get("reverse", 0) else sums
+        sums = sums - terms
+    return sums.flip(dimension) if node.get("reverse", 0) else sums

@@ -1,4 +1,4 @@
-"""Shapes: the same numbers in another order, or more often."""
+"""Operators that rearrange, repeat, join or split tensors without changing their numbers."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ __all__ = [
     "unsqueeze",
 ]
 
+_PAD_MODES = ("reflect", "edge", "wrap")
+
 
 def shape_of(node: Node, x: Tensor) -> Tensor:
     return torch.tensor(x.shape[node.get("start", 0) : node.get("end", x.ndim)], dtype=torch.int64, device=x.device)
@@ -40,11 +42,11 @@ def size_of(node: Node, x: Tensor) -> Tensor:
 
 
 def reshape(node: Node, x: Tensor, shape: Tensor | None = None) -> Tensor:
-    """0 keeps a size unless ``allowzero``; the shape is an attribute before opset 5."""
-    wanted = node.ints_or("shape", shape) or []
+    """A size of 0 keeps the input's, unless ``allowzero`` is set; before opset 5 the shape is an attribute."""
+    sizes = node.ints_or("shape", shape) or []
     if not node.get("allowzero", 0):
-        wanted = [x.shape[i] if size == 0 else size for i, size in enumerate(wanted)]
-    return x.reshape(wanted)
+        sizes = [x.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
+    return x.reshape(sizes)
 
 
 def flatten(node: Node, x: Tensor) -> Tensor:
@@ -54,14 +56,14 @@ def flatten(node: Node, x: Tensor) -> Tensor:
 
 
 def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
-    wanted = node.ints_or("axes", axes)
-    return x.squeeze() if wanted is None else x.squeeze(tuple(wanted))
+    given_axes = node.ints_or("axes", axes)
+    return x.squeeze() if given_axes is None else x.squeeze(tuple(given_axes))
 
 
 def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
-    wanted = node.ints_or("axes", axes) or []
-    rank = x.ndim + len(wanted)
-    for axis in sorted(axis % rank for axis in wanted):
+    new_axes = node.ints_or("axes", axes) or []
+    rank = x.ndim + len(new_axes)
+    for axis in sorted(axis % rank for axis in new_axes):
         x = x.unsqueeze(axis)
     return x
 
@@ -75,18 +77,18 @@ def concat(node: Node, *tensors: Tensor) -> Tensor:
 
 
 def split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Sizes are an attribute before opset 13; without any the parts are equal, but for the last."""
+    """Before opset 13 the sizes are an attribute; without any all parts but the last are of equal size."""
     axis = node.get("axis", 0)
-    wanted = node.ints_or("split", sizes)
-    if wanted is None:
+    part_sizes = node.ints_or("split", sizes)
+    if part_sizes is None:
         count = node.get("num_outputs", len(node.outputs))
-        part = -(-x.shape[axis] // count)
-        wanted = [min(part, x.shape[axis] - start) for start in range(0, x.shape[axis], part)]
-    return parts(x, wanted, axis)
+        size = -(-x.shape[axis] // count)
+        part_sizes = [min(size, x.shape[axis] - start) for start in range(0, x.shape[axis], size)]
+    return parts(x, part_sizes, axis)
 
 
 def parts(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
-    """Return a tensor cut along an axis."""
+    """Return parts of a tensor, of given sizes along an axis."""
     return tuple(x.narrow(axis, sum(sizes[:i]), size) for i, size in enumerate(sizes))
 
 
@@ -118,31 +120,34 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
 def pad(
     node: Node, x: Tensor, pads: Tensor | None = None, value: Tensor | None = None, axes: Tensor | None = None
 ) -> Tensor:
-    """Pads are attributes before opset 11 (``paddings`` before opset 2); ``axes`` came with opset 18."""
-    wanted = node.ints_or("pads", pads) or node.ints("paddings") or []
-    chosen = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes.flatten().tolist()]
-    rows = dict(zip(chosen, zip(wanted[: len(chosen)], wanted[len(chosen) :], strict=True), strict=True))
+    """Before opset 11 the pads are an attribute, ``paddings`` before opset 2; ``axes`` exists since opset 18."""
+    amounts = node.ints_or("pads", pads) or node.ints("paddings") or []
+    padded_axes = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes.flatten().tolist()]
+    count = len(padded_axes)
+    rows = dict(zip(padded_axes, zip(amounts[:count], amounts[count:], strict=True), strict=True))
     mode = node.get("mode", b"constant").decode()
     if mode != "constant":
-        return _repeated(x, rows, mode)
+        return _padded_with_rows(x, rows, mode)
     number = node.get("value", 0.0) if value is None else value.item()
-    flat = [n for axis in reversed(range(x.ndim)) for n in rows.get(axis, (0, 0))]
+    flat = [n for axis in reversed(range(x.ndim)) for n in rows.get(axis, (0, 0))]  # torch counts from the last axis
     return functional.pad(x, flat, value=number)
 
 
-def _repeated(x: Tensor, rows: dict[int, tuple[int, int]], mode: str) -> Tensor:
-    """Return a tensor padded with its own rows; negative padding cuts first."""
+def _padded_with_rows(x: Tensor, rows: dict[int, tuple[int, int]], mode: str) -> Tensor:
+    """Return a tensor padded with its own rows; negative padding cuts rows off first."""
     for axis, (before, after) in rows.items():
         size = x.shape[axis]
-        kept = np.arange(max(-before, 0), size - max(-after, 0))
-        order = _padded_order(kept, max(before, 0), max(after, 0), mode)
+        remaining_rows = np.arange(max(-before, 0), size - max(-after, 0))
+        order = _padded_order(remaining_rows, max(before, 0), max(after, 0), mode)
         x = x.index_select(axis, torch.as_tensor(order, dtype=torch.int64, device=x.device))
     return x
 
 
 def _padded_order(
-    kept: np.ndarray[tuple[int], np.dtype[np.int64]], before: int, after: int, mode: str
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]], before: int, after: int, mode: str
 ) -> Sequence[int]:
-    kind = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode]
-    order: list[int] = np.pad(kept, (before, after), mode=kind).tolist()  # type: ignore[call-overload]
+    """Return the rows in their new order; ONNX's modes have the names of NumPy's."""
+    if mode not in _PAD_MODES:
+        raise ValueError(f"unknown padding mode {mode!r}: expected one of constant, {', '.join(_PAD_MODES)}")
+    order: list[int] = np.pad(rows, (before, after), mode=mode).tolist()  # type: ignore[call-overload]
     return order

@@ -121,7 +121,7 @@ def test_integers_in_the_way_are_named() -> None:
         helper.make_node("Cast", ["whole"], ["scores"], to=TensorProto.FLOAT),
     ]
     proto = tiny.model(tail=tail, output="scores")
-    with pytest.raises(LayerError, match=r"operator Cast .*node 'Whole' makes whole numbers"):
+    with pytest.raises(LayerError, match=r"operator Cast .*node 'Whole' outputs integers"):
         layer_gradients(module(proto), IMAGE, "relu2", "scores", [0])
 
 
