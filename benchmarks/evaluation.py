@@ -18,7 +18,7 @@ def main() -> None:
 
 def print_facts(evaluation: Evaluation) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in evaluation.facts["versions"].items())
-    right = sum(image.facts["predicted"] == image.facts["label"] for image in evaluation.images)
+    right = sum(image.facts.is_right for image in evaluation.images)
     print(f"{evaluation.facts['provider']}, layer `{evaluation.facts['layer']}`; {versions}.")
     print(f"{len(evaluation.images)} images, {right} taken for the labelled class; in brackets 95 % intervals.\n")
 

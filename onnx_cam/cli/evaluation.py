@@ -13,7 +13,7 @@ from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
 
 if TYPE_CHECKING:
-    from onnx_cam.evaluation.results.finished import Evaluation
+    from onnx_cam.evaluation import Evaluation
 
 __all__ = ["evaluate", "report"]
 
@@ -130,7 +130,7 @@ def _judged(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(evaluation: Evaluation, as_json: bool) -> None:
-    from onnx_cam.evaluation.results.summary import summarise
+    from onnx_cam.evaluation import summarise
 
     if as_json:
         click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))

@@ -16,7 +16,7 @@ from onnx_cam.errors import OnnxCamError
 
 if TYPE_CHECKING:
     from onnx_cam.comparison.result import Comparison
-    from onnx_cam.evaluation.results.finished import Evaluation
+    from onnx_cam.evaluation import Evaluation
     from onnx_cam.explanation.result import Explanation
 
 __all__ = [
@@ -171,7 +171,7 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print an evaluation: methods × metrics, each figure with its interval, and where the rest is."""
-    from onnx_cam.evaluation.results.summary import summarise
+    from onnx_cam.evaluation import summarise
 
     metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnx_cam.evaluation.report import write_report
-from onnx_cam.evaluation.results.finished import Evaluation, read_evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation, read_evaluation
 from onnx_cam.evaluation.results.summary import summarise
 from onnx_cam.evaluation.run import evaluate
 

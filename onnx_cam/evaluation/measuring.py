@@ -16,8 +16,8 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import DatasetError, MissingExtraError, ModelError, SettingError
 from onnx_cam.evaluation.datasets import Box, Sample
 from onnx_cam.evaluation.datasets.boxes import box_mask, check_boxes
-from onnx_cam.evaluation.results.finished import figure_key
-from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.evaluation import figure_key
+from onnx_cam.evaluation.results.records import Corners, ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image.picture import Picture, open_picture
@@ -64,13 +64,12 @@ class Task:
 
     def says_the_same(self, seen: SeenImage) -> bool:
         """Tell whether an image was seen with this label, and these boxes for the class that is explained."""
-        boxes = self.boxes_of(seen.facts["predicted"])
-        return bool(
-            seen.facts["label"] == self.label and seen.facts["boxes"] == boxes and seen.name == self.sample.name
-        )
+        facts = seen.facts
+        same_boxes = facts.boxes == self.boxes_of(facts.predicted)
+        return facts.label == self.label and same_boxes and seen.name == self.sample.name
 
-    def boxes_of(self, target: int) -> list[list[float]]:
-        """Return the boxes [x0, y0, x1, y1] that a map of a class should lie on.
+    def boxes_of(self, target: int) -> tuple[Corners, ...]:
+        """Return the boxes that a map of a class should lie on.
 
         Where all objects are of the image's class, all of them, whatever the model takes it for, as in the papers;
         else those of the class itself.
@@ -78,7 +77,7 @@ class Task:
         labels = self.box_labels or (None,) * len(self.sample.boxes)
         wanted = {None, target} if set(labels) - {None, self.label} else {*labels}
         pairs = zip(self.sample.boxes, labels, strict=True)
-        return [[box.x0, box.y0, box.x1, box.y1] for box, label in pairs if label in wanted]
+        return tuple((box.x0, box.y0, box.x1, box.y1) for box, label in pairs if label in wanted)
 
 
 class Measuring:
@@ -225,17 +224,17 @@ class _OpenImage:
     def seen(self) -> SeenImage:
         """The image as it is kept."""
         geometry = self.picture.geometry
-        facts: dict[str, Any] = {
-            "label": self._task.label,
-            "label_name": self._name(self._task.label),
-            "predicted": self.predicted,
-            "predicted_name": self._name(self.predicted),
-            "score": self._score,
-            "width": geometry.width,
-            "height": geometry.height,
-            "crop": list(geometry.crop),
-            "boxes": self._boxes,
-        }
+        facts = ImageFacts(
+            label=self._task.label,
+            label_name=self._name(self._task.label),
+            predicted=self.predicted,
+            predicted_name=self._name(self.predicted),
+            score=self._score,
+            width=geometry.width,
+            height=geometry.height,
+            crop=geometry.crop,
+            boxes=self._boxes,
+        )
         sample = self._task.sample
         return SeenImage(self.picture.sha256, sample.name, sample.path, facts, _small(self.picture))
 
@@ -247,7 +246,7 @@ class _OpenImage:
         return box_mask(own, self.picture.geometry, (size[0], size[1])) if own else None
 
     @property
-    def _boxes(self) -> list[list[float]]:
+    def _boxes(self) -> tuple[Corners, ...]:
         return self._task.boxes_of(self.predicted)
 
     def _name(self, index: int | None) -> str | None:

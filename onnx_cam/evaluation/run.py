@@ -15,11 +15,12 @@ from onnx_cam.evaluation.datasets import Dataset, Sample, choose, open_dataset
 from onnx_cam.evaluation.datasets.sample_labels import SampleLabels, read_labels
 from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
 from onnx_cam.evaluation.measuring import Measuring, Task, method_key
-from onnx_cam.evaluation.results.finished import WRONG_CLASS, Evaluation, figure_key, is_right, read_evaluation
-from onnx_cam.evaluation.results.output import write_output
+from onnx_cam.evaluation.results.evaluation import WRONG_CLASS, Evaluation, figure_key, read_evaluation
+from onnx_cam.evaluation.results.outputs import write_outputs
+from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.evaluation.results.request import Request
-from onnx_cam.evaluation.results.shared_facts import bind
-from onnx_cam.evaluation.results.store import FILE_NAME, Results, SeenImage
+from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
+from onnx_cam.evaluation.results.shared_facts import record_setup
 from onnx_cam.evaluation.work_left import WorkLeft
 from onnx_cam.explanation.explaining import check_settings, package_versions
 from onnx_cam.files import results_folder
@@ -134,13 +135,13 @@ def evaluate(
         batch_size=batch_size or _batch_size(classifier),
         lenient=ALL in _words(methods),
     )
-    with results_folder(out), Results(Path(out) / FILE_NAME, write=True) as results:
-        bind(results, classifier, measuring.layer)
+    with results_folder(out), ResultsFile(Path(out) / FILE_NAME, write=True) as results:
+        record_setup(results, classifier, measuring.layer)
         facts = {"dataset": opened.path, "kind": opened.kind, "shuffled": shuffle, "only_correct": only_correct}
         run = _Run(measuring, results, labels, facts, opened.notes)
         run.work(drawn, _engine(engine, measuring, workers), progress)
         run.finish()
-    return write_output(read_evaluation(out), report=report)
+    return write_outputs(read_evaluation(out), report=report)
 
 
 def choose_named_methods(methods: str | Sequence[str | Method], samples: int | None = None) -> dict[str, Method]:
@@ -207,7 +208,7 @@ class _Run:
     def __init__(
         self,
         measuring: Measuring,
-        results: Results,
+        results: ResultsFile,
         labels: Mapping[str, SampleLabels],
         facts: Mapping[str, Any],
         notes: Sequence[str],
@@ -258,7 +259,7 @@ class _Run:
             There is no image.
         """
         images = self._images()
-        usable = [sha256 for sha256 in images if not self._only_correct or is_right(self._seen[sha256])]
+        usable = [sha256 for sha256 in images if not self._only_correct or self._seen[sha256].facts.is_right]
         if not usable:
             raise ImageError(self._why_none(len(images)))
         left_out = {WRONG_CLASS: len(images) - len(usable)} if self._only_correct else {}
@@ -308,7 +309,7 @@ class _Run:
                 yield replace(task, maps=maps)
 
     def _methods_left(self, task: Task, sha256: str) -> list[str]:
-        if task.only_correct and not is_right(self._seen[sha256]):
+        if task.only_correct and not self._seen[sha256].facts.is_right:
             return []
         return [name for name in self._measuring.methods if name not in task.maps]
 
@@ -330,7 +331,7 @@ class _Run:
         seen = self._seen.get(sha256)
         if seen is None or not task.says_the_same(seen):
             return False
-        if self._only_correct and not is_right(self._seen[sha256]):
+        if self._only_correct and not self._seen[sha256].facts.is_right:
             return True
         wanted = {figure_key(metric, seen.facts) for metric in self._measuring.metrics}
         return all(name in known and wanted <= known[name] for name in self._keys)

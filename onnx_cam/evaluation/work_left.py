@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from onnx_cam.evaluation.measuring import Measuring
-from onnx_cam.evaluation.results.store import MeasuredMap
+from onnx_cam.evaluation.results.records import MeasuredMap
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.runtime.scorer import Progress

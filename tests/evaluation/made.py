@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from onnx_cam.evaluation.results.finished import Evaluation, figure_key
-from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.evaluation import Evaluation, figure_key
+from onnx_cam.evaluation.results.records import Corners, ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.metrics import Measurement, Metric
 
 Values = Mapping[str, Sequence[float | None]]
@@ -24,7 +25,7 @@ def evaluation(
     empty: Mapping[str, Sequence[int]] | None = None,
     curves: Mapping[str, Sequence[Sequence[float]]] | None = None,
     facts: Mapping[str, Any] | None = None,
-    image_facts: Mapping[str, Any] | None = None,
+    boxes: tuple[Corners, ...] = (),
 ) -> Evaluation:
     """Return an evaluation with these values: one an image, by metric and method.
 
@@ -32,9 +33,7 @@ def evaluation(
     """
     methods = list(next(iter(figures.values())))
     number = len(next(iter(figures.values()))[methods[0]])
-    images = [
-        SeenImage(f"{i:064x}", f"{i}.png", f"{i}.png", image_facts or {"boxes": []}, jpeg()) for i in range(number)
-    ]
+    images = [SeenImage(f"{i:064x}", f"{i}.png", f"{i}.png", image_facts(boxes=boxes), jpeg()) for i in range(number)]
     maps = {}
     for method in methods:
         for i, image in enumerate(images):
@@ -47,6 +46,12 @@ def evaluation(
             record = {"passes": 3, "seconds": 0.5}
             maps[image.sha256, method] = MeasuredMap(image.sha256, method, cam, record, measured)
     return Evaluation(Path("run"), dict(facts or {}), {m: m for m in methods}, tuple(figures), tuple(images), maps)
+
+
+def image_facts(**changes: Any) -> ImageFacts:
+    """Return the facts of an image of 40×20 pixels that the network sees whole, with changes."""
+    facts = ImageFacts(None, None, 0, None, 0.5, width=40, height=20, crop=(0, 0, 40, 20))
+    return replace(facts, **changes)
 
 
 def jpeg(width: int = 40, height: int = 20, grey: int = 200) -> bytes:

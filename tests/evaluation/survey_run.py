@@ -12,8 +12,9 @@ from PIL import Image
 
 import onnx_cam
 from onnx_cam.evaluation import Evaluation, evaluate
-from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
 from tests import tiny
+from tests.evaluation.made import image_facts
 
 Maps = Mapping[str, NDArray[np.float32]]
 
@@ -38,13 +39,13 @@ def evaluate_tiny(folder: Path, count: int = 8) -> Path:
 
 
 def handmade(
-    cams: Sequence[Maps], *, size: tuple[int, int] = (30, 40), crop: Sequence[int] = (0, 0, 40, 30)
+    cams: Sequence[Maps], *, size: tuple[int, int] = (30, 40), crop: tuple[int, int, int, int] = (0, 0, 40, 30)
 ) -> Evaluation:
     """Return a run whose images have these maps; the small copies are as large as the images."""
     images, maps = [], {}
     for i, of_methods in enumerate(cams):
         name = f"image-{i}.png"
-        facts = {"width": size[1], "height": size[0], "crop": list(crop), "predicted": i % 4, "predicted_name": None}
+        facts = image_facts(width=size[1], height=size[0], crop=crop, predicted=i % 4)
         images.append(SeenImage(f"{i:064x}", name, f"/photos/{name}", facts, _picture(size, i)))
         for method, cam in of_methods.items():
             maps[images[-1].sha256, method] = MeasuredMap(images[-1].sha256, f"key of {method}", cam, {})

@@ -22,10 +22,12 @@ from onnx_cam.evaluation.datasets import open_dataset
 from onnx_cam.evaluation.engines import ray_engine
 from onnx_cam.evaluation.engines.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
 from onnx_cam.evaluation.measuring import Measuring, Task
-from onnx_cam.evaluation.results.store import FILE_NAME, MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.results_file import FILE_NAME
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
 from onnx_cam.metrics.base import Measurement
+from tests.evaluation.made import image_facts
 from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
 
 METHODS = "scorecam,sscam2:sigma=1.5,equal"
@@ -186,7 +188,9 @@ def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_a_worker_finds_comes_out_of_its_row_as_it_went_in() -> None:
     rng = np.random.default_rng(0)
-    seen = SeenImage("ab", "ä/1.jpg", "/x/ä/1.jpg", {"score": 1 / 3, "boxes": [[0.1, 2.0, 3.0, 4.0]]}, b"\xff\x00\x00")
+    seen = SeenImage(
+        "ab", "ä/1.jpg", "/x/ä/1.jpg", image_facts(score=1 / 3, boxes=((0.1, 2.0, 3.0, 4.0),)), b"\xff\x00\x00"
+    )
     figures = {"drop": Measurement(0.1 + 0.2), "curve": Measurement(None, (1 / 3, 2e-300, 5.0))}
     found = MeasuredMap("ab", "[1]", rng.random((3, 4), np.float32), {"passes": 3, "seconds": 0.7}, figures)
     assert read_outcome(write_outcome(0, 0, seen)) == seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from onnx_cam.evaluation.report.examples import choose_criterion, draw_example, 
 from onnx_cam.evaluation.report.ranking import rank
 from onnx_cam.evaluation.report.tables import methods_table, models_tables, win_table
 from onnx_cam.evaluation.report.wording import explained, figure, label, span
-from onnx_cam.evaluation.results.store import SeenImage
+from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.evaluation.results.summary import summarise
 from onnx_cam.metrics import AverageDrop, Deletion, Insertion, Metric, Specificity, Win
 from onnx_cam.metrics.interval import mean_band, mean_interval
@@ -204,9 +205,9 @@ def test_what_examples_are_chosen_by() -> None:
 
 
 def test_a_map_lies_where_the_network_looked() -> None:
-    facts = {"width": 400, "height": 200, "crop": [100, 0, 300, 200], "boxes": [[200.0, 50.0, 300.0, 150.0]]}
+    facts = made.image_facts(width=400, height=200, crop=(100, 0, 300, 200), boxes=((200.0, 50.0, 300.0, 150.0),))
     image = SeenImage("0", "a", "a", facts, made.jpeg(200, 100))
-    plain = draw_example(SeenImage("0", "a", "a", {**facts, "boxes": []}, image.picture), np.eye(3, dtype=np.float32))
+    plain = draw_example(replace(image, facts=replace(facts, boxes=())), np.eye(3, dtype=np.float32))
     assert plain.shape == (100, 200, 3)
     assert (np.ptp(plain[:, :50].astype(int), axis=2) == 0).all()  # grey outside
     assert (np.ptp(plain[:, 55:145].astype(int), axis=2) > 0).all()  # and coloured within
@@ -219,9 +220,9 @@ def test_a_map_lies_where_the_network_looked() -> None:
     assert (rows.min(), rows.max()) == (25, 74)
 
 
-@pytest.mark.parametrize("crop", [[0, 0, 1, 1], [3999, 1999, 4000, 2000], None])
-def test_a_tiny_crop_of_a_large_image(crop: list[int] | None) -> None:
-    facts = {"width": 4000, "height": 2000, "crop": crop, "boxes": [[0.0, 0.0, 0.5, 0.5]]}
+@pytest.mark.parametrize("crop", [(0, 0, 1, 1), (3999, 1999, 4000, 2000), (0, 0, 4000, 2000)])
+def test_a_tiny_crop_of_a_large_image(crop: tuple[int, int, int, int]) -> None:
+    facts = made.image_facts(width=4000, height=2000, crop=crop, boxes=((0.0, 0.0, 0.5, 0.5),))
     image = SeenImage("0", "a", "a", facts, made.jpeg(400, 200))
     assert draw_example(image, np.eye(3, dtype=np.float32)).shape == (150, 300, 3)
 

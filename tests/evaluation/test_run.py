@@ -17,7 +17,7 @@ import pytest
 import onnx_cam
 from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
-from onnx_cam.evaluation.results.store import FILE_NAME, Results
+from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
 from tests.evaluation.photos import write_model, write_model_without_cam
@@ -150,7 +150,7 @@ def table_of(run: Path) -> list[dict[str, Any]]:
 def count_maps(file: Path) -> int:
     """Count maps in a file that another process is writing to."""
     try:
-        with Results(file) as results:
+        with ResultsFile(file) as results:
             return len(results.measured())
     except OutputError:  # not there yet, or without its tables
         return 0
@@ -187,7 +187,7 @@ def test_only_images_that_the_model_gets_right_are_taken(model: Path, table: Pat
     run(model, table, tmp_path / "run", methods="equal", only_correct=True)
     evaluation = read_evaluation(tmp_path / "run")
     assert [image.name for image in evaluation.images] == [f"{i}.png" for i in right]
-    assert evaluation.facts["left_out"] == {"taken for another class by the model": 5 - len(right)}
+    assert evaluation.facts["left_out"] == {"the model predicts another class": 5 - len(right)}
 
 
 def test_labels_that_do_not_fit_the_model_are_an_error_unless_left_alone(
@@ -211,7 +211,7 @@ def test_results_of_another_model_are_refused(model: Path, table: Path, tmp_path
 
 def test_results_of_another_version_are_refused(model: Path, table: Path, tmp_path: Path) -> None:
     run(model, table, tmp_path / "run", methods="equal")
-    with Results(tmp_path / "run" / FILE_NAME, write=True) as results:
+    with ResultsFile(tmp_path / "run" / FILE_NAME, write=True) as results:
         results.set_run({"onnx_cam_version": "0.0.1"})
     with pytest.raises(OutputError, match=r"onnx cam version '0\.0\.1'"):
         run(model, table, tmp_path / "run", methods="equal")
@@ -227,7 +227,7 @@ def test_what_is_no_results_file_is_left_alone(model: Path, table: Path, tmp_pat
 
 def test_two_processes_on_one_results_file_are_one_too_many(model: Path, table: Path, tmp_path: Path) -> None:
     run(model, table, tmp_path / "run", methods="equal")
-    with Results(tmp_path / "run" / FILE_NAME, write=True):
+    with ResultsFile(tmp_path / "run" / FILE_NAME, write=True):
         command = [sys.executable, "-m", "onnx_cam", "evaluate", str(model), str(table), "--preprocess", "unit"]
         command += ["--methods", "equal", "-o", str(tmp_path / "run")]
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -238,7 +238,7 @@ def test_two_processes_on_one_results_file_are_one_too_many(model: Path, table: 
 def test_a_run_that_is_not_finished_is_no_evaluation(model: Path, table: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no results at"):
         read_evaluation(tmp_path / "run")
-    with Results(tmp_path / "bare.sqlite", write=True):
+    with ResultsFile(tmp_path / "bare.sqlite", write=True):
         pass
     os.makedirs(tmp_path / "run")
     os.rename(tmp_path / "bare.sqlite", tmp_path / "run" / FILE_NAME)

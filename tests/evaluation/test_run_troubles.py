@@ -16,7 +16,7 @@ import onnx_cam
 from onnx_cam.cli.main import main
 from onnx_cam.errors import OutputError
 from onnx_cam.evaluation import evaluate, read_evaluation
-from onnx_cam.evaluation.results.store import FILE_NAME, Results
+from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from tests.evaluation.photos import write_dataset
 
 
@@ -34,7 +34,7 @@ def test_a_preprocessing_is_another_one_by_its_numbers_and_only_what_differs_is_
     written = {**onnx_cam.load(model, preprocess="unit").preprocessing.describe(), "source": "elsewhere"}  # type: ignore[union-attr]
     (tmp_path / "unit.json").write_text(json.dumps(written))
     evaluate(onnx_cam.load(model, preprocess=str(tmp_path / "unit.json")), table, **settings)
-    with pytest.raises(OutputError, match=r"preprocessing name unit, .*; expected") as said:
+    with pytest.raises(OutputError, match=r"preprocessing name unit, .*; choose") as said:
         evaluate(onnx_cam.load(model, preprocess="imagenet"), table, **settings)
     assert "crop_pct" not in str(said.value)
 
@@ -45,9 +45,9 @@ def test_a_call_that_was_stopped_with_other_boxes_leaves_an_unfinished_run(
     settings: dict[str, Any] = {"methods": "equal", "metrics": "pointing", "limit": 1}
     run(model, table, tmp_path / "run", **settings)
     file = tmp_path / "run" / FILE_NAME
-    with Results(file, write=True) as results:
+    with ResultsFile(file, write=True) as results:
         (seen,) = results.images().values()
-        results.add_image(replace(seen, facts={**seen.facts, "boxes": [[1, 1, 9, 9]]}))
+        results.add_image(replace(seen, facts=replace(seen.facts, boxes=((1, 1, 9, 9),))))
     with pytest.raises(OutputError, match="is not finished"):
         read_evaluation(tmp_path / "run")
     run(model, table, tmp_path / "run", **settings)

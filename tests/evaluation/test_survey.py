@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_each_letter_shows_the_map_that_the_key_says(real: bool, run: Path, tmp_
         image = by_name[item.image]
         picture = np.asarray(Image.open(io.BytesIO(image.picture)))
         geometry = Geometry(
-            picture.shape[0], picture.shape[1], image.facts["crop"]
+            picture.shape[0], picture.shape[1], image.facts.crop
         )  # the small copy is as large as the image
         drawn = {
             name: draw_overlay(picture, geometry.place(evaluation.maps[image.sha256, name].cam), geometry.crop)
@@ -155,7 +156,8 @@ def test_the_map_lies_where_the_network_looked(tmp_path: Path) -> None:
     # The image has 80×60 pixels, its small copy 40×30: the crop's middle half is 10 to 30 there.
     evaluation = handmade(distinct(1, "xy"), crop=(20, 0, 60, 60))
     image = evaluation.images[0]
-    image.facts.update(width=80, height=60)  # type: ignore[attr-defined]
+    larger = replace(image, facts=replace(image.facts, width=80, height=60))
+    evaluation = replace(evaluation, images=(larger,))
     _, shown, _ = (pixels(content) for content in pictures(make_survey(evaluation, tmp_path))["1"])
     colour = shown.max(axis=2) - shown.min(axis=2)
     # Chroma is kept for blocks of 16×16 pixels: those that touch the crop's edge are of no use here.

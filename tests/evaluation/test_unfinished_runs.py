@@ -21,8 +21,9 @@ import onnx_cam
 from onnx_cam.cli.main import main
 from onnx_cam.errors import OutputError
 from onnx_cam.evaluation import Evaluation, evaluate, read_evaluation, summarise
-from onnx_cam.evaluation.results import store
-from onnx_cam.evaluation.results.store import FILE_NAME, MeasuredMap, Results
+from onnx_cam.evaluation.results import results_file
+from onnx_cam.evaluation.results.records import MeasuredMap
+from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from tests.evaluation.photos import write_model_without_cam
 from tests.page import Page
 from tests.places import ROOT
@@ -140,7 +141,7 @@ def test_images_that_only_correct_leaves_out_count_as_done(model: Path, table: P
     so_far = read_evaluation(stopped(model, table, tmp_path / "run", only_correct=True))
     assert so_far.progress is not None
     assert {image.name for image in so_far.images} <= right
-    wrong = so_far.facts["left_out"]["taken for another class by the model"]
+    wrong = so_far.facts["left_out"]["the model predicts another class"]
     assert so_far.progress.done == len(so_far.images) + wrong < so_far.progress.planned == 5
 
 
@@ -167,7 +168,7 @@ def test_until_an_image_is_done_the_run_before_is_shown(model: Path, table: Path
 def test_a_reader_that_keeps_the_file_locked_stops_the_run_with_one_line(
     model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_WRITER_PATIENCE", 0.05)
+    monkeypatch.setattr(results_file, "_WRITER_PATIENCE", 0.05)
     run(model, table, tmp_path / "run", limit=1)
     with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN")
@@ -208,14 +209,14 @@ def test_what_a_killed_process_left_half_written_is_undone_in_a_read_only_folder
 
 def test_a_lock_file_that_was_left_behind_locks_nothing(tmp_path: Path) -> None:
     (tmp_path / "results.lock").touch()
-    with Results(tmp_path / FILE_NAME, write=True) as results:
+    with ResultsFile(tmp_path / FILE_NAME, write=True) as results:
         with pytest.raises(OutputError, match="another process is writing to"):
-            Results(tmp_path / FILE_NAME, write=True)
+            ResultsFile(tmp_path / FILE_NAME, write=True)
         results.set_run({"layer": "relu2"})
     assert not (tmp_path / "results.lock").exists()
     (tmp_path / "results.lock").write_bytes(b"something else" * 100)
     with pytest.raises(OutputError, match=r"cannot lock '.*results\.lock'.*; remove that file"):
-        Results(tmp_path / FILE_NAME, write=True)
+        ResultsFile(tmp_path / FILE_NAME, write=True)
 
 
 def test_a_file_without_tables_holds_no_results_yet(tmp_path: Path) -> None:
@@ -226,7 +227,7 @@ def test_a_file_without_tables_holds_no_results_yet(tmp_path: Path) -> None:
 
 def test_each_reader_sees_whole_maps_while_another_connection_writes(tmp_path: Path) -> None:
     cam = np.ones((2, 2), np.float32)
-    with Results(tmp_path / FILE_NAME, write=True) as writer, Results(tmp_path / FILE_NAME) as reader:
+    with ResultsFile(tmp_path / FILE_NAME, write=True) as writer, ResultsFile(tmp_path / FILE_NAME) as reader:
         for number in range(3):
             writer.add_map(MeasuredMap("image", str(number), cam, {"passes": number}))
             assert len(reader.measured()) == number + 1

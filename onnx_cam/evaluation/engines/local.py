@@ -7,7 +7,7 @@ from typing import Protocol
 
 from onnx_cam.errors import DatasetError, ImageError, OnnxCamError, OutOfMemoryError, ScoreError
 from onnx_cam.evaluation.measuring import Measuring, Task
-from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
 
 __all__ = ["Engine", "LocalEngine", "Outcome"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from onnx_cam import errors
 from onnx_cam.errors import OnnxCamError
 from onnx_cam.evaluation.engines.local import Outcome
-from onnx_cam.evaluation.results.store import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.metrics.base import Measurement
 
 __all__ = ["COLUMNS", "DONE", "STOP", "Row", "read_error", "read_outcome", "write_error", "write_outcome"]
@@ -68,7 +68,8 @@ def write_outcome(task: int, part: int, outcome: Outcome) -> Row:
     if isinstance(outcome, OnnxCamError):
         return Row(task, part, "error", write_error(outcome))
     if isinstance(outcome, SeenImage):
-        values = {"sha256": outcome.sha256, "name": outcome.name, "path": outcome.path, "facts": outcome.facts}
+        facts = outcome.facts.as_json()
+        values = {"sha256": outcome.sha256, "name": outcome.name, "path": outcome.path, "facts": facts}
         return Row(task, part, "image", json.dumps(values), outcome.picture)
     cam = io.BytesIO()
     np.save(cam, outcome.cam, allow_pickle=False)
@@ -87,10 +88,11 @@ def read_outcome(row: Row) -> Outcome:
         return read_error(row.facts)
     facts: dict[str, Any] = row.facts
     if row.kind == "image":
-        return SeenImage(**facts, picture=row.content)
-    figures = {key: Measurement(value, tuple(curve)) for key, (value, curve) in facts.pop("figures").items()}
+        image = ImageFacts.from_json(facts["facts"])
+        return SeenImage(facts["sha256"], facts["name"], facts["path"], image, row.content)
+    figures = {key: Measurement(value, tuple(curve)) for key, (value, curve) in facts["figures"].items()}
     cam = np.load(io.BytesIO(row.content), allow_pickle=False)
-    return MeasuredMap(**facts, cam=cam, figures=figures)
+    return MeasuredMap(facts["image"], facts["method"], cam, facts["record"], figures)
 
 
 def write_error(error: OnnxCamError) -> str:

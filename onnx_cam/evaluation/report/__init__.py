@@ -9,7 +9,7 @@ from typing import Any
 
 from onnx_cam.drawing.templates import make_environment
 from onnx_cam.errors import MissingExtraError, SettingError
-from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import Summary, summarise
 from onnx_cam.files import results_folder, write_files
 

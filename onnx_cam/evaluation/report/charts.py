@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.evaluation.report.ranking import competitors
 from onnx_cam.evaluation.report.wording import choices, count, figure, label, span
-from onnx_cam.evaluation.results.finished import Evaluation, figure_key
+from onnx_cam.evaluation.results.evaluation import Evaluation, figure_key
 from onnx_cam.metrics import Metric
 from onnx_cam.metrics.interval import mean_band
 

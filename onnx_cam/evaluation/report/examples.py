@@ -13,9 +13,8 @@ from onnx_cam.drawing.canvas import data_uri
 from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.evaluation.report.ranking import is_ranked
 from onnx_cam.evaluation.report.wording import count, figure, label
-from onnx_cam.evaluation.results.finished import Evaluation
-from onnx_cam.evaluation.results.store import SeenImage
-from onnx_cam.image.geometry import Geometry
+from onnx_cam.evaluation.results.evaluation import Evaluation
+from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.metrics import Metric
 
 __all__ = ["Criterion", "Example", "Gallery", "choose_criterion", "draw_example", "show_examples"]
@@ -94,7 +93,7 @@ def show_examples(evaluation: Evaluation) -> Gallery | None:
     if criterion is None or not evaluation.images:
         return None
     groups = [(label(method), *_group(evaluation, method, criterion)) for method in evaluation.methods]
-    has_boxes = any(image.facts.get("boxes") for image in evaluation.images)
+    has_boxes = any(image.facts.boxes for image in evaluation.images)
     return Gallery(criterion.title, criterion.better, groups, has_boxes)
 
 
@@ -129,8 +128,10 @@ def _cases(values: NDArray[np.float64], better: str) -> list[tuple[int, str]]:
 def _example(image: SeenImage, cam: NDArray[np.float32], case: str, value: str, about: str) -> Example:
     picture = draw_example(image, cam)
     height, width = picture.shape[:2]
-    name, predicted = label(image.name), _class(image, "predicted")
-    labelled = _class(image, "label") if image.facts.get("label") != image.facts.get("predicted") else ""
+    facts = image.facts
+    name = label(image.name)
+    predicted = f"{_class(facts.predicted, facts.predicted_name)} · {facts.score:.3f}"
+    labelled = "" if facts.label is None or facts.is_right else _class(facts.label, facts.label_name)
     alt = f"{about}: {value}. {name}; the model says {predicted}."
     return Example(case, name, predicted, labelled, value, data_uri(_jpeg(picture), "image/jpeg"), width, height, alt)
 
@@ -144,16 +145,11 @@ def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8
     small.thumbnail((_SIDE, _SIDE))
     pixels = np.asarray(small)
     height, width = pixels.shape[:2]
-    original = _geometry(image, pixels)
-    geometry = original.scaled(height, width)
+    facts = image.facts
+    geometry = facts.geometry.scaled(height, width)
     heat = geometry.place(np.asarray(cam, np.float32))
     drawn = draw_overlay(pixels, heat, geometry.crop, empty=bool(cam.max() == cam.min()))
-    return _outline(drawn, image.facts.get("boxes") or [], (width / original.width, height / original.height))
-
-
-def _geometry(image: SeenImage, pixels: NDArray[np.uint8]) -> Geometry:
-    height, width = image.facts.get("height", pixels.shape[0]), image.facts.get("width", pixels.shape[1])
-    return Geometry(height, width, image.facts.get("crop") or (0, 0, width, height))
+    return _outline(drawn, facts.boxes, (width / facts.width, height / facts.height))
 
 
 def _outline(
@@ -171,14 +167,8 @@ def _outline(
     return np.asarray(canvas)
 
 
-def _class(image: SeenImage, which: str) -> str:
-    index = image.facts.get(which)
-    if index is None:
-        return ""
-    name = image.facts.get(f"{which}_name")
-    score = image.facts.get("score")
-    told = f"{label(str(name))} ({index})" if name else f"class {index}"
-    return f"{told} · {score:.3f}" if which == "predicted" and score is not None else told
+def _class(index: int, name: str | None) -> str:
+    return f"{label(name)} ({index})" if name else f"class {index}"
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onnx_cam.evaluation.report.wording import count, file_name, label, plain
-from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation
 
 __all__ = ["Provenance", "describe_run", "name_runs"]
 

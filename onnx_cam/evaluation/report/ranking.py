@@ -7,7 +7,7 @@ from math import isclose
 
 import numpy as np
 
-from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.metrics import Metric, Win
 from onnx_cam.metrics.interval import mean_interval
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx_cam.evaluation.report.ranking import FEW_IMAGES, Ranking, competitors, is_ranked, rank
 from onnx_cam.evaluation.report.wording import choices, explained, figure, label, span
-from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import Summary
 from onnx_cam.metrics import Metric, Win
 

@@ -1,1 +1,1 @@
-"""The results file of a run, and what is read from it."""
+"""The results file of a run, what is read from it, and what is written beside it."""

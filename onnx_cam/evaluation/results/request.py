@@ -1,4 +1,4 @@
-"""What one call of ``evaluate`` is to measure, as it is kept in the results file."""
+"""What one call of ``evaluate`` measures, as it is stored in the results file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Request"]
 
 @dataclass(frozen=True)
 class Request:
-    """The images, methods and metrics of one call, whatever else the results file holds.
+    """The images, methods and metrics of one call. The results file may hold more of each.
 
     Attributes
     ----------

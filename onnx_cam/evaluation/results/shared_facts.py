@@ -1,4 +1,4 @@
-"""What all results of a file have in common: results of another model do not go into it."""
+"""What all results of a file have in common: results of another model or setting do not go into the same file."""
 
 from __future__ import annotations
 
@@ -7,43 +7,60 @@ from typing import Any
 from onnx_cam._version import __version__
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutputError
-from onnx_cam.evaluation.results.store import Results
+from onnx_cam.evaluation.results.results_file import ResultsFile
 from onnx_cam.explanation.explaining import package_versions
 from onnx_cam.graph.find_layers import Layer
 
-__all__ = ["bind"]
+__all__ = ["record_setup"]
+
+_WITHOUT_EFFECT = ("name", "source")
+"""The parts of a preprocessing that change no result: what it is called, and where it was found."""
 
 
-_ONLY_SAID = ("name", "source")
+def record_setup(results: ResultsFile, classifier: Classifier, layer: Layer) -> None:
+    """Store what all results of a run have in common, or check that it is the same as in the results so far.
 
-
-def bind(results: Results, classifier: Classifier, layer: Layer) -> None:
-    """Write what all results have in common, or check it where there are results already.
+    Parameters
+    ----------
+    results : ResultsFile
+    classifier : Classifier
+    layer : Layer
 
     Raises
     ------
     OutputError
-        The results there are of another model, another version, or were made otherwise.
+        The results in the file are of another model, version, layer, preprocessing or execution provider.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> with ResultsFile("results.sqlite", write=True) as results:
+    ...     record_setup(results, model, model.layer(None))
+    ...     results.run["layer"]
+    'relu2'
     """
-    wanted = _facts(classifier, layer)
-    there = results.run
-    for key, value in wanted.items():
-        if there and _alike(there.get(key)) != _alike(value):
-            before, now = _differing(there.get(key), value)
+    setup = _setup(classifier, layer)
+    before = results.run
+    for key, value in setup.items():
+        if before and _effective(before.get(key)) != _effective(value):
+            stored, new = _differing_parts(before.get(key), value)
             raise OutputError(
-                f"'{results.path}' holds results of {key.replace('_', ' ')} {before}, this run has {now}; expected the "
-                "same: choose another folder, or say what was said then"
+                f"'{results.path}' holds results of {key.replace('_', ' ')} {stored}, this run has {new}; "
+                "choose another folder, or give the same model and options as then"
             )
-    results.set_run({**wanted, "model": str(classifier.file.path)})
+    results.set_run({**setup, "model": str(classifier.file.path)})
 
 
-def _alike(value: Any) -> Any:
-    """Return a fact without what changes no result: where a preprocessing was found, and what it is called."""
-    return {key: part for key, part in value.items() if key not in _ONLY_SAID} if isinstance(value, dict) else value
+def _effective(value: Any) -> Any:
+    """Return a fact without the parts that change no result."""
+    if not isinstance(value, dict):
+        return value
+    return {key: part for key, part in value.items() if key not in _WITHOUT_EFFECT}
 
 
-def _differing(before: Any, now: Any) -> tuple[str, str]:
-    """Return two facts as text; of two with several parts those that differ."""
+def _differing_parts(before: Any, now: Any) -> tuple[str, str]:
+    """Return two facts as text; of facts with several parts only those that differ."""
     if not isinstance(before, dict) or not isinstance(now, dict):
         return repr(before), repr(now)
     names = [name for name in {**before, **now} if name != "source" and before.get(name) != now.get(name)]
@@ -51,7 +68,7 @@ def _differing(before: Any, now: Any) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
-def _facts(classifier: Classifier, layer: Layer) -> dict[str, Any]:
+def _setup(classifier: Classifier, layer: Layer) -> dict[str, Any]:
     preprocessing = classifier.preprocessing
     described = preprocessing.describe() if preprocessing else {"name": "none"}
     return {

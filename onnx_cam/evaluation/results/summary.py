@@ -5,37 +5,58 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.evaluation.results.finished import Evaluation
+from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.metrics import Metric, Win
 from onnx_cam.metrics.interval import mean_interval
 
-__all__ = ["as_csv", "as_json", "rows", "summarise"]
+__all__ = ["Summary", "as_csv", "as_json", "flat_table", "summarise"]
 
 Summary = dict[str, dict[str, Any]]
+"""A figure, as plain JSON values, by the method's name and the metric's."""
 
 
 def summarise(evaluation: Evaluation) -> Summary:
-    """Return ``{method: {metric: {"value", "low", "high", "n"}}}``.
+    """Return the means of a run, each with its interval.
 
-    Maps that say nothing (zero, or the same, everywhere) are in no figure but their own number, ``empty``. ``win`` of
-    method A is ``{B: {"value", …, "ties"}}``, over the images where neither map is empty.
+    Empty maps (zero, or the same, everywhere) are counted under ``empty`` and left out of every other figure.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    dict
+        ``{method: {metric: {"value", "low", "high", "n"}}}``: the mean, the bounds of its 95 % interval, and the number
+        of images; None where there is no image. ``win`` of method A is ``{B: {"value", "low", "high", "n", "ties"}}``,
+        over the images for which neither map is empty.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="class-change", out="run")
+    >>> summarise(evaluation)["equal"]["class-change"]
+    {'value': 0.0, 'low': 0.0, 'high': 0.0, 'n': 2}
     """
     summary: Summary = {}
-    blanks = {method: evaluation.blank(method) for method in evaluation.methods}
-    for method, blank in blanks.items():
+    empty = {method: evaluation.blank(method) for method in evaluation.methods}  # (n,) bool each
+    for method in evaluation.methods:
         figures: dict[str, Any] = {}
         for metric in evaluation.metrics:
             if isinstance(metric, Win):
-                figures[metric.name] = _wins(evaluation, metric, method, blanks)
+                figures[metric.name] = _wins(evaluation, metric, method, empty)
             else:
-                figures[metric.name] = _mean(evaluation.values(metric, method)[~blank])
-        figures["empty"] = {"value": int(blank.sum()), "low": None, "high": None, "n": len(blank)}
+                figures[metric.name] = _mean(evaluation.values(metric, method)[~empty[method]])
+        number = int(empty[method].sum())
+        figures["empty"] = {"value": number, "low": None, "high": None, "n": len(empty[method])}
         summary[method] = figures
     return summary
 
@@ -44,26 +65,49 @@ def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
     return mean_interval(values[~np.isnan(values)]).describe()
 
 
-def _wins(evaluation: Evaluation, metric: Win, method: str, blanks: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
-    own = evaluation.values(metric, method)
+def _wins(
+    evaluation: Evaluation, metric: Win, method: str, empty: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, dict[str, Any]]:
+    """Return how often a method wins against each other one."""
+    drops = evaluation.values(metric, method)
     against = {}
     for other in evaluation.methods:
         if other == method:
             continue
-        both = ~(blanks[method] | blanks[other])
-        ours, theirs = own[both], evaluation.values(metric, other)[both]
+        both = ~(empty[method] | empty[other])
+        ours, theirs = drops[both], evaluation.values(metric, other)[both]
         ties = metric.ties(ours, theirs)
-        share = float(ties.mean()) if len(ties) else None
-        against[other] = {**mean_interval(metric.wins(ours, theirs)).describe(), "ties": share}
+        tied = float(ties.mean()) if len(ties) else None
+        against[other] = {**mean_interval(metric.wins(ours, theirs)).describe(), "ties": tied}
     return against
 
 
-def rows(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]:
-    """Return its summary as a flat table: a row a method and metric, for ``win`` a row a pair of methods.
+def flat_table(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]:
+    """Return a summary as a table: a row for each method and metric, for ``win`` a row for each pair of methods.
 
-    Each row: ``method``, ``metric``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``, ``unit``, ``better``
-    and ``parameters``; None where it does not apply. Beside the metrics there are ``empty``,
-    ``passes`` and ``seconds``, the latter two means over all images.
+    Besides the metrics there are rows for ``empty``, and for ``passes`` and ``seconds``, what one map costs: means over
+    all images.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    summary : dict
+        What :func:`summarise` returns for it.
+
+    Returns
+    -------
+    list of dict
+        The columns are ``method``, ``metric``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``, ``unit``,
+        ``better`` and ``parameters``; None where one does not apply.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="class-change", out="run")
+    >>> [row["metric"] for row in flat_table(evaluation, summarise(evaluation))]
+    ['class-change', 'empty', 'passes', 'seconds']
     """
     return list(_rows(evaluation, summary))
 
@@ -79,12 +123,12 @@ def _rows(evaluation: Evaluation, summary: Summary) -> Iterator[dict[str, Any]]:
             else:
                 yield _row(method, name, metric, figure)
         for name in ("passes", "seconds"):
-            cost = [float(evaluation.maps[image.sha256, method].record[name]) for image in evaluation.images]
-            yield _row(method, name, None, mean_interval(np.array(cost)).describe())
+            costs = [float(evaluation.maps[image.sha256, method].record[name]) for image in evaluation.images]
+            yield _row(method, name, None, mean_interval(np.array(costs)).describe())
 
 
 def _row(
-    method: str, name: str, metric: Metric | None, figure: dict[str, Any], *, against: str | None = None
+    method: str, name: str, metric: Metric | None, figure: Mapping[str, Any], *, against: str | None = None
 ) -> dict[str, Any]:
     return {
         "method": method,
@@ -98,12 +142,28 @@ def _row(
 
 
 def as_json(content: Summary | list[dict[str, Any]]) -> bytes:
-    """Return a summary, or the flat table, as JSON."""
+    """Return a summary, or the table of it, as the content of a JSON file.
+
+    Examples
+    --------
+    >>> print(as_json([{"method": "equal"}]).decode(), end="")
+    [
+      {
+        "method": "equal"
+      }
+    ]
+    """
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def as_csv(table: list[dict[str, Any]]) -> bytes:
-    """Return the flat table as CSV, with a header; parameters as JSON."""
+    """Return the table of a summary as the content of a CSV file with a header. Its parameters are JSON.
+
+    Examples
+    --------
+    >>> as_csv([{"method": "equal", "parameters": {"steps": 50}}]).decode().splitlines()
+    ['method,parameters', 'equal,"{""steps"": 50}"']
+    """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(table[0]), lineterminator="\n")
     writer.writeheader()

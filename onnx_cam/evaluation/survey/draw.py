@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.drawing.overlay import draw_overlay
 from onnx_cam.errors import OutputError
-from onnx_cam.evaluation.results.store import SeenImage
-from onnx_cam.image.geometry import Geometry
+from onnx_cam.evaluation.results.records import SeenImage
 
 __all__ = ["as_jpeg", "draw_image", "draw_maps"]
 
@@ -61,8 +60,7 @@ def draw_maps(
     list of (bytes, tuple of str), or None
         None where a method's map says nothing: it would show which one it is.
     """
-    facts = image.facts
-    geometry = Geometry(facts["height"], facts["width"], facts["crop"]).scaled(*pixels.shape[:2])
+    geometry = image.facts.geometry.scaled(*pixels.shape[:2])
     groups: list[tuple[NDArray[np.float32], list[str]]] = []
     for method, cam in cams.items():
         heat = geometry.place(cam)

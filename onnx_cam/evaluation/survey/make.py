@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from onnx_cam.errors import OutputError, SettingError, did_you_mean, one_line_text
-from onnx_cam.evaluation.results.finished import Evaluation, Progress, read_evaluation
-from onnx_cam.evaluation.results.store import SeenImage
+from onnx_cam.evaluation.results.evaluation import Evaluation, RunProgress, read_evaluation
+from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
 from onnx_cam.evaluation.survey.page import Question, write_page
@@ -40,14 +40,14 @@ class Survey:
     key_file : Path
         What stays with whoever asks them.
     key : Key
-    progress : Progress or None
+    progress : RunProgress or None
         How far the run had come that the images were drawn from; None where it was finished.
     """
 
     page: Path
     key_file: Path
     key: Key
-    progress: Progress | None = None
+    progress: RunProgress | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what was made as plain JSON values; they do not undo the blinding."""
@@ -185,8 +185,8 @@ def _lettered(values: Iterable[_Value]) -> dict[str, _Value]:
 
 
 def _said(image: SeenImage) -> str:
-    name = image.facts.get("predicted_name")
-    return one_line_text(name) if name else f"class {image.facts['predicted']}"
+    name = image.facts.predicted_name
+    return one_line_text(name) if name else f"class {image.facts.predicted}"
 
 
 def _identify(questions: Sequence[Question]) -> str:

@@ -1,4 +1,4 @@
-"""What a run has measured, read back from its results file: the source of the tables, the report and the survey."""
+"""The results of a run, read from its results file: the source of the tables, the report and the survey."""
 
 from __future__ import annotations
 
@@ -11,40 +11,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError
+from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.evaluation.results.request import Request
-from onnx_cam.evaluation.results.store import FILE_NAME, MeasuredMap, Results, SeenImage
-from onnx_cam.metrics import Metric
+from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
+from onnx_cam.metrics import Measurement, Metric
 
-__all__ = ["Evaluation", "Progress", "figure_key", "is_right", "read_evaluation"]
+__all__ = ["WRONG_CLASS", "Evaluation", "RunProgress", "figure_key", "read_evaluation"]
 
-WRONG_CLASS = "taken for another class by the model"
+WRONG_CLASS = "the model predicts another class"
 """Why ``only_correct`` leaves images out: a key of the fact ``left_out``."""
 
 _BEFORE = "a later run in this folder has not finished an image yet; these are the results of the run before it"
 
 
-def figure_key(metric: Metric, facts: Mapping[str, Any]) -> str:
-    """Return what a stored figure is found by: the metric with its choices, and the boxes where it looks at them."""
-    return f"{metric.key} {facts['boxes']}" if metric.needs_boxes else metric.key
+def figure_key(metric: Metric, image: ImageFacts) -> str:
+    """Return the key that the figure of a map is stored under: the metric with its settings.
 
+    Where the metric needs boxes, the key holds those of the image, too: other boxes give another figure.
 
-def is_right(image: SeenImage) -> bool:
-    """Tell whether the model predicts the class that the dataset labels an image with."""
-    return bool(image.facts["predicted"] == image.facts["label"])
+    Examples
+    --------
+    >>> from onnx_cam.metrics import Pointing
+    >>> facts = ImageFacts(1, "cat", 1, "cat", 0.62, width=48, height=36, crop=(6, 0, 42, 36), boxes=((8, 4, 36, 28),))
+    >>> figure_key(Pointing(), facts)
+    '["pointing", {}] [[8, 4, 36, 28]]'
+    """
+    return f"{metric.key} {[list(box) for box in image.boxes]}" if metric.needs_boxes else metric.key
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far an unfinished run has come.
 
     Attributes
     ----------
     done, planned : int
-        Images that are finished, and images that the run is going to be over.
+        The images that are finished, and all images of the run.
 
     Examples
     --------
-    >>> str(Progress(37, 50))
+    >>> str(RunProgress(37, 50))
     '37 of 50 images'
     """
 
@@ -57,28 +63,39 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a run has measured.
+    """The results of a run.
 
     Attributes
     ----------
     folder : Path
+        The run's folder.
     facts : mapping
         Plain JSON values: ``model`` (its path), ``model_sha256``, ``layer``, ``preprocessing``, ``provider``,
         ``versions``, ``dataset`` (its path), ``kind``, ``seed``, ``level`` and ``resamples`` of the intervals,
         ``left_out`` (reason to number of images), ``unreadable`` (name to reason), ``notes`` (list of str) and more.
     methods : mapping of str to str
-        Each method's name in tables, and its key.
+        Each method's name in tables, and the key that its maps are stored under.
     metrics : tuple of Metric
     images : tuple of SeenImage
-        Those that the figures are over, in the order of the dataset.
+        The images that the figures are means over, in the order of the dataset.
     maps : mapping of (str, str) to MeasuredMap
-        By the image's hash and the method's name. Complete: each image with each method.
+        By the image's hash and the method's name. There is one for each image and method.
     files : tuple of Path
         What was written beside the results file.
     notes : tuple of str
         What could not be written, and why.
-    progress : Progress or None
+    progress : RunProgress or None
         How far the run has come; None once it is finished.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="average-drop", out="run")
+    >>> drop = evaluation.metric("average-drop")
+    >>> evaluation.values(drop, "scorecam").shape
+    (2,)
     """
 
     folder: Path
@@ -89,34 +106,33 @@ class Evaluation:
     maps: Mapping[tuple[str, str], MeasuredMap]
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    progress: Progress | None = None
+    progress: RunProgress | None = None
 
     def metric(self, name: str) -> Metric | None:
-        """Return the metric of that name; None where it was not measured."""
+        """Return the metric of a name; None where the run did not measure it."""
         return next((metric for metric in self.metrics if metric.name == name), None)
 
     def values(self, metric: Metric, method: str) -> NDArray[np.float64]:
-        """Return what a metric says of a method's map of each image, (n,); NaN where it says nothing."""
-        values = [
-            self.maps[image.sha256, method].figures[figure_key(metric, image.facts)].value for image in self.images
-        ]
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+        """Return a metric's value for a method's map of each image, (n,); NaN where the metric is not defined."""
+        figures = [self._figure(metric, method, image) for image in self.images]
+        return np.array([np.nan if figure.value is None else figure.value for figure in figures], np.float64)
 
     def curves(self, metric: Metric, method: str) -> NDArray[np.float64]:
         """Return the curve of a metric for each image, (n, points)."""
-        keys = [(image.sha256, figure_key(metric, image.facts)) for image in self.images]
-        return np.array([self.maps[sha256, method].figures[key].curve for sha256, key in keys], np.float64)
+        return np.array([self._figure(metric, method, image).curve for image in self.images], np.float64)
 
     def blank(self, method: str) -> NDArray[np.bool_]:
-        """Tell of which images a method's map says nothing, (n,): zero, or the same, everywhere."""
-        cams = [self.maps[image.sha256, method].cam for image in self.images]
-        return np.array([cam.max() == cam.min() for cam in cams], bool)
+        """Tell for which images a method's map is empty, (n,): zero, or the same, everywhere."""
+        return np.array([self.maps[image.sha256, method].is_empty for image in self.images], bool)
+
+    def _figure(self, metric: Metric, method: str, image: SeenImage) -> Measurement:
+        return self.maps[image.sha256, method].figures[figure_key(metric, image.facts)]
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
-    """Read what a run has measured: all of a finished run, and the images done so far of one that is not.
+    """Read the results of a run: all of a finished run, and the finished images of an unfinished one.
 
-    The run may go on while it is read, in another process or on another machine, and may have been killed.
+    The run may be in progress, in another process or on another machine, and it may have been killed.
 
     Parameters
     ----------
@@ -126,26 +142,36 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     Raises
     ------
     OutputError
-        There are no results, no image of them is finished, or they cannot be read.
+        There are no results, no image is finished, or the results cannot be read.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> _ = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="average-drop", out="run")
+    >>> evaluation = read_evaluation("run")
+    >>> [image.name for image in evaluation.images], evaluation.progress
+    (['cat.jpg', 'dog.jpg'], None)
     """
-    with Results(Path(folder) / FILE_NAME) as results, results.naming_failures():
+    with ResultsFile(Path(folder) / FILE_NAME) as results, results.naming_failures():
         begun, finished = results.begun_request, results.finished_request
-        # A request that is being carried out counts as soon as one of its images is done; until then, the one before.
+        # The request that is being carried out is shown from its first finished image on; until then, the one before.
         if begun is not None and (evaluation := _read(results, begun, is_finished=False)).images:
             return evaluation
         if finished is not None and (evaluation := _read(results, finished, is_finished=True)).images:
             return evaluation if begun is None else _with_note(evaluation, _BEFORE)
     raise OutputError(
-        f"the run in '{folder}' is not finished, and none of its images is; wait for the first one, or run the same "
-        "onnx-cam evaluate again to continue"
+        f"the run in '{folder}' is not finished, and none of its images is; wait for the first one, or give the same "
+        "onnx-cam evaluate command again to continue"
     )
 
 
-def _read(results: Results, request: Request, *, is_finished: bool) -> Evaluation:
-    """Return what the file holds of a request: the images that are done, in the request's order."""
+def _read(results: ResultsFile, request: Request, *, is_finished: bool) -> Evaluation:
+    """Return what the file holds of a request: the images that are finished, in the request's order."""
     seen, measured = results.images(), results.measured()
     done = [sha256 for sha256 in request.images if _is_done(seen.get(sha256), request, measured)]
-    images = [seen[sha256] for sha256 in done if is_right(seen[sha256]) or not _only_right(request)]
+    images = [seen[sha256] for sha256 in done if seen[sha256].facts.is_right or not _only_right(request)]
     complete = is_finished and len(done) == len(request.images)
     maps = {
         (image.sha256, name): results.map(image.sha256, key)
@@ -159,7 +185,7 @@ def _read(results: Results, request: Request, *, is_finished: bool) -> Evaluatio
         request.metrics,
         tuple(images),
         maps,
-        progress=None if complete else Progress(len(done), len(request.images)),
+        progress=None if complete else RunProgress(len(done), len(request.images)),
     )
 
 
@@ -167,7 +193,7 @@ def _is_done(image: SeenImage | None, request: Request, measured: Mapping[tuple[
     """Tell whether an image is left out, or nothing is left to do for it: every method's map has every figure."""
     if image is None:
         return False
-    if _only_right(request) and not is_right(image):
+    if _only_right(request) and not image.facts.is_right:
         return True
     figures = {figure_key(metric, image.facts) for metric in request.metrics}
     maps = (measured.get((image.sha256, key)) for key in request.methods.values())

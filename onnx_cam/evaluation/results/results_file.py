@@ -1,11 +1,11 @@
-"""The results file: one SQLite database, in which maps and figures are kept as they come.
+"""The results file of a run: one SQLite database, in which each map and figure is stored as soon as it is computed.
 
 ::
 
-    run          what all results have in common, and what was last asked for (JSON values)
-    images       one row an image: where it lies, what the model says of it, a small copy of it
-    maps         one row an image and method: L, and the record of how it was made
-    figures      one row an image, method and metric
+    run          what all results have in common, and the requests (JSON values by key)
+    images       a row for each image: where it lies, what the model predicts, a small copy of it
+    maps         a row for each image and method: the map, and the record of how it was made
+    figures      a row for each image, method and metric
 
 A map is written with its figures in one transaction, so that a process that is killed loses the map it was working on
 and nothing else. Transactions are short and use SQLite's rollback journal, so that other processes can read the file
@@ -21,21 +21,20 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from tokenize import TokenError
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnx_cam.errors import OutputError, one_line
+from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.writer_lock import WriterLock, is_busy, primary_code
 from onnx_cam.metrics.base import Measurement
 
-__all__ = ["FILE_NAME", "LAYOUT", "MeasuredMap", "Results", "SeenImage"]
+__all__ = ["FILE_NAME", "LAYOUT", "ResultsFile"]
 
 FILE_NAME = "results.sqlite"
 LAYOUT = 1
@@ -57,7 +56,7 @@ _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_
 """How SQLite fails where it must repair a file and may not write beside it."""
 
 _DAMAGE = (ValueError, TypeError, LookupError, EOFError, SyntaxError, TokenError)
-"""What reading values of a damaged file raises: JSON, and NumPy's header, which is a Python literal."""
+"""What the values of a damaged file raise when they are read: JSON, and NumPy's header, which is a Python literal."""
 
 _TABLES = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -75,57 +74,8 @@ CREATE TABLE figures (
 """
 
 
-@dataclass(frozen=True)
-class SeenImage:
-    """An image as the model saw it.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the file.
-    name : str
-        In the dataset.
-    path : str
-    facts : mapping
-        Plain JSON values: ``label`` and ``predicted`` (positions in the model's output; label None where unknown),
-        ``label_name``, ``predicted_name``, ``score``, ``width``, ``height``, ``crop`` (x0, y0, x1, y1) and ``boxes``
-        ([x0, y0, x1, y1] each, continuous pixels).
-    picture : bytes
-        A JPEG of the whole image, no side longer than 400 pixels.
-    """
-
-    sha256: str
-    name: str
-    path: str
-    facts: Mapping[str, Any]
-    picture: bytes
-
-
-@dataclass(frozen=True)
-class MeasuredMap:
-    """A map, the record of how it was made, and what was measured of it.
-
-    Attributes
-    ----------
-    image, method : str
-        The image's hash, and the method's key.
-    cam : ndarray of shape (h, w), float32
-        L.
-    record : mapping
-        As :meth:`onnx_cam.Explanation.record` gives it.
-    figures : mapping of str to Measurement
-        By the metrics' keys.
-    """
-
-    image: str
-    method: str
-    cam: NDArray[np.float32]
-    record: Mapping[str, Any]
-    figures: Mapping[str, Measurement] = field(default_factory=dict)
-
-
-class Results:
-    """A results file, open for reading, or for writing by this process alone.
+class ResultsFile:
+    """A results file, open for reading, or for writing by this process and no other.
 
     Reading is possible at any time, also while another process writes and after it was killed. A reader sees every map
     that was complete at the moment of its query.
@@ -143,9 +93,9 @@ class Results:
 
     Examples
     --------
-    >>> with Results("results.sqlite", write=True) as results:
+    >>> with ResultsFile("results.sqlite", write=True) as results:
     ...     results.set_run({"layer": "relu2"})
-    >>> with Results("results.sqlite") as results:
+    >>> with ResultsFile("results.sqlite") as results:
     ...     results.run
     {'layer': 'relu2'}
     """
@@ -170,7 +120,7 @@ class Results:
                 self._open_to_read(resources)
             self._resources = resources.pop_all()
 
-    def __enter__(self) -> Results:
+    def __enter__(self) -> ResultsFile:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
@@ -186,13 +136,13 @@ class Results:
 
     @property
     def run(self) -> dict[str, Any]:
-        """What all results have in common."""
+        """What all results have in common, as plain JSON values."""
         with self.naming_failures():
             rows = self._rows("SELECT key, value FROM run WHERE key NOT IN (?, ?)", (_FINISHED, _BEGUN))
             return {key: json.loads(value) for key, value in rows}
 
     def set_run(self, facts: Mapping[str, Any]) -> None:
-        """Write what all results have in common; what is there under other keys stays."""
+        """Write what all results have in common. Values under other keys stay."""
         with self._transaction():
             for key, value in facts.items():
                 self._set(key, value)
@@ -204,15 +154,15 @@ class Results:
 
     @property
     def begun_request(self) -> Request | None:
-        """The request that is being carried out, or that was stopped; None after one that was carried out."""
+        """The request that is being carried out, or that was interrupted; None once it was carried out to its end."""
         return self._request(_BEGUN)
 
     def begin(self, request: Request) -> None:
-        """Write what is going to be measured, for readers who come before it is."""
+        """Store what is going to be measured, so that a reader can tell how far the run has come."""
         self.set_run({_BEGUN: request.as_json()})
 
     def finish(self, request: Request) -> None:
-        """Write what has been measured, in place of what was going to be."""
+        """Store what has been measured, in place of what was going to be."""
         with self._transaction():
             self._set(_FINISHED, request.as_json())
             self._connection.execute("DELETE FROM run WHERE key = ?", (_BEGUN,))
@@ -221,32 +171,39 @@ class Results:
         """Return every image, by its hash."""
         rows = self._rows("SELECT sha256, name, path, facts, picture FROM images")
         with self.naming_failures():
-            return {row[0]: SeenImage(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows}
+            return {
+                sha256: SeenImage(sha256, name, path, ImageFacts.from_json(json.loads(facts)), picture)
+                for sha256, name, path, facts, picture in rows
+            }
 
     def add_image(self, image: SeenImage) -> None:
-        """Write an image, in place of the one with its hash."""
-        facts = json.dumps(image.facts, sort_keys=True)
+        """Store an image, in place of one with the same hash."""
+        facts = json.dumps(image.facts.as_json(), sort_keys=True)
         values = image.sha256, image.name, image.path, facts, image.picture
         with self._transaction():
             self._connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", values)
 
     def measured(self) -> dict[tuple[str, str], set[str]]:
-        """Return the metrics that are known of each image and method; none where there is the map alone."""
-        known: dict[tuple[str, str], set[str]] = {
-            (i, m): set() for i, m in self._rows("SELECT image, method FROM maps")
-        }
-        with self.naming_failures():
-            for image, method, metric in self._rows("SELECT image, method, metric FROM figures"):
-                known[image, method].add(metric)
-        return known
+        """Return the keys of the metrics that each map has been measured by, by the image's hash and the method's key.
+
+        A map without figures has an empty set.
+        """
+        metrics: dict[tuple[str, str], set[str]] = {}
+        # One query, so that no map can be added between its map and its figures.
+        query = "SELECT image, method, metric FROM maps LEFT JOIN figures USING (image, method)"
+        for image, method, metric in self._rows(query):
+            of_map = metrics.setdefault((image, method), set())
+            if metric is not None:
+                of_map.add(metric)
+        return metrics
 
     def costs(self) -> dict[str, float]:
-        """Return the mean number of passes for a map and its figures, by the method's key."""
+        """Return the mean number of forward passes for a map and its figures, by the method's key."""
         passes = "json_extract(record, '$.passes') + json_extract(record, '$.measuring_passes')"
         return dict(self._rows(f"SELECT method, avg({passes}) FROM maps GROUP BY method"))
 
     def map(self, image: str, method: str) -> MeasuredMap:
-        """Return a map with all that was measured of it."""
+        """Return a map with its record and its figures."""
         where, values = "WHERE image = ? AND method = ?", (image, method)
         with self.naming_failures():
             ((cam, record),) = self._rows(f"SELECT cam, record FROM maps {where}", values)
@@ -254,23 +211,23 @@ class Results:
             figures = {metric: Measurement(value, tuple(json.loads(curve))) for metric, value, curve in rows}
             return MeasuredMap(image, method, np.load(io.BytesIO(cam), allow_pickle=False), json.loads(record), figures)
 
-    def add_map(self, found: MeasuredMap) -> None:
-        """Write a map and its figures, all of it or nothing; figures of it that are there already stay."""
+    def add_map(self, measured: MeasuredMap) -> None:
+        """Store a map and its figures, all of it or nothing. Other figures of the same map stay."""
         cam = io.BytesIO()
-        np.save(cam, found.cam, allow_pickle=False)
-        record = json.dumps(dict(found.record), sort_keys=True, allow_nan=False)
-        rows = [
-            (found.image, found.method, metric, figure.value, json.dumps(figure.curve))
-            for metric, figure in found.figures.items()
+        np.save(cam, measured.cam, allow_pickle=False)
+        record = json.dumps(dict(measured.record), sort_keys=True, allow_nan=False)
+        figures = [
+            (measured.image, measured.method, metric, figure.value, json.dumps(figure.curve))
+            for metric, figure in measured.figures.items()
         ]
         with self._transaction():
-            values = found.image, found.method, cam.getvalue(), record
+            values = measured.image, measured.method, cam.getvalue(), record
             self._connection.execute("INSERT OR IGNORE INTO maps VALUES (?, ?, ?, ?)", values)
-            self._connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?)", figures)
 
     @contextmanager
     def naming_failures(self) -> Iterator[None]:
-        """Turn what goes wrong with reading or writing this file into an `OutputError` that names it."""
+        """Turn every failure to read or write this file into an `OutputError` that names it."""
         try:
             yield
         except sqlite3.Error as error:
