@@ -1,6 +1,7 @@
-"""The gradient methods, slowly and obviously, straight from METHODS.md, on the tiny network's torch twin in float64.
+"""Slow reference implementations of the gradient methods, straight from METHODS.md.
 
-Gradients are torch's own, of the twin; position by position, channel by channel. Nothing is shared with the package.
+They run on the torch version of the tiny network, in float64, with torch's own gradients, position by position and
+channel by channel. No code is shared with the package.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass
 class GradientCase:
-    """What a reference map is computed for: the twin, at its first or second Relu."""
+    """What a reference map is computed for: the torch version of the tiny network, at its first or second Relu."""
 
     x: Array  # (C, H, W)
     target: int
@@ -70,20 +71,22 @@ def gradcam(case: GradientCase) -> Array:
     return combine(np.array([g.mean() for g in case.gradient()]), case.activations())
 
 
-def _shares(a: Array, g2: Array, g3: Array, epsilon: float = 0.0) -> Array:
-    """``a_k^{ij}`` of Grad-CAM++ for one channel."""
-    made = np.zeros_like(a)
+def _pixel_weights(a: Array, g2: Array, g3: Array, epsilon: float = 0.0) -> Array:
+    """Return ``a_k^{ij}`` of Grad-CAM++ for one channel."""
+    alpha = np.zeros_like(a)
     for i, j in np.ndindex(a.shape):
         denominator = 2 * g2[i, j] + a.sum() * g3[i, j] + epsilon
-        made[i, j] = g2[i, j] / denominator if denominator != 0 else 0.0
-    return made
+        alpha[i, j] = g2[i, j] / denominator if denominator != 0 else 0.0
+    return alpha
 
 
 def _plus_plus(case: GradientCase, epsilon: float) -> Array:
     maps = case.activations()
     gradients = case.gradient()
     pairs = zip(maps, gradients, strict=True)
-    return combine(np.array([(_shares(a, g**2, g**3, epsilon) * np.maximum(g, 0)).sum() for a, g in pairs]), maps)
+    return combine(
+        np.array([(_pixel_weights(a, g**2, g**3, epsilon) * np.maximum(g, 0)).sum() for a, g in pairs]), maps
+    )
 
 
 def gradcam_pp(case: GradientCase) -> Array:
@@ -97,24 +100,26 @@ def gradcam_pp_pytorch_grad_cam(case: GradientCase) -> Array:
 def smoothgradcam_pp(case: GradientCase) -> Array:
     deviation = case.sigma * (case.x.max() - case.x.min())
     gradients = [case.gradient(case.x + deviation * case.noise(i)) for i in range(case.samples)]
-    g, g2, g3 = (np.mean([one**power for one in gradients], axis=0) for power in (1, 2, 3))
+    g, g2, g3 = (np.mean([gradient**power for gradient in gradients], axis=0) for power in (1, 2, 3))
     maps = case.activations()
-    weights = [(_shares(maps[k], g2[k], g3[k]) * np.maximum(g[k], 0)).sum() for k in range(len(maps))]
+    weights = [(_pixel_weights(maps[k], g2[k], g3[k]) * np.maximum(g[k], 0)).sum() for k in range(len(maps))]
     return combine(np.array(weights), maps)
 
 
 def _gradient_maps(case: GradientCase, times_activations: bool = True) -> list[Array]:
-    made = []
+    """Return G_k of Grad++ScoreCAM, or with `times_activations` false its factor that lacks A_k."""
+    maps = []
     for a, g in zip(case.activations(), case.gradient(), strict=True):
-        one = _shares(a, g**2, g**3) * np.maximum(g, 0)
-        made.append(one * a if times_activations else one)
-    return made
+        weights = _pixel_weights(a, g**2, g**3) * np.maximum(g, 0)
+        maps.append(weights * a if times_activations else weights)
+    return maps
 
 
-def _scores(case: GradientCase, made: list[Array]) -> Array:
+def _scores(case: GradientCase, maps: list[Array]) -> Array:
+    """Return the weight of each map: the score of the image masked by it, less that of the baseline."""
     size = (case.x.shape[1], case.x.shape[2])
     baseline = case.f(np.zeros_like(case.x))
-    return np.array([0.0 if dead(g) else case.f(case.x * s(upsample(g, size))) - baseline for g in made])
+    return np.array([0.0 if dead(g) else case.f(case.x * s(upsample(g, size))) - baseline for g in maps])
 
 
 def gradpp_scorecam(case: GradientCase) -> Array:
@@ -126,18 +131,18 @@ def gradpp_scorecam_weights(case: GradientCase) -> Array:
 
 
 def gradpp_scorecam_figure(case: GradientCase) -> Array:
-    made = _gradient_maps(case)
-    return combine(_scores(case, made), np.array(made))
+    maps = _gradient_maps(case)
+    return combine(_scores(case, maps), np.array(maps))
 
 
 def gradpp_scorecam_paper(case: GradientCase) -> Array:
-    """X reduced to h×w by areas, which the twin takes as it is: its layers do not care for the size."""
-    made = _gradient_maps(case)
-    h, w = made[0].shape
+    """X is reduced to h×w by averaging areas; the network takes inputs of any size."""
+    maps = _gradient_maps(case)
+    h, w = maps[0].shape
     rows, columns = case.x.shape[1] // h, case.x.shape[2] // w
     small = case.x.reshape(len(case.x), h, rows, w, columns).mean(axis=(2, 4))
     baseline = case.f(np.zeros_like(small))
-    weights = np.array([0.0 if dead(g) else case.f(small * s(g)) - baseline for g in made])
+    weights = np.array([0.0 if dead(g) else case.f(small * s(g)) - baseline for g in maps])
     return combine(weights, case.activations())
 
 

@@ -1,4 +1,4 @@
-"""The networks of the tests as torch modules, on the same weights: for peers that need a framework."""
+"""The networks of the tests as torch modules with the same weights, for other tools that need torch."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Tiny(nn.Module):
         return cast(Tensor, self.linear(x.mean(dim=(2, 3))))
 
 
-class _Same(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME."""
+class _SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding."""
 
     def forward(self, input: Tensor) -> Tensor:
         pads: list[int] = []
@@ -41,14 +41,14 @@ class _Same(nn.Conv2d):
         return super().forward(nn.functional.pad(input, pads))
 
 
-class _Block(nn.Module):
+class _InvertedResidual(nn.Module):
     def __init__(self, inner: int, outer: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = inner * expansion
         if expansion != 1:
             self._expand_conv = nn.Conv2d(inner, wide, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(wide, eps=1e-3)
-        self._depthwise_conv = _Same(wide, wide, kernel, stride, groups=wide, bias=False)
+        self._depthwise_conv = _SameConv2d(wide, wide, kernel, stride, groups=wide, bias=False)
         self._bn1 = nn.BatchNorm2d(wide, eps=1e-3)
         self._project_conv = nn.Conv2d(wide, outer, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(outer, eps=1e-3)
@@ -62,7 +62,7 @@ class _Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """EfficientNet-Lite0, parameters named as in the checkpoint: it loads strictly."""
+    """EfficientNet-Lite0, with parameters named as in the checkpoint, so that it loads strictly."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
@@ -75,10 +75,10 @@ class Lite0(nn.Module):
             (4, 5, 2, 6, 112, 192),
             (1, 3, 1, 6, 192, 320),
         ]
-        self._conv_stem = _Same(3, 32, 3, 2, bias=False)
+        self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
         self._blocks = nn.ModuleList(
-            _Block(inner if i == 0 else outer, outer, kernel, stride if i == 0 else 1, expansion)
+            _InvertedResidual(inner if i == 0 else outer, outer, kernel, stride if i == 0 else 1, expansion)
             for repeats, kernel, stride, expansion, inner, outer in stages
             for i in range(repeats)
         )

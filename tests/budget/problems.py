@@ -1,4 +1,4 @@
-"""Images without a model: maps of blobs, and scores that are a smooth function of the masks."""
+"""Synthetic problems without a model: maps of blobs, and scores that are a smooth function of the masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Problem:
-    """Channels, and the score of each mask and sample, (M, N)."""
+    """The channels of an image, and the score of each mask and sample, (M, N)."""
 
     channels: Channels
     scores: Floats
@@ -44,8 +44,8 @@ def maps_of(seed: int, count: int = 200, side: int = 7) -> NDArray[np.float32]:
     return np.asarray(np.maximum(maps - 0.1, 0), np.float32)
 
 
-def problem_of(seed: int, samples: int = 1, own: float = 0.15, count: int = 200) -> Problem:
-    """Return a problem whose log-odds are a smooth function of the mask, an own part, and each field's effect."""
+def problem_of(seed: int, samples: int = 1, individual: float = 0.15, count: int = 200) -> Problem:
+    """Return a problem whose log-odds add a smooth function of the mask, an individual part, and field effects."""
     rng = np.random.default_rng(1000 + seed)
     maps = maps_of(seed, count)
     masks = normalised(maps, (224, 224), Masking())
@@ -53,14 +53,14 @@ def problem_of(seed: int, samples: int = 1, own: float = 0.15, count: int = 200)
     points = masks[channels.representatives].reshape(channels.count, -1).astype(np.float64)
     directions = rng.standard_normal((points.shape[1], 3)) / 4
     smooth = 3 * np.tanh(points @ directions).sum(axis=1)
-    smooth += own * rng.standard_normal(channels.count)
+    smooth += individual * rng.standard_normal(channels.count)
     fields = 0.3 * rng.standard_normal(samples) + points @ rng.standard_normal((points.shape[1], samples)) / 10
     values = smooth[:, None] - 1 + (fields if samples > 1 else 0)
     return Problem(channels, 1 / (1 + np.exp(-values)), 0.01)
 
 
 def run(problem: Problem, budget: int, seed: int = 0) -> tuple[Observations, Regression]:
-    """Spend the budget as a caller would."""
+    """Spend the budget in rounds, as the methods do."""
     observed = Observations.none(samples=problem.scores.shape[1])
     for size in round_sizes(budget):
         before = [regress(problem.channels, observed, baseline=problem.baseline)] if len(observed.mask) else []

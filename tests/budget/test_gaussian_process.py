@@ -1,4 +1,4 @@
-"""The regression against dense formulas."""
+"""Gaussian process regression, compared with the dense formulas."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_posterior_is_the_dense_formulas(noise: np.ndarray) -> None:
     np.testing.assert_allclose(covariance, prior - gain @ prior[OBSERVED], atol=1e-5)
 
 
-def test_a_point_observed_without_noise_is_known() -> None:
+def test_a_point_observed_without_noise_has_no_variance() -> None:
     mean, covariance = GaussianProcess(pairs_of(POINTS), OBSERVED, VALUES, np.zeros(8), KERNEL).posterior()
     assert np.array_equal(mean[OBSERVED], VALUES)
     assert not covariance[OBSERVED].any()
@@ -51,30 +51,30 @@ def test_leave_one_out_is_fitting_without_it() -> None:
     mean, deviation = process.leave_one_out()
     centre, spread = VALUES.mean(), VALUES.std()
     prior = slow_covariance(POINTS) * spread**2
-    for left_out in range(8):
-        rest = np.delete(np.arange(8), left_out)
+    for omitted in range(8):
+        rest = np.delete(np.arange(8), omitted)
         inverse = np.linalg.inv(prior[np.ix_(OBSERVED[rest], OBSERVED[rest])])
-        gain = prior[OBSERVED[left_out], OBSERVED[rest]] @ inverse
-        assert mean[left_out] == pytest.approx(centre + gain @ (VALUES[rest] - centre), abs=1e-5)
-        variance = prior[OBSERVED[left_out], OBSERVED[left_out]] - gain @ prior[OBSERVED[rest], OBSERVED[left_out]]
-        assert deviation[left_out] == pytest.approx(np.sqrt(variance), rel=1e-5)
+        gain = prior[OBSERVED[omitted], OBSERVED[rest]] @ inverse
+        assert mean[omitted] == pytest.approx(centre + gain @ (VALUES[rest] - centre), abs=1e-5)
+        variance = prior[OBSERVED[omitted], OBSERVED[omitted]] - gain @ prior[OBSERVED[rest], OBSERVED[omitted]]
+        assert deviation[omitted] == pytest.approx(np.sqrt(variance), rel=1e-5)
 
 
 def test_the_search_has_the_right_gradient() -> None:
     arguments = (pairs_of(POINTS).of(OBSERVED), (VALUES - VALUES.mean()) / VALUES.std(), np.full(8, 0.1))
     at = np.log([0.6, 1.2, 0.5, 0.1])
-    off = check_grad(
+    difference = check_grad(
         lambda x: gaussian_process._loss(x, *arguments)[0], lambda x: gaussian_process._loss(x, *arguments)[1], at
     )
-    assert off < 1e-5
+    assert difference < 1e-5
 
 
-def test_the_slopes_covariance_is_the_kernels() -> None:
+def test_the_covariance_beside_the_slopes_is_that_of_the_kernel() -> None:
     squared = ((POINTS[:, None] - POINTS[None]) ** 2).sum(axis=-1)
     products = (POINTS - POINTS.mean(axis=0)) @ (POINTS - POINTS.mean(axis=0)).T
     at = np.log([KERNEL.length, KERNEL.variance, KERNEL.linear, KERNEL.individual])
-    made = covariance_and_slopes(at, Pairs(squared, products))
-    np.testing.assert_allclose(made[0], KERNEL.among(pairs_of(POINTS)), atol=1e-12)
+    covariance, _ = covariance_and_slopes(at, Pairs(squared, products))
+    np.testing.assert_allclose(covariance, KERNEL.among(pairs_of(POINTS)), atol=1e-12)
 
 
 def test_a_smooth_function_is_recovered() -> None:
@@ -87,7 +87,7 @@ def test_a_smooth_function_is_recovered() -> None:
     assert 0.8 < within.mean() <= 1
 
 
-def test_noise_is_told_from_the_function() -> None:
+def test_noise_is_not_mistaken_for_the_function() -> None:
     rng = np.random.default_rng(2)
     points = rng.uniform(-1, 1, (200, 2))
     truth = 2 * points[:, 0]

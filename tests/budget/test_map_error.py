@@ -1,4 +1,4 @@
-"""Error bars that hold, and the ends of the scale."""
+"""Error bars and intervals that hold, and the ends of the scale."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def test_ninety_percent_bars_cover_the_exact_map() -> None:
         problem = problem_of(seed)
         _, regression = run(problem, 30)
         error = estimate_error(problem.channels, regression)
-        found = np.maximum(regression.weights @ problem.channels.maps, 0)
-        covered.append(np.mean(np.abs(found - problem.exact) <= 1.645 * error.deviation.ravel()))
-        ratio.append(error.relative_error / relative_error(found, problem.exact, problem.equal))
+        estimate = np.maximum(regression.weights @ problem.channels.maps, 0)
+        covered.append(np.mean(np.abs(estimate - problem.exact) <= 1.645 * error.deviation.ravel()))
+        ratio.append(error.relative_error / relative_error(estimate, problem.exact, problem.equal))
         assert error.deviation.shape == (7, 7)
         assert 0 < error.low < error.relative_error < error.high
     assert 0.8 <= np.mean(covered) <= 0.98
     assert 0.7 <= np.median(ratio) <= 1.5
 
 
-def test_the_error_shrinks_with_the_budget_and_ends_at_nothing() -> None:
+def test_the_error_shrinks_with_the_budget_and_ends_at_zero() -> None:
     problem = problem_of(3)
     errors = [estimate_error(problem.channels, run(problem, budget)[1]) for budget in (20, 60, problem.channels.count)]
-    shares = [error.relative_error for error in errors]
-    assert shares[0] > shares[1] > shares[2] == 0
+    relative_errors = [error.relative_error for error in errors]
+    assert relative_errors[0] > relative_errors[1] > relative_errors[2] == 0
     assert not errors[2].deviation.any()
     assert errors[2].high == 0
 
@@ -48,7 +48,7 @@ def test_the_error_is_a_function_of_the_seed() -> None:
     assert first.relative_error == again.relative_error != other.relative_error
 
 
-def test_a_mask_with_more_samples_is_surer() -> None:
+def test_a_mask_with_more_samples_has_a_smaller_error() -> None:
     problem = problem_of(5, samples=8)
     observed, regression = run(problem, 1000)
     few = estimate_error(problem.channels, run(problem, 120)[1])
@@ -58,29 +58,29 @@ def test_a_mask_with_more_samples_is_surer() -> None:
     assert (regression.deviation[counts < 8] > 0).all()
 
 
-def test_several_samples_are_worth_a_tenth_of_the_passes() -> None:
-    left = []
+def test_with_ten_samples_a_tenth_of_the_passes_is_enough() -> None:
+    errors = []
     for seed in range(4):
         problem = problem_of(seed, samples=10)
         _, regression = run(problem, problem.channels.count)
-        left.append(
+        errors.append(
             relative_error(np.maximum(regression.weights @ problem.channels.maps, 0), problem.exact, problem.equal)
         )
-    assert np.median(left) < 0.08
+    assert np.median(errors) < 0.08
 
 
-def test_what_a_field_does_to_all_masks_is_filled_in() -> None:
-    """Additive effects on the log-odds: two samples of six give the mean over all six."""
+def test_the_effect_of_a_field_on_all_masks_is_filled_in() -> None:
+    """If effects are additive on the log-odds, two samples of six give the mean over all six."""
     problem = problem_of(2, samples=6)
     odds = np.log(problem.scores[:, :1] / (1 - problem.scores[:, :1]))
     scores = 1 / (1 + np.exp(-odds - np.array([0.0, 1.2, -1.2, 0.6, -0.9, 0.3])))
     masks = np.arange(problem.channels.count)
     mask, sample = samples_of(masks, np.zeros_like(masks), np.full_like(masks, 2), 6, seed=0)
     observed = Observations.none(samples=6).joined(mask, sample, scores[mask, sample][:, None])
-    made = mean_scores(observed, scale_for(observed.score[:, 0], probability=True))
-    two = np.bincount(mask, scores[mask, sample]) / 2
-    off, off_without = np.abs(made.score - scores.mean(axis=1)), np.abs(two - scores.mean(axis=1))
-    assert off.max() < 0.1 * off_without.max()
+    means = mean_scores(observed, scale_for(observed.score[:, 0], probability=True))
+    mean_of_two = np.bincount(mask, scores[mask, sample]) / 2
+    error, plain_error = (np.abs(score - scores.mean(axis=1)) for score in (means.score, mean_of_two))
+    assert error.max() < 0.1 * plain_error.max()
 
 
 @pytest.mark.parametrize("score", [0.0, 1e-7, 0.4, 1.0])
@@ -116,7 +116,7 @@ def test_relative_error_is_the_definition() -> None:
 
 
 @pytest.mark.parametrize("scale", [ScoreScale("log-odds", 1e-3), ScoreScale("log-odds", 0.2), ScoreScale("identity")])
-def test_scales_go_there_and_back(scale: ScoreScale) -> None:
+def test_a_scale_and_its_inverse_cancel(scale: ScoreScale) -> None:
     scores = np.array([0.0, 1e-6, 0.2, 0.9, 1.0])
     np.testing.assert_allclose(scale.back(scale.forward(scores)), scores, atol=1e-12)
 
@@ -143,6 +143,6 @@ def test_means_of_few_scores_are_not_biased_on_the_regressions_scale(p: float) -
     values = scale.forward(scores)
     variance = np.full(len(scores), values.var())
     truth = float(scale.forward(np.array([p]))[0])
-    off, corrected = values.mean() - truth, scale.forward_mean(scores, variance).mean() - truth
-    assert abs(corrected) < 0.2 * abs(off) + 0.002
+    bias, corrected_bias = values.mean() - truth, scale.forward_mean(scores, variance).mean() - truth
+    assert abs(corrected_bias) < 0.2 * abs(bias) + 0.002
     assert np.array_equal(ScoreScale("identity").forward_mean(scores, variance), scores)

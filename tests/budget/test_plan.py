@@ -1,4 +1,4 @@
-"""The plan: deterministic, within the budget, no pass twice, and better than chance."""
+"""The plan is deterministic, stays within the budget, repeats no pass, and is better than chance."""
 
 from __future__ import annotations
 
@@ -54,40 +54,40 @@ def test_more_passes_than_there_are_give_all() -> None:
 
 
 def test_a_tenth_beats_random_passes_and_the_nearest_representative() -> None:
-    shares: dict[str, list[float]] = {"plan": [], "random": [], "nearest": []}
+    errors: dict[str, list[float]] = {"plan": [], "random": [], "nearest": []}
     for seed in range(6):
-        problem = problem_of(seed, own=0.1)
+        problem = problem_of(seed, individual=0.1)
         channels, scores, budget = problem.channels, problem.scores[:, 0], problem.channels.count // 10
 
-        def share(weights: np.ndarray, problem: Problem = problem) -> float:
+        def error(weights: np.ndarray, problem: Problem = problem) -> float:
             return relative_error(np.maximum(weights @ problem.channels.maps, 0), problem.exact, problem.equal)
 
-        shares["plan"].append(share(run(problem, budget)[1].weights))
+        errors["plan"].append(error(run(problem, budget)[1].weights))
         drawn = np.random.default_rng(seed).choice(channels.count, budget, replace=False)
         random = Observations(drawn, np.zeros(budget, np.int64), scores[drawn][:, None])
-        shares["random"].append(share(regress(channels, random, baseline=problem.baseline).weights))
-        chosen = representatives(channels.features, np.linalg.norm(channels.maps, axis=1), budget)
-        near = chosen[nearest_representative(channels.features, chosen)]
-        shares["nearest"].append(share(scores[near] - problem.baseline))
-    assert np.median(shares["plan"]) < 0.8 * np.median(shares["random"])
-    assert np.median(shares["plan"]) < 0.8 * np.median(shares["nearest"])
+        errors["random"].append(error(regress(channels, random, baseline=problem.baseline).weights))
+        centres = representatives(channels.features, np.linalg.norm(channels.maps, axis=1), budget)
+        near = centres[nearest_representative(channels.features, centres)]
+        errors["nearest"].append(error(scores[near] - problem.baseline))
+    assert np.median(errors["plan"]) < 0.8 * np.median(errors["random"])
+    assert np.median(errors["plan"]) < 0.8 * np.median(errors["nearest"])
 
 
 def test_targets_share_the_passes() -> None:
-    left, right = problem_of(4), problem_of(4, own=0.5)
+    left, right = problem_of(4), problem_of(4, individual=0.5)
     observed = Observations.none(targets=2)
     mask, sample = next_passes(left.channels, observed, 20)
     both = np.stack([left.scores[mask, 0], 1 - right.scores[mask, 0]], axis=1)
     observed = observed.joined(mask, sample, both)
     regressions = [regress(left.channels, observed, target) for target in (0, 1)]
     mask, _ = next_passes(left.channels, observed, 20, regressions)
-    alone = [set(next_passes(left.channels, observed, 20, [each])[0].tolist()) for each in regressions]
+    separate = [set(next_passes(left.channels, observed, 20, [each])[0].tolist()) for each in regressions]
     assert len(set(mask.tolist())) == 20
-    assert set(mask.tolist()) & alone[0]
-    assert set(mask.tolist()) & alone[1]
+    assert set(mask.tolist()) & separate[0]
+    assert set(mask.tolist()) & separate[1]
 
 
-def test_samples_go_round_from_each_masks_own_start() -> None:
+def test_each_mask_goes_through_the_samples_from_its_own_start() -> None:
     masks = np.arange(6)
     mask, sample = samples_of(masks, np.zeros(6, np.int64), np.full(6, 2), 3, seed=0)
     assert np.bincount(sample).tolist() == [4, 4, 4]  # every field as often
@@ -115,17 +115,17 @@ def test_features_have_a_mean_squared_distance_of_one() -> None:
 
 def test_wide_maps_keep_their_distances() -> None:
     points = maps_of(5, count=60, side=20).reshape(60, -1).astype(np.float64)
-    made = reduce_dimensions(points)
-    assert made.shape == (60, 128)
-    np.testing.assert_allclose(made @ made.T, points @ points.T, atol=1e-8 * (points**2).sum())
+    reduced = reduce_dimensions(points)
+    assert reduced.shape == (60, 128)
+    np.testing.assert_allclose(reduced @ reduced.T, points @ points.T, atol=1e-8 * (points**2).sum())
 
 
 def test_representatives_are_the_centres_of_clusters() -> None:
     centres = np.array([[0.0, 0], [10, 0], [0, 10]])
     points = np.concatenate([centre + 0.1 * np.random.default_rng(0).standard_normal((20, 2)) for centre in centres])
-    chosen = representatives(points, np.ones(60), 3, seed=1)
-    assert (chosen // 20).tolist() == [0, 1, 2]
-    assert (nearest_representative(points, chosen) == np.arange(60) // 20).all()
+    centre_points = representatives(points, np.ones(60), 3, seed=1)
+    assert (centre_points // 20).tolist() == [0, 1, 2]
+    assert (nearest_representative(points, centre_points) == np.arange(60) // 20).all()
 
 
 @pytest.mark.parametrize("weights", [np.zeros(12), np.ones(12)])

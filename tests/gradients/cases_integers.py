@@ -1,4 +1,4 @@
-"""Quantized operators, and attention."""
+"""Cases of quantized operators and of attention."""
 
 from __future__ import annotations
 

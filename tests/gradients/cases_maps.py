@@ -1,4 +1,4 @@
-"""Operators on maps and on numbers."""
+"""Cases of operators on feature maps, and of elementwise operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that move, choose and reduce numbers."""
+"""Cases of operators that rearrange, select and reduce numbers."""
 
 from __future__ import annotations
 

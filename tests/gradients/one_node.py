@@ -1,4 +1,4 @@
-"""Models of one node, run by ONNX Runtime and by the rules."""
+"""Models of a single node, run by ONNX Runtime and by the rules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _FED = ("float32", "uint8", "int8")
 
 @dataclass(frozen=True)
 class Case:
-    """One node: its inputs (None is left out), attributes and version; the first is fed, the others are weights."""
+    """A node with its inputs, attributes and version. The first input is the image, the others are weights.
+
+    An input of None is an optional one that is left out.
+    """
 
     operator: str
     inputs: Sequence[Array | None]
@@ -68,13 +71,14 @@ class Case:
         return np.asarray(self.inputs[0]) if self.fed else np.zeros(1, np.float32)
 
     def expected(self) -> list[Array]:
-        """Return what ONNX Runtime computes."""
+        """Return the outputs that ONNX Runtime computes."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(self.model().SerializeToString(), options)
         return [np.asarray(a) for a in session.run(None, {"input0": self.inputs[0]} if self.fed else {})]
 
     def computed(self) -> list[Array]:
+        """Return the outputs that the rule computes."""
         with torch.no_grad():
             return [t.numpy() for t in self.module()(torch.as_tensor(self.image()), self.names)]
 

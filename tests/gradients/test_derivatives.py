@@ -28,13 +28,13 @@ def module(proto: onnx.ModelProto) -> GraphModule:
 
 @pytest.mark.parametrize("layer", ["conv1", "relu1", "conv2", "relu2", "pooled"])
 def test_the_gradient_is_that_of_central_differences(layer: str) -> None:
-    made = module(tiny.softmax_model()).double()
-    activations, gradients = layer_gradients(made, IMAGE, layer, "logits", TARGETS)
+    double = module(tiny.softmax_model()).double()
+    activations, gradients = layer_gradients(double, IMAGE, layer, "logits", TARGETS)
     direction = np.random.default_rng(0).standard_normal(activations.shape)
 
     def logits(step: float) -> Array:
         moved = torch.as_tensor(activations + step * direction)
-        array: Array = made(torch.as_tensor(IMAGE), ["logits"], {layer: moved})[0].numpy()
+        array: Array = double(torch.as_tensor(IMAGE), ["logits"], {layer: moved})[0].numpy()
         return array[0, TARGETS]
 
     expected = (logits(1e-6) - logits(-1e-6)) / 2e-6
@@ -51,14 +51,14 @@ def test_the_gradient_is_that_of_the_same_network_in_torch() -> None:
     np.testing.assert_allclose(gradients, np.stack(expected), atol=1e-7)
 
 
-def test_behind_global_pooling_the_gradient_is_the_linear_weight() -> None:
+def test_before_global_pooling_the_gradient_is_the_linear_weight() -> None:
     activations, gradients = layer_gradients(module(tiny.model()), IMAGE, "relu2", "logits", TARGETS)
     assert gradients.shape == (2, *activations.shape) == (2, 1, 6, 5, 5)
     expected = tiny.weights()["w3"][TARGETS] / 25
     np.testing.assert_allclose(gradients[:, 0, :, 3, 1], expected, rtol=1e-5)
 
 
-def test_of_one_logit_class_0_has_the_opposite_gradient() -> None:
+def test_with_a_single_logit_class_0_has_the_opposite_gradient() -> None:
     nodes = [*tiny.body(), helper.make_node("Gather", ["logits", "first"], ["z"], axis=1)]
     proto = tiny.build(
         nodes,
@@ -72,7 +72,7 @@ def test_of_one_logit_class_0_has_the_opposite_gradient() -> None:
 
 
 def quantized() -> onnx.ModelProto:
-    """Return quantize, convolution on integers, global average, linear layer on integers."""
+    """Return a model of a quantization, a convolution on integers, a global average pooling, and a linear layer."""
     nodes = [
         helper.make_node("QuantizeLinear", ["image", "s", "z"], ["q"]),
         helper.make_node("QLinearConv", ["q", "s", "z", "w", "ws", "wz", "ys", "yz"], ["conv"], name="Conv"),
@@ -93,8 +93,8 @@ def quantized() -> onnx.ModelProto:
     return tiny.build(nodes, weights, image=[1, 3, 20, 20], outputs=outputs)
 
 
-def test_integers_are_layers_in_units_of_what_they_stand_for() -> None:
-    """The layer is quantized, and so are the logits: rounding passes the gradient, so it is the linear weight's."""
+def test_a_layer_of_integers_is_the_real_numbers_that_they_represent() -> None:
+    """The layer and the logits are quantized. Rounding passes the gradient on, so it is that of the linear layer."""
     proto = quantized()
     linear = onnx.numpy_helper.to_array(next(w for w in proto.graph.initializer if w.name == "linear"))
     layer, logits = Dequantized("conv", "ys", "yz"), Dequantized("logits", "ls", "z")
@@ -105,7 +105,7 @@ def test_integers_are_layers_in_units_of_what_they_stand_for() -> None:
 
 
 def test_before_the_quantized_convolution_the_gradient_passes_straight_through() -> None:
-    """Nothing is clipped here, so it is the gradient of the convolution with the numbers that the weights stand for."""
+    """Nothing is clipped here, so the gradient is that of the convolution with dequantized weights."""
     proto = quantized()
     weights = {w.name: torch.tensor(onnx.numpy_helper.to_array(w)) for w in proto.graph.initializer}
     image = torch.tensor(IMAGE, requires_grad=True)
@@ -115,7 +115,7 @@ def test_before_the_quantized_convolution_the_gradient_passes_straight_through()
     np.testing.assert_allclose(gradients[0], expected.numpy(), atol=1e-8)
 
 
-def test_integers_in_the_way_are_named() -> None:
+def test_a_node_that_ends_the_gradient_is_named() -> None:
     tail = [
         helper.make_node("Cast", ["logits"], ["whole"], to=TensorProto.INT32, name="Whole"),
         helper.make_node("Cast", ["whole"], ["scores"], to=TensorProto.FLOAT),

@@ -1,4 +1,4 @@
-"""A network of many operators, exported by torch: its own autograd is the reference."""
+"""A network of many operators, exported from torch, whose own autograd is the reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnx_cam.gradients import GraphModule, layer_gradients
 
 
 class Many(nn.Module):
-    """What classifiers are made of, once each: gates, groups, ceil_mode, resizing, shuffling, attention."""
+    """The building blocks of classifiers, once each: gates, groups, ceil_mode, resizing, shuffling, attention."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Gradients of the forms that production gives a network: those of the plain network, within what each form allows."""
+"""Gradients of quantized models and of models with a fixed batch size equal those of the plain model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LAYERS = ("relu1", "relu2")
 
 
 def gradients(model: onnx_cam.Classifier, layer: str | None, target: int = 1) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = model.gradients(model.layer(layer), X, [target])[0]
-    return found
+    gradient: NDArray[np.float32] = model.gradients(model.layer(layer), X, [target])[0]
+    return gradient
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-def test_a_quantized_layer_has_the_gradient_of_the_numbers_it_stands_for(form: str, tmp_path: Path) -> None:
+def test_a_quantized_layer_has_the_gradient_of_the_real_numbers_it_represents(form: str, tmp_path: Path) -> None:
     quantization = pytest.importorskip("onnxruntime.quantization")
     quantization.quantize_static(
         tiny.save(tiny.model(), tmp_path, "float.onnx"),
@@ -40,7 +40,7 @@ def test_a_quantized_layer_has_the_gradient_of_the_numbers_it_stands_for(form: s
 
 
 def batch_of_four(*, binary: bool) -> onnx.ModelProto:
-    """A constant of four rows, which no other batch fits; the second logit alone where it is binary."""
+    """Return a model that adds a constant of four rows, which fits no other batch; if binary, with one logit only."""
     pick = helper.make_node("Gather", ["logits", "second"], ["z"], axis=1)
     scores, nodes = ("z", [pick]) if binary else ("logits", [])
     add = helper.make_node("Add", [scores, "rows"], ["y"])
@@ -58,15 +58,15 @@ def test_a_batch_that_stays_fixed_changes_no_gradient(layer: str, binary: bool, 
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_where_a_batch_is_mixed_the_gradient_is_of_all_its_images(layer: str, tmp_path: Path) -> None:
-    """Each is the image itself, and so the batch's mean is its logit: half of it is subtracted."""
+def test_if_the_model_mixes_a_batch_the_gradient_is_that_of_all_its_images(layer: str, tmp_path: Path) -> None:
+    """All images of the batch are the same, so the mean of the batch is the logit, and half of it is subtracted."""
     model = load(mixing(4), tmp_path)
     expected = gradients(load(tiny.model(), tmp_path), layer) / 2
     np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_scores_behind_a_relu_are_logits_however_small(tmp_path: Path) -> None:
-    """As SqueezeNet ends; before it is trained, all its scores lie between 0 and 1."""
+def test_scores_after_a_relu_are_logits_however_small(tmp_path: Path) -> None:
+    """SqueezeNet ends like this; before training, all its scores lie between 0 and 1."""
     nodes = [
         *tiny.body()[:4],
         helper.make_node("Conv", ["relu2", "w4"], ["small"]),

@@ -1,4 +1,4 @@
-"""An ONNX graph as a torch module, against ONNX Runtime."""
+"""An ONNX graph as a torch module, compared with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def images(count: int = 1) -> Array:
 
 def test_the_tiny_network_scores_as_in_onnx_runtime() -> None:
     proto = tiny.softmax_model()
-    (expected,), (found,) = (f(proto, images(3), ["probabilities"]) for f in (run, computed))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    (expected,), (probabilities,) = (f(proto, images(3), ["probabilities"]) for f in (run, computed))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 def test_efficientnet_scores_as_in_onnx_runtime(lite0: Classifier) -> None:
@@ -50,16 +50,16 @@ def test_efficientnet_scores_as_in_onnx_runtime(lite0: Classifier) -> None:
     batch = lite0.trial_images(2)
     expected = lite0.score(batch, "logit")
     with torch.no_grad():
-        found = module(torch.as_tensor(lite0.input.feed(batch)), [lite0.head.logits])[0].numpy()
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        logits = module(torch.as_tensor(lite0.input.feed(batch)), [lite0.head.logits])[0].numpy()
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_the_batch_changes_no_score() -> None:
     module = GraphModule(tiny.model(), name="tiny.onnx").double()
     batch = torch.as_tensor(images(4))
     together = module(batch, ["logits"])[0]
-    alone = torch.cat([module(image[None], ["logits"])[0] for image in batch])
-    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
+    one_by_one = torch.cat([module(image[None], ["logits"])[0] for image in batch])
+    torch.testing.assert_close(together, one_by_one, rtol=1e-12, atol=1e-12)
 
 
 def test_weights_are_buffers_and_double_makes_everything_float64() -> None:
@@ -69,7 +69,7 @@ def test_weights_are_buffers_and_double_makes_everything_float64() -> None:
     assert module.double()(torch.as_tensor(images()), ["logits"])[0].dtype == torch.float64
 
 
-def test_what_only_leads_to_a_replaced_tensor_is_not_run() -> None:
+def test_nodes_that_only_lead_to_a_replaced_tensor_are_not_run() -> None:
     ran: list[str] = []
     module = GraphModule(tiny.model(), name="tiny.onnx")
     maps = torch.ones(1, tiny.CHANNELS, 5, 5)
@@ -81,13 +81,13 @@ def test_what_only_leads_to_a_replaced_tensor_is_not_run() -> None:
     np.testing.assert_allclose(logits[0].numpy(), weights["w3"].sum(1) + weights["b3"], rtol=1e-5)
 
 
-def test_a_tensor_is_dropped_behind_its_last_reader() -> None:
-    made: dict[str, weakref.ref[Tensor]] = {}
+def test_a_tensor_is_dropped_after_its_last_reader() -> None:
+    references: dict[str, weakref.ref[Tensor]] = {}
     alive: dict[str, set[str]] = {}
 
     def watch(node: Node, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
-        made[node.outputs[0]] = weakref.ref(outputs[0])
-        alive[node.name] = {name for name, reference in made.items() if reference() is not None}
+        references[node.outputs[0]] = weakref.ref(outputs[0])
+        alive[node.name] = {name for name, reference in references.items() if reference() is not None}
 
     with torch.no_grad():
         GraphModule(tiny.model(), name="tiny.onnx")(torch.as_tensor(images()), ["relu1", "logits"], watch=watch)
@@ -95,7 +95,7 @@ def test_a_tensor_is_dropped_behind_its_last_reader() -> None:
 
 
 def branching(condition: bool) -> onnx.ModelProto:
-    """Return the tiny network with an If behind it: logits doubled, or with a constant added."""
+    """Return the tiny network followed by an If: the logits are doubled, or a constant is added."""
     two = numpy_helper.from_array(np.array(2, np.float32), "two")
     double = helper.make_graph(
         [helper.make_node("Mul", ["logits", "two"], ["doubled"])],
@@ -127,7 +127,7 @@ def test_an_if_runs_the_branch_that_its_condition_chooses(condition: bool) -> No
     )
 
 
-def test_functions_of_the_model_are_written_out() -> None:
+def test_functions_of_the_model_are_inlined() -> None:
     function = helper.make_function(
         "own",
         "Twice",
@@ -143,7 +143,7 @@ def test_functions_of_the_model_are_written_out() -> None:
     np.testing.assert_array_equal(twice, 2 * once)
 
 
-def test_an_operator_without_a_rule_is_named_when_the_module_is_made() -> None:
+def test_an_operator_without_a_rule_is_named_when_the_module_is_created() -> None:
     proto = tiny.model(tail=[helper.make_node("Cauchy", ["logits"], ["out"], domain="own", name="odd")], output="out")
     proto.opset_import.append(helper.make_opsetid("own", 3))
     with pytest.raises(ModelError, match=r"operator Cauchy of domain 'own', version 3, node 'odd'") as caught:
@@ -187,7 +187,7 @@ def test_a_node_that_fails_is_named() -> None:
         computed(tiny.model(), images()[:, :2], ["logits"])
 
 
-def test_an_image_of_8_bits_is_rounded_and_passes_the_gradient() -> None:
+def test_an_8_bit_image_is_rounded_and_passes_the_gradient_on() -> None:
     nodes = [helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT)]
     shape = [1, 3, 2, 2]
     proto = tiny.build(nodes, {}, image=shape, outputs=[tiny.value_info("floats", shape)], image_type=TensorProto.UINT8)

@@ -1,4 +1,4 @@
-"""Versions of operators that ONNX Runtime does not run any more, or not yet: against their definition."""
+"""Versions of operators that ONNX Runtime no longer or not yet supports, compared with their definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def result(case: Case) -> np.ndarray:
     return case.computed()[0]
 
 
-def test_before_opset_7_an_axis_says_where_the_second_operand_goes() -> None:
+def test_before_opset_7_an_axis_aligns_the_second_operand() -> None:
     channels = floats(4, seed=1)
     for opset in (1, 6):
         case = Case("Mul", [X, channels], {"axis": 1, "broadcast": 1}, opset)
@@ -22,20 +22,20 @@ def test_before_opset_7_an_axis_says_where_the_second_operand_goes() -> None:
     np.testing.assert_allclose(result(trailing), X + floats(3, 5, seed=1))
 
 
-def test_before_opset_7_a_prelu_slope_is_one_a_channel() -> None:
+def test_before_opset_7_a_prelu_has_one_slope_for_each_channel() -> None:
     slope = floats(4, seed=1)
     expected = np.where(X > 0, X, slope[:, None, None] * X)
     np.testing.assert_allclose(result(Case("PRelu", [X, slope], {}, 6)), expected)
 
 
-def test_a_batch_normalization_that_is_not_spatial_has_statistics_for_each_position() -> None:
+def test_a_non_spatial_batch_normalization_has_statistics_for_each_position() -> None:
     scale, bias, mean, variance = floats(4, 3, 5), floats(4, 3, 5, seed=1), floats(4, 3, 5, seed=2), positive(4, 3, 5)
     expected = scale * (X - mean) / np.sqrt(variance + 1e-5) + bias
     case = Case("BatchNormalization", [X, scale, bias, mean, variance], {"spatial": 0}, 7)
     np.testing.assert_allclose(result(case), expected, atol=1e-5)
 
 
-def test_a_group_normalization_of_opset_18_has_one_scale_a_group() -> None:
+def test_a_group_normalization_of_opset_18_has_one_scale_for_each_group() -> None:
     groups = X.reshape(2, 2, -1)
     normal = (groups - groups.mean(-1, keepdims=True)) / np.sqrt(groups.var(-1, keepdims=True) + 1e-5)
     scale, bias = np.array([2, 3], np.float32), np.array([0, 1], np.float32)

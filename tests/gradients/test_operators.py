@@ -1,4 +1,4 @@
-"""Each rule against ONNX Runtime on a model of one node, and its gradient against central differences."""
+"""Each rule compared with ONNX Runtime on a model of one node, and its gradient with central differences."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SHAPES = [
 FLOATS = [*MAPS, *SHAPES, *cases_integers.ATTENTION]
 CASES = [*FLOATS, *cases_integers.QUANTIZED]
 
-_ROUGH = {"Floor", "Ceil", "Round", "Sign", "Hardmax", "Shrink", "Mod", "QuantizeLinear"}
-"""They have no slope, or jump."""
+_STEPS = {"Floor", "Ceil", "Round", "Sign", "Hardmax", "Shrink", "Mod", "QuantizeLinear"}
+"""Operators that are piecewise constant or have jumps, where central differences do not hold."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -40,8 +40,8 @@ def test_a_rule_computes_what_onnx_runtime_does(case: Case) -> None:
         np.testing.assert_allclose(computed.astype(np.float64), expected.astype(np.float64), rtol=0, atol=bound)
 
 
-def slope(case: Case) -> tuple[float, float] | None:
-    """Return the derivative along a random direction by autograd and by central differences; None where none is."""
+def directional_derivatives(case: Case) -> tuple[float, float] | None:
+    """Return the derivative along a random direction by autograd and by differences; None without a gradient."""
     module = case.module().double()
     generator = torch.Generator().manual_seed(0)
     image = torch.as_tensor(case.image()).double()
@@ -62,14 +62,14 @@ def slope(case: Case) -> tuple[float, float] | None:
         return float((gradient * direction).sum()), float((along(step) - along(-step)) / (2 * step))
 
 
-@pytest.mark.parametrize("case", [c for c in FLOATS if c.fed and c.smooth and c.operator not in _ROUGH], ids=str)
+@pytest.mark.parametrize("case", [c for c in FLOATS if c.fed and c.smooth and c.operator not in _STEPS], ids=str)
 def test_a_rule_has_the_gradient_of_central_differences(case: Case) -> None:
-    found = slope(case)
-    if found is not None:
-        assert found[0] == pytest.approx(found[1], rel=1e-5, abs=1e-6)
+    slopes = directional_derivatives(case)
+    if slopes is not None:
+        assert slopes[0] == pytest.approx(slopes[1], rel=1e-5, abs=1e-6)
 
 
-def test_rounding_passes_the_gradient_and_clipping_stops_it() -> None:
+def test_rounding_passes_the_gradient_on_and_clipping_stops_it() -> None:
     x = np.array([-100, -1, 0.26, 3, 100], np.float32)
     case = Case("QuantizeLinear", [x, np.array(0.5, np.float32), np.array(100, np.uint8)])
     leaf = torch.tensor(x, requires_grad=True)
@@ -82,8 +82,8 @@ def test_rounding_passes_the_gradient_and_clipping_stops_it() -> None:
 
 def test_every_rule_has_a_case() -> None:
     tested = {(case.domain, case.operator) for case in CASES}
-    known = {(domain, operator) for domain, rules in RULES.items() for operator in rules}
-    assert known - tested == {
+    supported = {(domain, operator) for domain, rules in RULES.items() for operator in rules}
+    assert supported - tested == {
         ("", "Scatter"),  # ONNX Runtime's is ScatterElements
         ("", "Swish"),  # ONNX Runtime 1.31 has no kernel
         ("com.microsoft", "DequantizeLinear"),  # the same function as ONNX's

@@ -1,4 +1,4 @@
-"""Deployed models that lie beside the project, against ONNX Runtime; skipped where they do not."""
+"""Deployed models, compared with ONNX Runtime; skipped where the models are not available."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.places import SHARED
 PANEL = SHARED / "panel"
 
 FLOAT32, FLOAT16, EIGHT_BITS = 1e-4, 2e-3, 0.1
-"""Of the largest logit. Integers: a sum at the border of two whole numbers is rounded the other way, and the layers
-behind it carry that on; ONNX Runtime with and without its fused kernels differs as much from itself."""
+"""The allowed difference, relative to the largest logit. In quantized models a sum close to a half may be rounded the
+other way, and later layers amplify this; ONNX Runtime with and without fused kernels differs from itself as much."""
 
 BOUNDS = {
     "squeezenet_fp16_two_outputs": FLOAT16,
@@ -38,8 +38,8 @@ def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
     batch = model.trial_images(1)
     expected = model.open_session(proto).run(batch, [logits])[0].astype(np.float64)
     with torch.no_grad():
-        found = GraphModule(proto, name=model.name)(torch.as_tensor(model.input.feed(batch)), [logits])[0].numpy()
-    assert np.abs(found - expected).max() <= BOUNDS.get(path.stem, FLOAT32) * np.abs(expected).max()
+        scores = GraphModule(proto, name=model.name)(torch.as_tensor(model.input.feed(batch)), [logits])[0].numpy()
+    assert np.abs(scores - expected).max() <= BOUNDS.get(path.stem, FLOAT32) * np.abs(expected).max()
 
 
 @pytest.mark.skipif(not MODELS, reason="no ../shared/panel: the models are not part of the project")
