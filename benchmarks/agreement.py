@@ -23,7 +23,7 @@ from torch import nn
 
 import onnx_cam
 from onnx_cam.demo import demo_image, demo_model, demo_weights
-from onnx_cam.explanation.explaining import package_versions
+from onnx_cam.explanation.versions import package_versions
 from onnx_cam.image.picture import open_picture
 from onnx_cam.methods import METHODS
 from tests import tiny
@@ -157,8 +157,11 @@ def against_peers(name: str, network: nn.Module, size: int, layer: str) -> Itera
     for peer, method, peer_map in COMPARISONS:
         if (peer == "grad-cam" and not has_grad_cam()) or (method == "scorecam" and name in NO_SCORECAM):
             continue
-        target = "top1" if method == "scorecam" else f"top{TARGETS}"
-        found = onnx_cam.explain(model, demo_image(), method=method, variant=named_variant(method), target=target)
+        targets = 1 if method == "scorecam" else TARGETS
+        found = onnx_cam.explain(
+            model, demo_image(), method=method, variant=named_variant(method), target=f"top{targets}"
+        )
+        assert isinstance(found, list)
         apart = [relative(one.cam, peer_map(network, layer, x, one.target.index, method)) for one in found]
         yield peer, method, max((value for value in apart if value is not None), default=None)
 

@@ -80,8 +80,8 @@ class Nearest(ScoreCAM):
 
 def scores_of(subject: Subject, channels: np.ndarray) -> np.ndarray:
     """Return the weights of some channels, by one pass each."""
-    baseline = subject.scorer.baseline(subject.score)[0]
-    scores = subject.scorer.score(Schedule(subject.maps[channels], path=np.ones(1)), subject.score)[:, 0, 0]
+    baseline = subject.scorer.baseline_scores(subject.score_kind)[0]
+    scores = subject.scorer.run(Schedule(subject.maps[channels], path=np.ones(1)), subject.score_kind)[:, 0, 0]
     return np.asarray(np.where(is_dead(subject.maps[channels]), 0, scores - baseline))
 
 
@@ -135,7 +135,7 @@ def measure_photo(
 
 
 def explain(classifier: onnx_cam.Classifier, sample: Sample, method: Method) -> onnx_cam.Explanation:
-    classifier.forget_baselines()
+    classifier.sessions.forget_baselines()
     found: onnx_cam.Explanation = onnx_cam.explain(classifier, sample.path, method=method)
     return found
 
@@ -156,7 +156,7 @@ class Facts:
     def __init__(self, classifier: onnx_cam.Classifier, sample: Sample, exact: onnx_cam.Explanation) -> None:
         self.classifier, self.sample, self.exact = classifier, sample, exact
         self.picture = open_picture(sample.path, classifier.preprocessing, classifier.input.channels, classifier.size)
-        maps = classifier.activations(classifier.layer(), self.picture.network_input)[0]
+        maps = classifier.sessions.activations(classifier.layer(), self.picture.network_input).maps
         self.equal = np.maximum(maps[~is_dead(maps)].sum(axis=0, dtype=np.float64), 0)
         self.boxes = box_mask(sample.boxes, self.picture.geometry, classifier.size)
 

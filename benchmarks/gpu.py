@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -23,8 +23,8 @@ import numpy as np
 import onnx_cam
 from benchmarks.resnet50 import resnet50
 from benchmarks.throughput import Bare, compare
-from onnx_cam.explanation.explaining import package_versions
-from onnx_cam.runtime.devices import CUDA_OPTIONS
+from onnx_cam.explanation.versions import package_versions
+from onnx_cam.runtime.devices import DEVICES
 
 BATCHES = (1, 8, 16, 32, 64, 128, 256)
 SAMPLES = 3
@@ -40,8 +40,8 @@ Settings = dict[str, Any]
 
 
 def truth(settings: Settings, image: str, device: str) -> None:
-    for result in onnx_cam.check():
-        print(f"* {result.device}: {'works' if result.works else 'no'}: {result.detail}")
+    for tested in onnx_cam.check():
+        print(f"* {tested.device}: {'works' if tested.works else 'no'}: {tested.detail}")
     model = onnx_cam.load(**settings, device=device)
     result = onnx_cam.explain(model, image, layer=model.layers()[-1])
     print(f"* {model.name}: provider {result.provider}, nodes left to the CPU: {result.cpu_fallback_nodes}")
@@ -56,7 +56,7 @@ def agreement(settings: Settings, image: str, device: str) -> None:
             chosen: Settings = {"method": name, "variant": variant, "layer": layer.name}
             if name != "scorecam":
                 chosen["samples"] = SAMPLES
-            a, b = onnx_cam.explain(there, image, **chosen).cam, onnx_cam.explain(here, image, **chosen).cam
+            a, b = (onnx_cam.explain(model, image, target=None, **chosen).cam for model in (there, here))
             difference = f"{np.abs(a - b).max() / b.max():.1e}" if b.any() else "both empty" if not a.any() else "∞"
             print(f"| {name} | {variant} | {difference} |", flush=True)
 
@@ -84,12 +84,13 @@ def throughput(settings: Settings, image: str, device: str, runs: int = 5) -> No
 
 
 def options(settings: Settings, image: str, device: str) -> None:
-    standard = dict(CUDA_OPTIONS)
+    cuda_options = cast("dict[str, str]", DEVICES["cuda"].options)
+    standard = dict(cuda_options)
     print("| options | first map, s | passes/s after | difference to the standard options |\n|---|---|---|---|")
     reference = None
     for changed in OPTIONS:
-        CUDA_OPTIONS.update(standard)
-        CUDA_OPTIONS.update(changed)
+        cuda_options.update(standard)
+        cuda_options.update(changed)
         model = onnx_cam.load(**settings, device=device)
         started = time.perf_counter()
         onnx_cam.explain(model, image)
@@ -99,8 +100,8 @@ def options(settings: Settings, image: str, device: str) -> None:
         difference = np.abs(result.cam - reference).max() / reference.max()
         print(f"| {changed or standard} | {first:.1f} | {result.passes / result.seconds:.0f} | {difference:.1e} |")
         for name in changed:
-            CUDA_OPTIONS.pop(name)
-    CUDA_OPTIONS.update(standard)
+            cuda_options.pop(name)
+    cuda_options.update(standard)
 
 
 def memory(settings: Settings, image: str, device: str) -> None:

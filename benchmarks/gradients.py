@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 import onnx_cam
 from benchmarks.panel import load
-from onnx_cam.explanation.explaining import package_versions
+from onnx_cam.explanation.versions import package_versions
 from onnx_cam.gradients import GraphModule, layer_gradients
 from onnx_cam.graph.tap import tap
 
@@ -103,10 +103,10 @@ def difference(found: Array, expected: Array) -> float:
 
 def forward(model: onnx_cam.Classifier, name: str) -> str:
     layer = model.layer()
-    proto = tap(model.proto, [model.head.tapped_logits, layer.tapped])
+    proto = tap(model.facts.proto, [model.head.tapped_logits, layer.tapped])
     names = [_name(model.head.tapped_logits), layer.output]
     module = GraphModule(proto, name=model.name)
-    optimised, plain = (model.open_session(proto, optimise=o) for o in (True, False))
+    optimised, plain = (model.sessions.open(proto, optimise=o) for o in (True, False))
     rows = []
     for image in model.trial_images(IMAGES):
         with torch.no_grad():
@@ -130,7 +130,7 @@ def _kind(proto: onnx.ModelProto) -> str:
 
 def gradient(model: onnx_cam.Classifier, name: str) -> str:
     layer, logits = model.layer(), model.head.logits
-    module = GraphModule(tap(model.proto, [logits, layer.name]), name=model.name).double()
+    module = GraphModule(tap(model.facts.proto, [logits, layer.name]), name=model.name).double()
     image = model.input.feed(model.trial_images(1))
     with torch.no_grad():
         target = int(module(torch.as_tensor(image), [logits])[0].argmax())

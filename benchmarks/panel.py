@@ -27,7 +27,7 @@ from onnx import numpy_helper
 
 import onnx_cam
 from onnx_cam.errors import ScoreError
-from onnx_cam.explanation.explaining import package_versions
+from onnx_cam.explanation.versions import package_versions
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.picture import open_picture
@@ -142,7 +142,7 @@ def facts(shared: Path, entry: dict[str, Any], folder: Path) -> str:
     preset = found["preprocessing"].value.split(":")[0]
     shape = "×".join(map(str, layer.shape))
     return (
-        f"| {entry['name']} | {taken} | {batch} | {model.head.kind} {model.classes} | {preset} "
+        f"| {entry['name']} | {taken} | {batch} | {model.head.kind.name} {model.classes} | {preset} "
         f"| `{layer.name[-36:]}` {layer.op_type} {shape} {layer.layout} | {top} {top.score:.2f} |"
     )
 

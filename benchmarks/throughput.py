@@ -23,8 +23,8 @@ import onnx
 
 import onnx_cam
 from onnx_cam.demo import demo_model
-from onnx_cam.explanation.explaining import package_versions
-from onnx_cam.runtime.device_session import load_model
+from onnx_cam.explanation.versions import package_versions
+from onnx_cam.runtime.device_session import open_device_session
 from onnx_cam.runtime.devices import import_onnxruntime
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -36,7 +36,7 @@ class Bare:
 
     def __init__(self, model: onnx_cam.Classifier, threads: int | None, batches: tuple[int, ...] = BATCHES) -> None:
         proto = onnx.load(model.file.path)
-        self.loaded = load_model(proto, name=model.name, device=model.device, threads=threads)
+        self.loaded = open_device_session(proto, name=model.name, device=model.sessions.opener.device, threads=threads)
         self.input = model.input
         self.outputs = [model.head.output]
         shape = (model.input.channels, *model.size)
@@ -64,7 +64,7 @@ class Bare:
 
     def _run_on_device(self, batch: int) -> Any:
         binding = self.loaded.session.io_binding()
-        value = self.loaded.ort_value(self.input.feed(self.images[:batch]), "cuda")
+        value = self.loaded.place(self.input.feed(self.images[:batch]))
         binding.bind_ortvalue_input(self.input.name, value)
         binding.bind_output(self.outputs[0], "cpu")
         return lambda: self.loaded.session.run_with_iobinding(binding)

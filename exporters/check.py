@@ -58,7 +58,7 @@ class Exported:
     >>> model = onnx_cam.load("model.onnx", device="cpu")
     >>> _ = onnx_cam.export(model, "tapped.onnx", layer="relu2")
     >>> proto = onnx.load("tapped.onnx")
-    >>> session = model.open_session(proto)
+    >>> session = model.sessions.open(proto)
     >>> exported = Exported(proto, lambda images: session.run(images, ["logits", "relu2"]), (20, 20), "ONNX Runtime")
     >>> exported.outputs, exported.layer
     (['logits', 'relu2'], 'relu2')
@@ -175,7 +175,7 @@ def finish(
     >>> model = onnx_cam.load("model.onnx", device="cpu")
     >>> _ = onnx_cam.export(model, "tapped.onnx", layer="relu2")
     >>> proto = onnx.load("tapped.onnx")
-    >>> session = model.open_session(proto)
+    >>> session = model.sessions.open(proto)
     >>> exported = Exported(proto, lambda images: session.run(images, ["logits", "relu2"]), (20, 20), "ONNX Runtime")
     >>> report = finish(exported, Path("described.onnx"), preprocess="tf")
     >>> print(report.lines()[0])
@@ -256,7 +256,7 @@ def _explainable(model: Classifier, layer: str) -> str:
 
 def _compare(model: Classifier, exported: Exported, image: str | None) -> Report:
     report = Report(exported.layer, model.layer().shape, exported.framework)
-    session = model.open_session(model.file.proto)
+    session = model.sessions.open(model.file.proto)
     for name, images in _inputs(model, image):
         expected = exported.reference(images)  # scores (B, classes) and layer
         actual = session.run(images, exported.outputs)

@@ -60,7 +60,7 @@ def export_lite0(weights: Path, layer: str | None = None) -> Exported:
         model = onnx_cam.load(plain, device="cpu")
         onnx_cam.export(model, tapped, layer=_existing(model, layer))
         proto = onnx.load(tapped)
-    session = model.open_session(proto, optimise=False)
+    session = model.sessions.open(proto, optimise=False)
     names = [output.name for output in proto.graph.output]
 
     def reference(images: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from onnx_cam.comparison.result import Comparison
     from onnx_cam.errors import OnnxCamError
     from onnx_cam.explanation.explaining import explain
-    from onnx_cam.explanation.result import Explanation, Target, read_saved
+    from onnx_cam.explanation.result import Explanation
+    from onnx_cam.explanation.saving import read_saved
+    from onnx_cam.explanation.targets import Target
     from onnx_cam.graph.find_layers import Layer
     from onnx_cam.image.files import list_images
     from onnx_cam.image.preprocessing import PRESETS, Preprocessing
@@ -104,7 +106,7 @@ _HOMES = {
     "SSCAMMax": "methods",
     "ScoreCAM": "methods",
     "SmoothGradCAMpp": "methods",
-    "Target": "explanation.result",
+    "Target": "explanation.targets",
     "XGradCAM": "methods",
     "check": "runtime.self_test",
     "compare": "comparison.comparing",
@@ -113,7 +115,7 @@ _HOMES = {
     "inspect": "classifier.inspection",
     "list_images": "image.files",
     "load": "classifier.loading",
-    "read_saved": "explanation.result",
+    "read_saved": "explanation.saving",
 }
 
 

@@ -1,4 +1,4 @@
-"""Bounded reads, and whole writes: a file that may be endless, and results that are written whole or not at all."""
+"""Reading with a limit, since a file may be endless, and writing files completely or not at all."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read_at_most(file: BinaryIO, limit: int) -> bytes:
-    """Return a file's bytes, at most `limit` + 1 of them: one more than that says that there are more.
+    """Return a file's bytes, at most `limit` + 1 of them: if it is one more than the limit, the file is too large.
 
-    ``file.read(limit + 1)`` would set aside that much memory first.
+    ``file.read(limit + 1)`` would allocate that much memory first.
+
+    Examples
+    --------
+    >>> import io
+    >>> read_at_most(io.BytesIO(b"abcdef"), limit=2)
+    b'abc'
     """
     content = bytearray()
     while len(content) <= limit and (chunk := file.read(min(_CHUNK_BYTES, limit + 1 - len(content)))):
@@ -61,30 +67,44 @@ def read_small_file(path: str | os.PathLike[str]) -> bytes:
 
 @contextmanager
 def results_folder(folder: str | Path) -> Iterator[None]:
-    """Make a folder for results; where none came, what was made is removed again.
+    """Create a folder for results; if it is still empty at the end, it is removed again.
 
     Raises
     ------
     OutputError
-        The folder cannot be made, or written to.
+        The folder cannot be created, or written to.
+
+    Examples
+    --------
+    >>> with results_folder("out/maps"):
+    ...     pass  # nothing is written
+    >>> os.path.exists("out")
+    False
     """
     path = Path(folder)
-    missing = [place for place in (path, *path.parents) if not os.path.exists(place)]
+    missing_folders = [parent for parent in (path, *path.parents) if not os.path.exists(parent)]
     prepare_folder(path)
     try:
         yield
     finally:
-        with suppress(OSError):  # not empty
-            for place in missing:
-                place.rmdir()
+        with suppress(OSError):  # it is not empty
+            for parent in missing_folders:
+                parent.rmdir()
 
 
 def prepare_folder(folder: str | Path) -> None:
-    """Make a folder, and prove that it can be written to.
+    """Create a folder, and prove that it can be written to.
 
     Raises
     ------
     OutputError
+        The folder cannot be created, or written to.
+
+    Examples
+    --------
+    >>> prepare_folder("out")
+    >>> os.path.isdir("out")
+    True
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -96,25 +116,39 @@ def prepare_folder(folder: str | Path) -> None:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: all of them beside their place first, then each moved to it.
+    """Write files completely or not at all.
+
+    All of them are first written under temporary names in their folders, and then renamed.
+
+    Parameters
+    ----------
+    contents : mapping of Path to bytes
+        What to write to each file.
 
     Raises
     ------
     OutputError
+        A file cannot be written, or the path is a folder or a device.
+
+    Examples
+    --------
+    >>> write_files({Path("a.txt"): b"one", Path("b.txt"): b"two"})
+    >>> Path("b.txt").read_bytes()
+    b'two'
     """
-    waiting = {path: path.with_name(f".onnx-cam-{secrets.token_hex(8)}") for path in contents}
+    temporary_paths = {path: path.with_name(f".onnx-cam-{secrets.token_hex(8)}") for path in contents}
     try:
         for path, content in contents.items():
             if path.exists() and not path.is_file():
                 raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
-            with open(waiting[path], "xb") as file:
+            with open(temporary_paths[path], "xb") as file:
                 file.write(content)
-        for path, temporary in waiting.items():
+        for path, temporary in temporary_paths.items():
             os.replace(temporary, path)
     except OSError as error:
         raise OutputError(
             f"cannot write '{path}': {error.strerror or error}; free the space or choose another folder"
         ) from error
     finally:
-        for temporary in waiting.values():
+        for temporary in temporary_paths.values():
             temporary.unlink(missing_ok=True)

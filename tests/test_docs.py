@@ -182,6 +182,13 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_files_that_a_document_names_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:onnx_cam|tests|models|exporters|benchmarks|docs)/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+
+
 def test_pictures_that_the_program_made_are_pictures() -> None:
     from PIL import Image
 

@@ -63,7 +63,7 @@ def image(seed: int = 1) -> NDArray[np.float32]:
 
 def activations(classifier: onnx_cam.Classifier, x: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return A, (80, 8, 8)."""
-    return np.asarray(classifier.activations(classifier.layer(), x)[0], np.float64)
+    return np.asarray(classifier.sessions.activations(classifier.layer(), x).maps, np.float64)
 
 
 def left_of(found: onnx_cam.Explanation, exact: onnx_cam.Explanation, maps: NDArray[np.float64]) -> float:

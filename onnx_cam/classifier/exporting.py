@@ -73,7 +73,7 @@ def _check_place(model: Classifier, path: Path) -> None:
 
 def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
     """Return the layer's type and shape, open where the runtime's inference leaves it open."""
-    shape, kind = model.open_session(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    shape, kind = model.sessions.open(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
     return onnx.helper.make_tensor_value_info(layer.name, _ELEMENTS[kind], shape or None)
 
 
@@ -84,8 +84,8 @@ def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
 def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     images = model.trial_images(model.input.batch or 1)
     names = [output.name for output in model.file.proto.graph.output]
-    before = model.open_session(model.file.proto).run_once(images, names)
-    after = model.open_session(tapped).run_once(images, names)
+    before = model.sessions.open(model.file.proto).run_once(images, names)
+    after = model.sessions.open(tapped).run_once(images, names)
     for name, old, new in zip(names, before, after, strict=True):
         if not (np.array_equal(old, new) or _close(old, new)):
             raise ModelError(f"with {layer.name!r} tapped, output {name!r} of {model.name} changes; not written")

@@ -1,45 +1,69 @@
-"""What was guessed of a model, a line each."""
+"""What has to be chosen or guessed about a model, and the notes that say so."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
+from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.files import MAX_PIXELS
-from onnx_cam.image.find_preprocessing import both_normalise
+from onnx_cam.image.find_preprocessing import both_normalise, choose_preprocessing
 from onnx_cam.image.preprocessing import Preprocessing
 
-__all__ = ["choose_size", "guesses"]
+__all__ = ["choose_size", "guesses", "resolve_preprocessing"]
 
 _DEFAULT_SIZE = (224, 224)
 _MAX_BATCH = 4096
 
 
+def resolve_preprocessing(
+    preprocess: str | os.PathLike[str] | Preprocessing,
+    file: ModelFile,
+    image_input: ImageInput,
+    built_in: BuiltIn | None,
+) -> Preprocessing | None:
+    """Return the preprocessing that a user names: an object, a preset, ``auto``, a JSON file; None for ``none``.
+
+    Raises
+    ------
+    PreprocessingError
+        The name is unknown, or a file describes none that can be used.
+    """
+    if isinstance(preprocess, Preprocessing):
+        return preprocess
+    if preprocess == "none":
+        return None
+    return choose_preprocessing(preprocess, file, dtype=image_input.dtype, built_in=built_in)
+
+
 def choose_size(
-    asked: tuple[int, int] | None, image_input: ImageInput, preprocessing: Preprocessing | None, model: str
+    requested: tuple[int, int] | None, image_input: ImageInput, preprocessing: Preprocessing | None, model: str
 ) -> tuple[tuple[int, int], list[str]]:
-    """Return ``(H, W)`` of the input: the graph's, the one asked for, the preprocessing's, or a guess; and notes.
+    """Return ``(H, W)`` of the input, and notes.
+
+    The graph's own size comes first, then the requested one, the preprocessing's, and 224×224 as a guess.
 
     Raises
     ------
     ModelError
-        It is too large, or the batch is.
+        The size is too large, or the batch is.
     """
-    known = image_input.height, image_input.width
-    found = asked or (preprocessing.size if preprocessing else None)
-    wanted = found or _DEFAULT_SIZE
-    chosen = known[0] or wanted[0], known[1] or wanted[1]
-    if chosen[0] * chosen[1] > MAX_PIXELS or (image_input.batch or 1) > _MAX_BATCH:
+    fixed = image_input.height, image_input.width
+    stated = requested or (preprocessing.size if preprocessing else None)
+    default = stated or _DEFAULT_SIZE
+    size = fixed[0] or default[0], fixed[1] or default[1]
+    if size[0] * size[1] > MAX_PIXELS or (image_input.batch or 1) > _MAX_BATCH:
         raise ModelError(
-            f"{model} takes {image_input.batch or 1} images of {chosen[0]}×{chosen[1]}; expected at most "
+            f"{model} takes {image_input.batch or 1} images of {size[0]}×{size[1]}; expected at most "
             f"{MAX_PIXELS:,} pixels and a batch of {_MAX_BATCH}"
         )
-    if found is None and None in known:
-        return chosen, [f"the model leaves its input size free: taking {chosen[0]}×{chosen[1]} (--size HxW)"]
-    return chosen, []
+    if stated is None and None in fixed:
+        return size, [f"the model leaves its input size free: using {size[0]}×{size[1]} (set it with --size HxW)"]
+    return size, []
 
 
 def guesses(
@@ -51,15 +75,15 @@ def guesses(
     if preprocessing is None:
         return
     if preprocessing.source.startswith("a guess"):
-        yield f"preprocessing: ImageNet's, {preprocessing.source} (--preprocess)"
+        yield f"preprocessing: ImageNet's, {preprocessing.source} (set it with --preprocess)"
     if image_input.dtype in EIGHT_BITS and preprocessing.normalises:
         yield (
             f"preprocessing {preprocessing.name!r} normalises, but the input takes {image_input.dtype} pixels: "
-            "--preprocess raw leaves them as they are"
+            "use --preprocess raw to leave them as they are"
         )
     elif built_in and both_normalise(preprocessing, built_in):
         plain = "raw" if built_in.takes_pixels else "unit"
         yield (
             f"preprocessing {preprocessing.name!r} normalises, and so does the graph itself: {built_in}; "
-            f"--preprocess {plain} leaves it to the graph"
+            f"use --preprocess {plain} to leave it to the graph"
         )

@@ -62,8 +62,8 @@ def _input(model: Classifier) -> list[Finding]:
 
 def _batch(model: Classifier) -> Finding:
     if model.fixed_batch is not None:
-        return Finding("batch", f"fixed to {model.fixed_batch}", model.batch_source)
-    freed = model.batch_source if model.input.batch else "a run: several images together score as they do alone"
+        return Finding("batch", f"fixed to {model.fixed_batch}", model.facts.batch.source)
+    freed = model.facts.batch.source if model.input.batch else "a run: several images together score as they do alone"
     return Finding("batch", "free", freed)
 
 
@@ -76,7 +76,7 @@ def _output(model: Classifier) -> list[Finding]:
         Finding(
             "output", f"{model.head.output} ({model.classes} classes)", model.head.choice or "the graph, and a run"
         ),
-        Finding("head", model.head.kind, model.head.reason),
+        Finding("head", model.head.kind.name, model.head.reason),
         Finding("labels", labels, model.labels.source),
     ]
 

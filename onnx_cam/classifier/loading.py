@@ -1,4 +1,4 @@
-"""A path to a classifier."""
+"""From a path to a classifier: the file is read, its graph searched, and what it suggests checked by runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.facts import ModelFacts
+from onnx_cam.classifier.guesses import choose_size, guesses, resolve_preprocessing
+from onnx_cam.classifier.labels import find_labels
+from onnx_cam.classifier.sessions import ModelSessions, SessionOpener
+from onnx_cam.classifier.trial import run_trial
 from onnx_cam.errors import SettingError
+from onnx_cam.graph.built_in import find_built_in
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import find_head
 from onnx_cam.graph.image_input import find_image_input, with_size
 from onnx_cam.graph.read import import_graph, read_model
@@ -30,7 +37,10 @@ def load(
     output: str | None = None,
     threads: int | None = None,
 ) -> Classifier:
-    """Load an image classifier.
+    """Load an image classifier from an ONNX file.
+
+    What the graph suggests about batch and head is checked by running the model; what had to be guessed is in the
+    result's `notes`.
 
     Parameters
     ----------
@@ -39,17 +49,18 @@ def load(
     device : str
         ``auto`` (CUDA where it loads, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``openvino``.
     labels : str, path, sequence of str or mapping of index to str, optional
-        A text or JSON file, ``imagenet``, or the names; by default what the model's metadata says.
+        A text or JSON file, ``imagenet``, or the class names themselves; by default what the model's metadata, or a
+        configuration file beside it, says.
     label_offset : int, optional
-        The position in the output of the first name.
+        The position in the output of the first name, e.g. 1 where class 0 is an unnamed background.
     preprocess : str, path or Preprocessing
         ``auto``, ``imagenet``, ``tf``, ``caffe``, ``unit``, ``raw``, ``none``, a JSON file, or a Preprocessing.
     size : tuple of int, optional
-        ``(H, W)`` of the network's input, where the model leaves it free.
+        ``(H, W)`` of the network's input in pixels, where the model leaves it free.
     input, output : str, optional
-        The tensors that take the image and give the scores, where more than one would do.
+        The names of the input that takes the image and of the output that holds the scores, where there are several.
     threads : int, optional
-        Threads within an operator.
+        Threads within an operator; ONNX Runtime's own choice by default.
 
     Returns
     -------
@@ -60,23 +71,54 @@ def load(
     ModelError
         The file is missing, damaged, refused by the runtime, or no image classifier.
     LabelsError, PreprocessingError, DeviceError, MissingExtraError, SettingError
-        What was asked for cannot be had.
+        The labels, the preprocessing, the device or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx", device="cpu")
+    >>> model.input.layout, model.head.kind.name, model.classes
+    ('NCHW', 'logits', 4)
     """
     if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
-        raise SettingError(f"threads={threads!r}; expected a whole number from 1 to {_MAX_THREADS}")
+        raise SettingError(f"invalid threads={threads!r}: expected a whole number from 1 to {_MAX_THREADS}")
+    # Read the file, and find the image input and the scores in its graph; nothing is run yet.
     file = read_model(path)
     graph = import_graph(file)
     image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
     head = find_head(graph, file.name, output)
-    return Classifier(
-        file,
-        graph,
-        image_input,
-        head,
-        preprocess=preprocess,
-        labels=labels,
-        label_offset=label_offset,
-        size=size,
-        device=device,
-        threads=threads,
+    # Settle how an image becomes the input: what the graph does itself, then the preprocessing and the size.
+    built_in = find_built_in(graph, Constants(file), image_input.name)
+    preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
+    input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
+    # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
+    folder = file.path.resolve().parent if file.external else None
+    opener = SessionOpener(file.name, image_input, device, threads, folder)
+    trial = run_trial(file, graph, head, opener, size=input_size, preprocessing=preprocessing)
+    # Name the classes, and gather everything that was guessed.
+    class_labels = find_labels(labels, label_offset, file, trial.classes)
+    facts = ModelFacts(
+        file=file,
+        graph=graph,
+        proto=trial.proto,
+        input=image_input,
+        size=input_size,
+        head=trial.head,
+        classes=trial.classes,
+        is_binary=trial.is_binary,
+        batch=trial.batch,
+        built_in=built_in,
+        preprocessing=preprocessing,
+        labels=class_labels,
+        notes=(*size_notes, *trial.notes, *guesses(trial.head, preprocessing, image_input, built_in)),
     )
+    sessions = ModelSessions(
+        opener,
+        proto=trial.proto,
+        head=trial.head,
+        size=input_size,
+        batch=trial.batch,
+        is_binary=trial.is_binary,
+        session=trial.session,
+    )
+    return Classifier(facts, sessions)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam.cli import terminal
-from onnx_cam.cli.options import BATCH_SIZE, LAYER, MODEL, SAMPLES, SEED, load_model
+from onnx_cam.cli.options import BATCH_SIZE, LAYER, MODEL, SAMPLES, SEED, load_classifier
 from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
 
@@ -96,7 +96,7 @@ def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
     from onnx_cam.evaluation.datasets import open_dataset
 
     opened = open_dataset(dataset, *(settings[key] for key in ("kind", "images", "classes")))
-    classifier = load_model(settings["model"], settings)
+    classifier = load_classifier(settings["model"], settings)
     names = (
         *("out", "layer", "seed", "batch_size", "limit", "shuffle", "only_correct", "only_boxed", "ignore_labels"),
         *("engine", "workers", "score", "keep", "steps", "deletion_baseline", "insertion_baseline"),

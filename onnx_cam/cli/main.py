@@ -1,29 +1,41 @@
-"""The command line: click over the library, and no logic of its own.
+"""The command line: click over the library, with no logic of its own.
 
-Nothing heavy is imported here before a command runs: ``onnx-cam --help`` answers at once.
+Nothing heavy is imported before a command runs, so that ``onnx-cam --help`` answers at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.comparison import compare
 from onnx_cam.cli.evaluation import evaluate, report
-from onnx_cam.cli.options import BATCH_SIZE, DRAWING, IMAGES, LAYER, LIMITS, MODEL, SAMPLES, SEED, TARGET, load_model
+from onnx_cam.cli.images import end_with, for_each, list_files, split_target
+from onnx_cam.cli.options import (
+    BATCH_SIZE,
+    DRAWING,
+    IMAGES,
+    LAYER,
+    LIMITS,
+    MODEL,
+    SAMPLES,
+    SEED,
+    TARGET,
+    load_classifier,
+)
 from onnx_cam.cli.survey import survey, survey_score
-from onnx_cam.errors import ImageError, ScoreError, SettingError
+from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, METHODS, SCORES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnx_cam.classifier.classifier import Classifier
-    from onnx_cam.comparison.result import Comparison
+    from onnx_cam.explanation.result import Explanation
     from onnx_cam.methods import Method
 
 __all__ = ["main"]
@@ -36,7 +48,9 @@ class _Commands(click.Group):
         try:
             return super().main(*args, **settings)
         except OSError as error:  # standard output is full, or closed
-            terminal.say_error(OSError(f"cannot write the result: {error.strerror or error}; free the space"))
+            terminal.say_error(
+                OSError(f"cannot write the result: {error.strerror or error}; free some space and run it again")
+            )
             raise SystemExit(1) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -58,27 +72,53 @@ def main() -> None:
 @main.command()
 @MODEL
 @IMAGES
-@click.option("--method", type=click.Choice(METHODS), default="scorecam", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    metavar="NAME",
+    default="scorecam",
+    show_default=True,
+    help=f"Method: {', '.join(METHODS)}.",
+)
 @TARGET
 @LAYER
-@click.option("--variant", metavar="V", help="A named variant of the method; see the README.")
+@click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
 @SAMPLES
-@click.option("--sigma", type=click.FloatRange(min=0), help="σ, of the noisy methods.")
+@click.option(
+    "--sigma",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Scale σ of the noise, for the noisy methods; by default the variant's own.",
+)
 @SEED
-@click.option("--score", type=click.Choice(SCORES), help="What a channel's mask is scored by.")
-@click.option("--baseline", type=click.Choice(BASELINES), help="The image that is subtracted.")
+@click.option(
+    "--score",
+    type=click.Choice(SCORES),
+    help="Score of a masked image; by default the probability, or the variant's own.",
+)
+@click.option(
+    "--baseline",
+    type=click.Choice(BASELINES),
+    help="Image whose score is subtracted; by default zero in network-input space.",
+)
 @BATCH_SIZE
 @LIMITS
 @click.option(
-    "--save", "saved", type=click.Choice(("error",)), multiple=True, help="Also write a picture of the map's error."
+    "--save",
+    "saved",
+    type=click.Choice(("error",)),
+    multiple=True,
+    help="Also write the map's standard deviation: a picture (PNG) and the numbers (.npy).",
 )
-@click.option("--out", type=click.Path(), default="onnx-cam-out", show_default=True, help="Folder for the results.")
+@click.option(
+    "--out", type=click.Path(), default="onnx-cam-out", show_default=True, metavar="DIR", help="Folder for the results."
+)
 @DRAWING
 def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:
-    """Draw which pixels of IMAGE the decision of MODEL rests on.
+    """Show which pixels of IMAGE the decision of MODEL rests on.
 
-    IMAGE is a file, a folder, a glob, or - for standard input. Each result is three files in --out: the overlay (PNG),
-    the map (.npy) and the record (JSON).
+    IMAGE is a file, a folder, a glob, or - for standard input. Each result consists of three files in --out: the
+    overlay (PNG), the map (.npy) and the record of how it was made (JSON).
 
     \b
     Examples:
@@ -91,87 +131,92 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     from onnx_cam.files import results_folder
     from onnx_cam.image.files import stems
 
-    classifier = load_model(model, settings)
-    unique, failed = _list(images, settings)
-    wanted, notes = _target(classifier, target), [] if quiet else classifier.notes
+    classifier = load_classifier(model, settings)
+    unique, failed = list_files(images, settings)
+    job = _Job(
+        classifier,
+        method,
+        target=split_target(classifier, target),
+        stems=dict(zip(unique, stems(unique), strict=True)),
+        notes=_Once([] if quiet else [f"{classifier.name}: {note}" for note in classifier.notes]),
+        as_json=as_json,
+        quiet=quiet,
+        settings=settings,
+    )
     with results_folder(settings["out"]):
-        stem = dict(zip(unique, stems(unique), strict=True))
-        chosen: dict[str, Any] = {
-            "target": wanted,
-            "as_json": as_json,
-            "quiet": quiet,
-            "notes": notes,
-            "settings": settings,
-        }
-        _, lost = _each(lambda path: _explain_one(classifier, method, path, stem=stem[path], **chosen), unique)
-    _end(failed + lost, len(unique) + failed)
+        _, lost = for_each(job.explain, unique)
+    end_with(failed + lost, len(unique) + failed)
 
 
-def _list(images: Sequence[str], settings: dict[str, Any]) -> tuple[list[str], int]:
-    """Return the image files that words stand for, each once, and how many words stand for none."""
-    from onnx_cam.image.files import SUFFIXES, list_images
+class _Once:
+    """Lines that are printed once: after the first image that worked, and not beside the error of a bad one."""
 
-    suffixes = SUFFIXES if settings["preprocess"] != "none" else (".npy",)
-    paths, failed = _each(lambda name: list_images([name], suffixes), images)
-    return list(dict.fromkeys(path for found in paths for path in found)), failed
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
 
-
-def _end(failed: int, images: int) -> None:
-    if failed:
-        if images > 1:
-            terminal.say(f"{failed} of {images} images failed")
-        click.get_current_context().exit(1)
+    def say(self) -> None:
+        for line in self._lines:
+            terminal.say(line)
+        self._lines = ()
 
 
-def _each(work: Callable[[str], Any], names: Iterable[str]) -> tuple[list[Any], int]:
-    """Work on each image; report the bad ones, go on, and return what came of the rest and how many failed."""
-    done, failed = [], 0
-    for name in names:
-        try:
-            done.append(work(name))
-        except (ImageError, ScoreError) as error:
-            failed += 1
-            terminal.say_error(error)
-    return done, failed
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for every image of an `explain` command."""
 
+    classifier: Classifier
+    method: Method
+    target: str | list[str]
+    stems: Mapping[str, str]
+    notes: _Once
+    as_json: bool
+    quiet: bool
+    settings: Mapping[str, Any]
 
-def _explain_one(
-    classifier: Classifier,
-    method: Method,
-    path: str,
-    *,
-    stem: str,
-    target: str | list[str],
-    as_json: bool,
-    quiet: bool,
-    notes: list[str],
-    settings: dict[str, Any],
-) -> None:
-    import onnx_cam
+    def explain(self, path: str) -> None:
+        """Explain one image, write the results and print them."""
+        import onnx_cam
 
-    chosen = {key: settings[key] for key in ("layer", "seed", "score", "baseline", "batch_size")}
-    with terminal.progress(stem, quiet) as progress:
-        found = onnx_cam.explain(classifier, path, method=method, target=target, progress=progress, **chosen)
-    while notes:  # once, and not beside the error of a bad image
-        terminal.say(f"{classifier.name}: {notes.pop(0)}")
-    for result in found if isinstance(found, list) else [found]:
-        drawing = {key: settings[key] for key in ("alpha", "colormap")}
-        error = "error" in settings["saved"]
-        files = result.save(settings["out"], stem=stem, error=error, **drawing)
-        if error and result.error is None and not quiet:
-            terminal.say(f"{path}: an exact map has no error but that of several noise fields: there is none to save")
-        if not quiet:
+        with terminal.progress(self.stems[path], self.quiet) as progress:
+            results = onnx_cam.explain(
+                self.classifier,
+                path,
+                method=self.method,
+                target=self.target,
+                layer=self.settings["layer"],
+                seed=self.settings["seed"],
+                score=self.settings["score"],
+                baseline=self.settings["baseline"],
+                batch_size=self.settings["batch_size"],
+                progress=progress,
+            )
+        self.notes.say()
+        for result in results if isinstance(results, list) else [results]:
+            self._write(path, result)
+
+    def _write(self, path: str, result: Explanation) -> None:
+        wants_error = "error" in self.settings["saved"]
+        files = result.save(
+            self.settings["out"],
+            stem=self.stems[path],
+            alpha=self.settings["alpha"],
+            colormap=self.settings["colormap"],
+            error=wants_error,
+        )
+        if not self.quiet:
+            if wants_error and result.error is None:
+                terminal.say(f"{path}: no error to save: the map is exact, and not a mean over several noise fields")
             for warning in result.warnings:
                 terminal.say(f"{path}: {warning}")
-        if as_json:
-            record = result.record({key: str(value) for key, value in files.items()})
+        if self.as_json:
+            record = result.record({key: str(file) for key, file in files.items()})
             click.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         else:
             terminal.show_result(result, path, files)
 
 
 def _method(settings: dict[str, Any]) -> Method:
-    """Judge the method's settings by the command's words alone: what is wrong there is wrong usage."""
+    """Return the method, judged by the command's words alone: what is wrong there is wrong usage."""
     from onnx_cam.drawing.overlay import check_drawing
     from onnx_cam.explanation.explaining import check_settings
     from onnx_cam.methods import make_method
@@ -186,108 +231,9 @@ def _method(settings: dict[str, Any]) -> Method:
     return method
 
 
-def _target(classifier: Classifier, text: str) -> str | list[str]:
-    """Return a single target, or the list that commas stand for; a name may hold commas itself."""
-    names = {name.casefold() for name in classifier.labels.names or ()}
-    if "," not in text or text.casefold() in names:
-        return text
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 @main.command()
 @MODEL
-@IMAGES
-@click.option(
-    "--methods",
-    default="all",
-    show_default=True,
-    metavar="NAME[:VARIANT][:budget=P%][,…]",
-    help="Methods, or all that work here.",
-)
-@TARGET
-@LAYER
-@SAMPLES
-@SEED
-@BATCH_SIZE
-@click.option(
-    "-o",
-    "--out",
-    "paths",
-    type=click.Path(),
-    multiple=True,
-    default=("comparison.png",),
-    show_default=True,
-    metavar="FILE.png|FILE.html",
-    help="File to write; twice for both kinds.",
-)
-@DRAWING
-def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quiet: bool, **settings: Any) -> None:
-    """Draw the maps of several methods side by side: a row for each IMAGE and class.
-
-    IMAGE is a file, a folder, a glob, or - for standard input. How each map was made is in the file itself: a text
-    chunk of the PNG, the footer of the HTML.
-
-    \b
-    Examples:
-      onnx-cam compare model.onnx cat.jpg --methods scorecam,sscam1,sscam2,iscam -o grid.png
-      onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
-    """
-    methods = _methods(settings, paths)
-    from onnx_cam.comparison.comparing import Comparing
-    from onnx_cam.comparison.result import output_folders
-    from onnx_cam.methods.spelling import ALL
-
-    classifier = load_model(settings["model"], settings)
-    unique, failed = _list(images, settings)
-    chosen = {key: settings[key] for key in ("layer", "seed", "batch_size")}
-    with output_folders(paths):
-        comparing = Comparing(
-            classifier,
-            methods,
-            images=max(1, len(unique)),
-            lenient=settings["methods"] == ALL,
-            target=_target(classifier, settings["target"]),
-            **chosen,
-        )
-        _, lost = _each(lambda path: comparing.add(path, lambda name: terminal.progress(name, quiet)), unique)
-        comparison = comparing.finish()
-        if comparison:
-            written = comparison.save(*paths, alpha=settings["alpha"], colormap=settings["colormap"])
-            if not quiet:
-                terminal.say_notes(comparison, [f"{classifier.name}: {note}" for note in classifier.notes])
-            _print_comparison(comparison, written, as_json)
-    _end(failed + lost, len(unique) + failed)
-
-
-def _methods(settings: dict[str, Any], paths: Sequence[str]) -> tuple[Method, ...]:
-    """Judge what to compare and where to write it by the command's words alone."""
-    from onnx_cam.comparison.comparing import choose_methods
-    from onnx_cam.comparison.result import check_output
-    from onnx_cam.explanation.explaining import check_settings
-
-    try:
-        for path in paths:
-            check_output(path)
-        methods = choose_methods(settings["methods"], settings["samples"])
-        for method in methods:
-            check_settings(method, seed=settings["seed"], batch_size=settings["batch_size"])
-    except SettingError as error:
-        raise click.UsageError(str(error)) from error
-    return methods
-
-
-def _print_comparison(comparison: Comparison, written: Sequence[Path], as_json: bool) -> None:
-    if not as_json:
-        terminal.show_comparison(comparison, written)
-        return
-    files = {path.suffix[1:].lower(): str(path) for path in written}
-    for explanation in comparison.explanations:
-        click.echo(json.dumps(explanation.record(files), ensure_ascii=False, allow_nan=False))
-
-
-@main.command()
-@MODEL
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def layers(model: str, as_json: bool, **settings: Any) -> None:
     """List the layers of MODEL that can be explained, the default first.
 
@@ -295,15 +241,16 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
     Example:
       onnx-cam layers model.onnx
     """
-    classifier = load_model(model, settings)
+    classifier = load_classifier(model, settings)
     classifier.layer()  # an error where there is none
-    found = classifier.layers()
+    explainable = classifier.layers()
     if as_json:
-        for layer in found:
+        for layer in explainable:
             click.echo(json.dumps(layer.describe(), ensure_ascii=False))
     else:
         rows = [
-            (f.name, f.op_type, "×".join(map(str, f.shape)), f.layout, f.node, "default" * f.is_default) for f in found
+            (one.name, one.op_type, "×".join(map(str, one.shape)), one.layout, one.node, "default" * one.is_default)
+            for one in explainable
         ]
         terminal.show_table(("layer (output tensor)", "operator", "K×h×w", "layout", "node", ""), rows)
 
@@ -312,7 +259,7 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
 @MODEL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(model: str, as_json: bool, **settings: Any) -> None:
-    """Print what is known of MODEL, and what it was concluded from.
+    """Show what was detected about MODEL, and from what.
 
     \b
     Example:
@@ -320,17 +267,17 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
     """
     import onnx_cam
 
-    found = onnx_cam.inspect(load_model(model, settings))
+    findings = onnx_cam.inspect(load_classifier(model, settings))
     if as_json:
-        content = {finding.what: {"value": finding.value, "source": finding.source} for finding in found}
+        content = {finding.what: {"value": finding.value, "source": finding.source} for finding in findings}
         click.echo(json.dumps(content, ensure_ascii=False))
     else:
-        terminal.show_table(("what", "value", "from"), [(f.what, f.value, f.source) for f in found])
+        terminal.show_table(("what", "value", "from"), [(f.what, f.value, f.source) for f in findings])
 
 
 @main.command()
 @MODEL
-@click.option("--layer", metavar="NAME", help="Layer's output tensor or node; the default layer without it.")
+@click.option("--layer", metavar="NAME", help="Layer to add: its output tensor or node; by default the default layer.")
 @click.option("-o", "--out", "path", required=True, type=click.Path(), metavar="TAPPED.onnx", help="File to write.")
 def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
     """Write MODEL with a layer as an extra output.
@@ -341,36 +288,45 @@ def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
     """
     import onnx_cam
 
-    tapped = onnx_cam.export(load_model(model, settings), path, layer=layer)
+    tapped = onnx_cam.export(load_classifier(model, settings), path, layer=layer)
     shape = "×".join(map(str, tapped.shape))
-    click.echo(f"wrote {path}: its output {tapped.name} ({shape}) is the layer; the others are as before, by a run")
+    click.echo(
+        f"wrote {path}: its extra output {tapped.name} ({shape}) is the layer; the others are unchanged in a run"
+    )
 
 
 @main.command()
 def check() -> None:
-    """Show what runs here: versions, and each device proved by a convolution.
+    """Show what runs here: package versions, and each device tested with a convolution.
 
     \b
     Example:
       onnx-cam check
     """
     import onnx_cam
-    from onnx_cam.explanation.explaining import package_versions
+    from onnx_cam.explanation.versions import package_versions
 
     checks = onnx_cam.check()
     terminal.show_table(("package", "version"), list(package_versions().items()))
     click.echo()
-    rows = [(c.device, c.provider, "works" if c.works else "no", c.detail) for c in checks]
+    rows = [(c.device, c.provider, "works" if c.works else "does not work", c.detail) for c in checks]
     terminal.show_table(("device", "provider", "", "detail"), rows)
     if not any(c.works for c in checks):
         click.get_current_context().exit(1)
 
 
 @main.command()
-@click.option("--out", type=click.Path(), default="onnx-cam-demo", show_default=True, help="Folder for the results.")
-@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    default="onnx-cam-demo",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the results.",
+)
+@click.option("--quiet", is_flag=True, help="Hide progress and notes.")
 def demo(out: str, quiet: bool) -> None:
-    """Explain a photo of a cat by EfficientNet-Lite0, with nothing to download.
+    """Explain a photo of a cat with EfficientNet-Lite0; nothing is downloaded.
 
     \b
     Example:
@@ -385,5 +341,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (evaluate, report, survey, survey_score):
+for command in (compare, evaluate, report, survey, survey_score):
     main.add_command(command)

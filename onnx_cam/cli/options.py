@@ -1,4 +1,4 @@
-"""The options that several commands share, and what is judged of them by the command's words alone."""
+"""The options that several commands share, and what can be judged from the command's words alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam.errors import SettingError
-from onnx_cam.names import COLORMAPS, PREPROCESSINGS
+from onnx_cam.names import COLORMAPS, DEVICES, PREPROCESSINGS
 
 if TYPE_CHECKING:
     from onnx_cam.classifier.classifier import Classifier
@@ -24,7 +24,7 @@ __all__ = [
     "SAMPLES",
     "SEED",
     "TARGET",
-    "load_model",
+    "load_classifier",
     "options",
     "read_size",
 ]
@@ -33,18 +33,18 @@ __all__ = [
 def read_size(
     ctx: click.Context, param: click.Parameter, value: str | None, *, digits: int = 9
 ) -> tuple[int, int] | None:
-    """Return (H, W) of ``HxW``, each of so many digits at most."""
+    """Return (H, W) of ``HxW``, each with at most so many digits."""
     if value is None:
         return None
     side = rf"([1-9]\d{{0,{digits - 1}}})"
     match = re.fullmatch(f"{side}[xX×]{side}", value)
     if match is None:
-        raise click.BadParameter(f"{value!r} is no size; expected HEIGHTxWIDTH, as in 224x224")
+        raise click.BadParameter(f"invalid size {value!r}: expected HxW, e.g. 224x224")
     return int(match[1]), int(match[2])
 
 
 def _limit(ctx: click.Context, param: click.Parameter, value: str | None) -> int | float | None:
-    """Return a budget or a tolerance, judged by its words alone."""
+    """Return a budget or a tolerance, where its words are valid."""
     if value is None:
         return None
     from onnx_cam.methods.limit import read_budget, read_tolerance
@@ -59,40 +59,44 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
     if value == "auto":
         return None
     if not re.fullmatch(r"[1-9]\d{0,8}", value):
-        raise click.BadParameter(f"{value!r} is no batch size; expected auto or a whole number of at least 1")
+        raise click.BadParameter(f"invalid batch size {value!r}: expected auto or a whole number of at least 1")
     return int(value)
 
 
 def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from onnx_cam.runtime.devices import DEVICES, is_device
+    from onnx_cam.runtime.devices import is_device
 
     if not is_device(value):
-        raise click.BadParameter(f"{value!r} is no device; expected auto, cuda:N or one of {', '.join(DEVICES)}")
+        raise click.BadParameter(f"unknown device {value!r}: expected auto, cuda:N or one of {', '.join(DEVICES)}")
     return value
 
 
 def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if value not in PREPROCESSINGS and not value.endswith(".json"):
-        raise click.BadParameter(f"{value!r} is no preprocessing; expected {', '.join(PREPROCESSINGS)} or a .json file")
+        raise click.BadParameter(
+            f"unknown preprocessing {value!r}: expected {', '.join(PREPROCESSINGS)} or a .json file"
+        )
     return value
 
 
 def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value.strip(" ,") or re.fullmatch(r"top0+", value):
-        raise click.BadParameter(f"{value!r} is no target; expected top1, topN, an index or a name")
+        raise click.BadParameter(f"invalid target {value!r}: expected top1, topN, an index or a name")
     return value
 
 
-def load_model(model: str, settings: dict[str, Any]) -> Classifier:
+def load_classifier(model: str, settings: dict[str, Any]) -> Classifier:
     """Load a model with the settings of `MODEL`."""
     import onnx_cam
 
     names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
-    chosen = {name: settings[name] for name in names}
-    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **chosen)
+    own = {name: settings[name] for name in names}
+    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **own)
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return one decorator that adds several options to a command, in this order."""
+
     def decorate(command: Any) -> Any:
         for decorator in reversed(decorators):
             command = decorator(command)
@@ -103,23 +107,56 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 MODEL = options(
     click.argument("model"),
-    click.option("--labels", metavar="FILE|imagenet", help="Class names: a text or JSON file, or ImageNet's."),
-    click.option("--label-offset", type=click.IntRange(min=0), help="Position in the output of the first name."),
+    click.option(
+        "--labels",
+        metavar="FILE|imagenet",
+        help="Class names: a text or JSON file, or ImageNet's. By default what the model's metadata or a configuration "
+        "file beside it says.",
+    ),
+    click.option(
+        "--label-offset",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Position of the first name in the output, e.g. 1 where class 0 is an unnamed background.",
+    ),
     click.option(
         "--preprocess",
         callback=_preprocess,
         metavar="NAME|FILE.json",
         default="auto",
         show_default=True,
-        help="Image to network input.",
+        help=f"How to preprocess the image: {', '.join(PREPROCESSINGS)} or a JSON file. With none, IMAGE is a .npy "
+        "file that holds the network's input.",
     ),
-    click.option("--size", callback=read_size, metavar="HxW", help="Network input, where the model leaves it free."),
-    click.option("--input", "input_name", metavar="NAME", help="The tensor that takes the image."),
-    click.option("--output", "output_name", metavar="NAME", help="The tensor that holds the class scores."),
     click.option(
-        "--device", callback=_device, metavar="DEVICE", default="auto", show_default=True, help="Never left silently."
+        "--size",
+        callback=read_size,
+        metavar="HxW",
+        help="Height and width of the network's input in pixels, for a model that leaves them free.",
     ),
-    click.option("--threads", type=click.IntRange(1, 512), help="Threads within an operator."),
+    click.option(
+        "--input", "input_name", metavar="NAME", help="Name of the input that takes the image, if there are several."
+    ),
+    click.option(
+        "--output",
+        "output_name",
+        metavar="NAME",
+        help="Name of the output with the class scores, if there are several.",
+    ),
+    click.option(
+        "--device",
+        callback=_device,
+        metavar="DEVICE",
+        default="auto",
+        show_default=True,
+        help=f"Execution device: auto, {', '.join(DEVICES)} or cuda:N. Fails rather than falling back silently.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 512),
+        metavar="T",
+        help="Threads within an operator, from 1 to 512; by default ONNX Runtime decides.",
+    ),
 )
 
 
@@ -130,28 +167,67 @@ TARGET = click.option(
     metavar="top1|topN|INDEX|NAME[,…]",
     default="top1",
     show_default=True,
-    help="The class or classes to explain.",
+    help="Classes to explain: the N likeliest, or indices and names separated by commas.",
 )
-LAYER = click.option("--layer", metavar="NAME", help="Layer's output tensor or node; see onnx-cam layers.")
-SAMPLES = click.option("--samples", type=click.IntRange(min=1), help="N, of the noisy methods and iscam.")
-SEED = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the noise.")
+LAYER = click.option(
+    "--layer",
+    metavar="NAME",
+    help="Layer to explain: the name of its output tensor or node, as onnx-cam layers lists them. By default the last "
+    "one with a height and width above 1.",
+)
+SAMPLES = click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of samples N of the noisy methods and iscam; by default the variant's own, mostly 10.",
+)
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Random seed of the noise.",
+)
 BATCH_SIZE = click.option(
     "--batch-size",
     callback=_batch_size,
     metavar="auto|B",
     default="auto",
     show_default=True,
-    help="It never changes the map.",
+    help="Number of masked images in a run; auto measures the fastest. It never changes the map.",
 )
 LIMITS = options(
-    click.option("--budget", callback=_limit, metavar="N|P%", help="Score a part of the inputs; regress the rest."),
-    click.option("--tolerance", callback=_limit, metavar="T", help="Stop once the share left is at most this."),
+    click.option(
+        "--budget",
+        callback=_limit,
+        metavar="N|P%",
+        help="Limit the forward passes (a number or a percentage); the remaining channel scores are predicted.",
+    ),
+    click.option(
+        "--tolerance",
+        callback=_limit,
+        metavar="T",
+        help="Stop once the relative error of the map is at most this, e.g. 0.05 for 5 %.",
+    ),
 )
 DRAWING = options(
     click.option(
-        "--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours."
+        "--alpha",
+        type=click.FloatRange(0, 1),
+        metavar="A",
+        default=0.5,
+        show_default=True,
+        help="Opacity of the map's colours, from 0 to 1.",
     ),
-    click.option("--colormap", type=click.Choice(COLORMAPS), default="turbo", show_default=True),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON record a line, and nothing else."),
-    click.option("--quiet", is_flag=True, help="No progress and no notes."),
+    click.option(
+        "--colormap",
+        type=click.Choice(COLORMAPS),
+        metavar="NAME",
+        default="turbo",
+        show_default=True,
+        help=f"Colour map of the overlay: {', '.join(COLORMAPS)}.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON record per line, and nothing else."),
+    click.option("--quiet", is_flag=True, help="Hide progress, notes and warnings."),
 )

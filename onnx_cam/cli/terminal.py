@@ -1,4 +1,4 @@
-"""What a person at a terminal sees. Results go to standard output; progress and messages to standard error."""
+"""What a user sees at a terminal: results on standard output, progress and messages on standard error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def say_error(error: Exception) -> None:
 
 @contextmanager
 def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
-    """Turn errors into one line and exit status 1, and Ctrl-C into 130; `memory` says how to need less."""
+    """Turn errors into one line and exit status 1, and Ctrl-C into 130; `memory` says how to need less memory."""
     try:
         with _interrupts_that_arrive():
             yield
@@ -65,7 +65,7 @@ def errors_as_lines(ctx: click.Context, memory: str) -> Iterator[None]:
 
 @contextmanager
 def _interrupts_that_arrive() -> Iterator[None]:
-    """Send an interrupt again that went nowhere: Python drops one in a destructor or a weak reference's callback."""
+    """Repeat an interrupt that got lost: Python drops one in a destructor or in the callback of a weak reference."""
     before = sys.unraisablehook
 
     def again(dropped: sys.UnraisableHookArgs) -> None:
@@ -90,7 +90,7 @@ def _printable(text: str) -> str:
 
 @contextmanager
 def progress(name: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show passes done and to do on standard error, where that is a terminal; yield what is to be called with them."""
+    """Show the progress of forward passes on standard error, where that is a terminal; yield the callback for it."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -118,24 +118,27 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
-    """Print an explanation: the likeliest classes, how the map was made, and where it is."""
+    """Print an explanation: the likeliest classes, how the map was made, and where the files are."""
     click.echo(_printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
     for target in result.top:
         click.echo(f"  {target.score:.3f}  {target}")
     shape = "×".join(map(str, result.layer_shape))
-    click.echo(
-        f"  {result.method} {result.variant} at {result.layer} ({shape}): {result.passes} passes "
-        f"({result.passes_skipped} not needed), {result.seconds:.1f} s, {result.provider}, {result.state}"
-    )
+    passes = "1 forward pass" if result.passes == 1 else f"{result.passes:,} forward passes"
+    click.echo(_printable(f"  {result.method} {result.variant} at layer {result.layer} ({shape}), {result.state}"))
+    click.echo(f"  {passes} ({result.passes_skipped:,} skipped), {result.seconds:.1f} s, {result.provider}")
     if result.error is not None:
-        what = "noise" if result.error_of == "noise" else f"a part of the {result.exact_passes:,} passes"
-        click.echo(f"  error of {what}: {result.precision}; 0 is none, 1 that of equal weights")
+        cause = (
+            "averaging over the noise"
+            if result.error_of == "noise"
+            else f"skipping some of the {result.exact_passes:,} forward passes of an exact map"
+        )
+        click.echo(f"  {result.precision} of the class-specific part, from {cause}")
     for what, path in files.items():
         click.echo(_printable(f"  {what:9} {path}"))
 
 
 def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
-    """Print on standard error what the reader of a comparison should know."""
+    """Print the notes and warnings of a comparison on standard error."""
     from onnx_cam.comparison.captions import image_name
 
     for note in notes:
@@ -164,7 +167,7 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
         )
         for e in comparison.explanations
     ]
-    show_table(("image", "class", "score", "method", "passes", "seconds", "map", "error"), rows)
+    show_table(("image", "class", "score", "method", "forward passes", "seconds", "map", "error"), rows)
     for path in written:
         click.echo(_printable(f"wrote {path}"))
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 
 from onnx_cam.errors import one_line_text
-from onnx_cam.explanation.result import Explanation, Target
+from onnx_cam.explanation.result import Explanation
+from onnx_cam.explanation.targets import Target
 
 __all__ = [
     "Row",

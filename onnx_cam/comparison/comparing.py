@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import cast
 
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.loading import load
@@ -17,8 +14,9 @@ from onnx_cam.comparison.result import Comparison
 from onnx_cam.errors import MissingExtraError, ModelError, OnnxCamError, SettingError
 from onnx_cam.explanation.explaining import check_settings, explain
 from onnx_cam.explanation.result import Explanation
+from onnx_cam.explanation.targets import TargetLike, TargetList, count_targets
 from onnx_cam.graph.find_layers import Layer
-from onnx_cam.image.picture import Picture, open_picture
+from onnx_cam.image.picture import ImageLike, Picture, open_picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.spelling import ALL, read_method
@@ -37,10 +35,10 @@ ExplanationRow = tuple[Explanation, ...]
 
 def compare(
     model: Classifier | str | Path,
-    images: Any,
+    images: ImageLike | Sequence[ImageLike],
     *,
     methods: str | Sequence[str | Method] | None = None,
-    target: int | str | Sequence[int | str] | None = None,
+    target: TargetLike | TargetList | None = None,
     layer: str | Layer | None = None,
     samples: int | None = None,
     seed: int = 0,
@@ -90,7 +88,7 @@ def compare(
         check_settings(method, seed=seed, batch_size=batch_size)
 
     # Explain each image by each method: M methods and T targets give T rows of M maps.
-    image_list = list(images) if isinstance(images, list | tuple) else [images]
+    image_list: list[ImageLike] = list(images) if isinstance(images, list | tuple) else [cast("ImageLike", images)]
     comparing = Comparing(
         model if isinstance(model, Classifier) else load(model),
         method_objects,
@@ -150,13 +148,13 @@ class Comparing:
         *,
         images: int,
         lenient: bool = False,
-        target: int | str | Sequence[int | str] | None = None,
+        target: TargetLike | TargetList | None = None,
         layer: str | Layer | None = None,
         seed: int = 0,
         preprocess: str | os.PathLike[str] | Preprocessing | None = None,
         batch_size: int | None = None,
     ) -> None:
-        _check_size(images, _count_targets(target), len(methods))
+        _check_size(images, count_targets(target), len(methods))
         self._classifier = classifier
         self._methods = list(methods)
         self._lenient = lenient
@@ -168,7 +166,7 @@ class Comparing:
         self._rows: list[ExplanationRow] = []
         self._left_out: dict[str, OnnxCamError] = {}
 
-    def add(self, image: Any, watch: Watch = lambda _: nullcontext()) -> list[ExplanationRow]:
+    def add(self, image: ImageLike, watch: Watch = lambda _: nullcontext()) -> list[ExplanationRow]:
         """Explain an image by each method; return its rows, one for each target.
 
         Parameters
@@ -210,10 +208,10 @@ class Comparing:
         reasons = {name: str(error) for name, error in self._left_out.items()}
         return Comparison(tuple(self._methods), tuple(self._rows), reasons)
 
-    def _open(self, image: Any) -> Picture:
+    def _open(self, image: ImageLike) -> Picture:
         classifier = self._classifier
         preprocessing = (
-            classifier.preprocessing if self._preprocess is None else classifier.choose_preprocessing(self._preprocess)
+            classifier.preprocessing if self._preprocess is None else classifier.preprocessing_for(self._preprocess)
         )
         return open_picture(image, preprocessing, classifier.input.channels, classifier.size)
 
@@ -289,11 +287,3 @@ def _check_size(images: int, targets: int, methods: int) -> None:
             f"a grid of {rows:,} rows and {columns} columns has {rows * columns:,} cells; "
             f"expected at most {_MAX_CELLS}: compare fewer images, classes or methods at a time"
         )
-
-
-def _count_targets(target: int | str | Sequence[int | str] | None) -> int:
-    """Return the number of classes to explain for each image."""
-    if isinstance(target, str):
-        match = re.fullmatch(r"top([1-9]\d{0,8})", target)
-        return int(match[1]) if match else 1
-    return len(target) if isinstance(target, Sequence | np.ndarray) else 1

@@ -183,7 +183,7 @@ class Measuring:
 
     def _explain(self, image: _OpenImage, method: Method, second: bool) -> tuple[list[Floats], dict[str, Any]]:
         """Return the map, with that of the second class if asked for, and the map's record."""
-        self.classifier.forget_baselines()  # a run that is gone on with counts the same passes
+        self.classifier.sessions.forget_baselines()  # a run that is gone on with counts the same passes
         targets = image.likeliest[: 2 if second else 1]
         apart = isinstance(method, MeanScoreMethod) and method.limit  # its plan depends on all targets
         found = [
@@ -215,7 +215,7 @@ class _OpenImage:
         _check_size(sample, width, height)
         check_boxes(sample.boxes, width, height)
         with classifier.in_use:
-            _, scores, _ = classifier.activations(layer, self.picture.network_input)
+            scores = classifier.sessions.activations(layer, self.picture.network_input).probabilities
         self.likeliest = [int(index) for index in np.argsort(-scores, kind="stable")[:2]]
         self.predicted = self.likeliest[0]
         self._score = float(scores[self.predicted])

@@ -22,7 +22,8 @@ from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from onnx_cam.evaluation.results.shared_facts import record_setup
 from onnx_cam.evaluation.work_left import WorkLeft
-from onnx_cam.explanation.explaining import check_settings, package_versions
+from onnx_cam.explanation.explaining import check_settings
+from onnx_cam.explanation.versions import package_versions
 from onnx_cam.files import results_folder
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image.files import read_image
@@ -185,7 +186,7 @@ def _check_steps(metrics: Sequence[Metric], size: tuple[int, int]) -> None:
 def _batch_size(classifier: Classifier) -> int | None:
     if classifier.fixed_batch is not None:
         return None
-    on_cpu = classifier.provider == CPU
+    on_cpu = classifier.provider == CPU.provider
     bytes_each = 4 * classifier.input.channels * classifier.size[0] * classifier.size[1]
     return max(1, min(_BATCH[on_cpu], _BATCH_BYTES // bytes_each)) if on_cpu else _BATCH[on_cpu]
 

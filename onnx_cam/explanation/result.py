@@ -2,180 +2,225 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import json
-import os
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.map_error import INTERVAL_LEVEL, MapError
+from onnx_cam.drawing.canvas import data_uri
+from onnx_cam.drawing.error_picture import draw_error
 from onnx_cam.drawing.overlay import draw_overlay, encode_png
-from onnx_cam.errors import OutputError, SettingError
-from onnx_cam.files import prepare_folder, write_files
-from onnx_cam.image.files import safe_stem
-from onnx_cam.image.geometry import Geometry
+from onnx_cam.errors import SettingError
+from onnx_cam.explanation.provenance import Provenance
+from onnx_cam.explanation.saving import readable_path, save_explanation
+from onnx_cam.explanation.targets import Target
 
-__all__ = ["Explanation", "Target", "read_saved"]
+__all__ = ["Explanation"]
 
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 
-@dataclass(frozen=True)
-class Target:
-    """A class of the model.
-
-    Attributes
-    ----------
-    index : int
-        The position in the model's output.
-    label : str or None
-        Its name, where one is known.
-    score : float
-        Its probability for the image.
-    """
-
-    index: int
-    label: str | None
-    score: float
-
-    def __str__(self) -> str:
-        return f"{self.label} ({self.index})" if self.label else f"class {self.index}"
+_DOUBT = (1 - INTERVAL_LEVEL) / 2  # what an interval leaves out at either end
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Explanation(Provenance):
     """What a method says about one image and one class.
+
+    How the map was made is in the attributes of :class:`onnx_cam.explanation.provenance.Provenance`: `model`, `layer`,
+    `image`, `method`, `variant`, `seed`, `passes`, `seconds`, `provider` and more.
 
     Attributes
     ----------
     cam : ndarray of shape (h, w), float32
-        L, at the layer's resolution, not normalised.
+        L, at the layer's resolution, not normalised, ≥ 0.
     weights : ndarray of shape (K,), float32
-        α.
+        α, one for each channel of the layer.
     target : Target
         The class that is explained.
     top : tuple of Target
         The five likeliest classes.
-    passes : int
-        Forward passes really run, tap and baseline included; with several targets, for all of them together.
-    passes_skipped : int
-        Those that could not change the map.
-    seconds : float
-        Wall time of the call after the image was read.
-    empty : bool
-        Whether `cam` is zero everywhere.
     specificity : float or None
-        ``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal: 0 means that the class
-        plays no part. None where either map is zero everywhere.
-    error : ndarray of shape (h, w), float32, or None
-        The standard deviation of `cam` at each position, in its unit; NaN where all scores of a part of the passes are
-        equal, so that nothing is known. None for a map from all passes without noise:
-        it has no error of this kind.
-    error_of : {"passes left out", "noise"} or None
-        What the error is about: of a part of the passes, the exact map with the same noise fields; of an exact map of
-        a noisy method, the map of ever more samples.
-    relative_error : float or None
-        Estimate of what is left of the class-specific part, ``‖n(L) − n(L*)‖ / ‖n(L_equal) − n(L*)‖`` with L* the map
-        that the error is about: 0 is exact, 1 no better than no passes at all. None without an error, and where the
-        map is empty or that of equal weights.
-    relative_error_interval : tuple of float or None
-        Its 90 % interval.
-    above_average : ndarray of shape (h, w), float32, or None
-        The chance that L* lies above its own average at the position.
-    exact_passes : int or None
-        The inputs that an exact map takes, where a budget or a tolerance was given.
-    geometry : Geometry
-        Where the network's input lies in the image.
+        The class specificity ``‖n(L) − n(L_equal)‖``, where n scales a map to unit length and L_equal has all live
+        weights equal: at 0 the map does not depend on the class. None where either map is zero everywhere.
+    map_error : MapError or None
+        How far the map may be from the one that it estimates; None for a map from all forward passes without noise,
+        which has no error of this kind.
     warnings : tuple of str
         What the reader of the map should know.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> result = onnx_cam.explain("model.onnx", "cat.jpg")
+    >>> result.method, result.variant, str(result.target)
+    ('scorecam', 'paper', 'cat (1)')
+    >>> result.cam.shape, result.map.shape, result.weights.shape
+    ((5, 5), (36, 48), (6,))
+    >>> result.passes, result.passes_skipped
+    (6, 2)
     """
 
-    cam: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    cam: Floats
+    weights: Floats
     target: Target
     top: tuple[Target, ...]
-    method: str
-    variant: str
-    parameters: Mapping[str, Any]
-    seed: int
-    layer: str
-    layer_shape: tuple[int, int, int]
-    passes: int
-    passes_skipped: int
-    seconds: float
-    provider: str
-    cpu_fallback_nodes: int | None
-    batch_size: int
-    empty: bool
     specificity: float | None
-    geometry: Geometry
-    preprocessing: Mapping[str, Any]
-    model: str
-    model_sha256: str
-    image: str | None
-    image_sha256: str
-    stem: str
-    pixels: NDArray[np.uint8]
-    versions: Mapping[str, str]
+    map_error: MapError | None = None
     warnings: tuple[str, ...] = ()
-    error: NDArray[np.float32] | None = None
-    error_of: str | None = None
-    relative_error: float | None = None
-    relative_error_interval: tuple[float, float] | None = None
-    above_average: NDArray[np.float32] | None = None
-    exact_passes: int | None = None
-
-    doubt: ClassVar[float] = 0.05
-    """What intervals leave out at either end."""
 
     def __repr__(self) -> str:
         worth = ", ".join(filter(None, (self.state, self.precision)))
-        return f"<Explanation of {self.target} by {self.method} {self.variant}: {self.passes} passes, {worth}>"
+        passes = "1 forward pass" if self.passes == 1 else f"{self.passes:,} forward passes"
+        return f"<Explanation of {self.target} by {self.method} {self.variant}: {passes}, {worth}>"
+
+    # --- the map
 
     @cached_property
-    def map(self) -> NDArray[np.float32]:
-        """The map in the image as given, ``(H, W)`` float32 in [0, 1]: ``s(U(L))``, 0 outside the network's crop."""
+    def map(self) -> Floats:
+        """The map in the image as given, ``(H, W)`` float32 in [0, 1]: ``s(U(L))``, 0 outside what the network sees."""
         return self.geometry.place(self.cam)
 
     @property
-    def crop(self) -> tuple[int, int, int, int]:
-        """``(x0, y0, x1, y1)``, the part of the image that the network saw."""
-        return self.geometry.crop
-
-    @property
-    def unsettled(self) -> NDArray[np.bool_] | None:
-        """Where it is open, at 90 %, whether the map lies above its average: (h, w), or None without an error."""
-        if self.above_average is None:
-            return None
-        return np.asarray((self.above_average > self.doubt) & (self.above_average < 1 - self.doubt))
+    def empty(self) -> bool:
+        """Whether `cam` is zero everywhere."""
+        return not self.cam.any()
 
     @property
     def state(self) -> str:
-        """What the map is worth, in words."""
+        """In words: whether the map is empty, and otherwise its class specificity."""
         if self.empty:
             return "empty map"
-        return "specificity unknown" if self.specificity is None else f"specificity {self.specificity:.3f}"
+        known = self.specificity is not None
+        return f"class specificity {self.specificity:.3f}" if known else "class specificity unknown"
+
+    # --- its error
+
+    @property
+    def error(self) -> Floats | None:
+        """The standard deviation of `cam` at each position, (h, w) float32, in its unit; None without an error.
+
+        NaN everywhere where all scores of a part of the passes are equal, so that nothing is known.
+        """
+        return None if self.map_error is None else self.map_error.deviation
+
+    @property
+    def error_of(self) -> str | None:
+        """What the error comes from: ``"passes left out"`` or ``"noise"``; None without an error.
+
+        With passes left out, the true map is the exact one with the same noise fields; with noise, it is the map of
+        infinitely many fields.
+        """
+        return None if self.map_error is None else self.map_error.of
+
+    @property
+    def relative_error(self) -> float | None:
+        """The estimated relative error of the class-specific part, ``‖n(L) − n(L*)‖ / ‖n(L_equal) − n(L*)‖``.
+
+        L* is the true map. 0 is exact, 1 is no better than the map with equal weights, which takes no forward pass.
+        None without an error, and where the map is empty or equals that map.
+        """
+        return self.map_error.relative_error if self.map_error and self.map_error.is_known else None
+
+    @property
+    def relative_error_interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of `relative_error`; None where that is."""
+        return (self.map_error.low, self.map_error.high) if self.map_error and self.map_error.is_known else None
+
+    @property
+    def above_average(self) -> Floats | None:
+        """The probability that the true map lies above its own average at a position, (h, w) float32 in [0, 1]."""
+        return None if self.map_error is None else self.map_error.above
+
+    @property
+    def unsettled(self) -> NDArray[np.bool_] | None:
+        """Where it is open, at 90 %, whether the true map lies above its average: (h, w), or None without an error."""
+        if self.above_average is None:
+            return None
+        return np.asarray((self.above_average > _DOUBT) & (self.above_average < 1 - _DOUBT))
 
     @property
     def precision(self) -> str:
-        """How near the map is to the one that it stands for, in words; empty without an error."""
+        """The relative error in words; empty without an error."""
         if self.error is None:
             return ""
         if self.relative_error is None or self.relative_error_interval is None:
-            return "share left unknown"
-        low, high = self.relative_error_interval
-        return f"share left {self.relative_error:.3f} ({low:.3f} to {high:.3f})"
+            return "relative error unknown"
+        low, high = map(_percent, self.relative_error_interval)
+        level = _percent(INTERVAL_LEVEL)
+        return f"relative error {_percent(self.relative_error)} % ({level} % interval {low}–{high} %)"
 
-    def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
-        """Return the map drawn over the image, ``(H, W, 3)`` uint8 RGB; grey and dark where the network saw nothing."""
+    # --- pictures, record and files
+
+    def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> Pixels:
+        """Return the map drawn over the image, grey and dark where the network sees nothing.
+
+        Parameters
+        ----------
+        alpha : float
+            Opacity of the colours, in [0, 1].
+        colormap : str
+            One of :data:`onnx_cam.names.COLORMAPS`.
+
+        Returns
+        -------
+        ndarray of shape (H, W, 3), uint8, RGB
+
+        Examples
+        --------
+        >>> import onnx_cam
+        >>> onnx_cam.explain("model.onnx", "cat.jpg").overlay().shape
+        (36, 48, 3)
+        """
         return draw_overlay(self.pixels, self.map, self.crop, alpha=alpha, colormap=colormap, empty=self.empty)
+
+    def error_picture(self, alpha: float = 0.5, colormap: str = "turbo") -> Pixels:
+        """Return the map, its standard deviation and where it is settled, side by side.
+
+        The parameters are those of `overlay`.
+
+        Returns
+        -------
+        ndarray of shape (h, w, 3), uint8, RGB
+
+        Raises
+        ------
+        SettingError
+            The map has no error.
+        """
+        if self.error is None or self.above_average is None:
+            raise SettingError(
+                f"the map by {self.method} {self.variant} is exact and not a mean over noise fields, so there is no "
+                "error to draw; use a budget, a tolerance, or a noisy method with several samples"
+            )
+        return draw_error(
+            self.pixels,
+            self.overlay(alpha, colormap),
+            self.geometry.upsample(np.nan_to_num(self.error)),
+            self.geometry.upsample(self.above_average, blocks=True),
+            crop=self.crop,
+            titles=self._error_titles(self.error),
+            doubt=_DOUBT,
+            alpha=alpha,
+            colormap=colormap,
+        )
+
+    def _error_titles(self, deviation: Floats) -> list[tuple[str, str]]:
+        """Return a title and a line of detail for each panel of the error picture."""
+        highest = float(self.cam.max())
+        share = 100 * float(deviation.max()) / highest if highest > 0 else np.nan
+        largest = "unknown" if np.isnan(share) else f"at most {share:.2g} % of the map's maximum"
+        return [
+            (f"{self.method} {self.variant}", self.precision),
+            (f"standard deviation ({self.error_of})", largest),
+            ("above the map's average", "bright: yes, dark: no, striped: open, pale: not seen"),
+        ]
 
     def record(self, files: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the provenance record as plain JSON values.
@@ -184,11 +229,18 @@ class Explanation:
         ----------
         files : mapping, optional
             Paths of the ``overlay``, the ``map`` and the ``record`` itself, where they were written.
+
+        Examples
+        --------
+        >>> import onnx_cam
+        >>> record = onnx_cam.explain("model.onnx", "cat.jpg").record()
+        >>> record["method"], record["target"]["label"], record["crop"]
+        ('scorecam', 'cat', [8, 2, 39, 33])
         """
         return {
-            "model": _readable_path(self.model),
+            "model": readable_path(self.model),
             "model_sha256": self.model_sha256,
-            "image": None if self.image is None else _readable_path(self.image),
+            "image": None if self.image is None else readable_path(self.image),
             "image_sha256": self.image_sha256,
             "method": self.method,
             "variant": self.variant,
@@ -211,47 +263,21 @@ class Explanation:
             "batch_size": self.batch_size,
             "preprocessing": dict(self.preprocessing),
             "warnings": list(self.warnings),
-            "files": {key: _readable_path(path) for key, path in (files or {}).items()},
+            "files": {key: readable_path(path) for key, path in (files or {}).items()},
             "versions": dict(self.versions),
         }
 
-    def error_picture(self, alpha: float = 0.5, colormap: str = "turbo") -> NDArray[np.uint8]:
-        """Return the map, its error and what is settled of it, side by side: ``(h, w, 3)`` uint8 RGB.
-
-        Raises
-        ------
-        SettingError
-            There is no error.
-        """
-        from onnx_cam.drawing.error_picture import draw_error
-
-        if self.error is None or self.above_average is None:
-            raise SettingError(
-                f"the map by {self.method} {self.variant} is exact, and no mean over noise fields: there is no error "
-                "to draw; take a budget, a tolerance, or a noisy method with several samples"
-            )
-        return draw_error(
-            self.pixels,
-            self.overlay(alpha, colormap),
-            self.geometry.upsample(np.nan_to_num(self.error)),
-            self.geometry.upsample(self.above_average, blocks=True),
-            crop=self.crop,
-            titles=self._error_titles(),
-            doubt=self.doubt,
-            alpha=alpha,
-            colormap=colormap,
-        )
-
-    def _error_titles(self) -> list[tuple[str, str]]:
-        """Return a title and a line of detail for each panel of the error picture."""
-        highest, error = float(self.cam.max()), np.asarray(self.error)
-        share = 100 * float(error.max()) / highest if highest > 0 else np.nan
-        largest = "unknown" if np.isnan(share) else f"at most {share:.2g} % of the map's maximum"
-        return [
-            (f"{self.method} {self.variant}", self.precision),
-            (f"standard deviation ({self.error_of})", largest),
-            ("above the map's average", "bright: yes, dark: no, striped: open, pale: not seen"),
-        ]
+    def _error_record(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        interval = self.relative_error_interval
+        return {
+            "of": self.error_of,
+            "relative_error": self.relative_error,
+            "relative_error_interval": None if interval is None else list(interval),
+            "level": INTERVAL_LEVEL,
+            "largest_deviation": None if np.isnan(self.error).any() else float(self.error.max()),
+        }
 
     def save(
         self,
@@ -275,108 +301,49 @@ class Explanation:
         alpha, colormap
             As for `overlay`.
         error : bool
-            Whether the error is written too, where there is one: as a picture (PNG), and as it is (``.npy``, (h, w)
+            Whether the error is written too, where there is one: as a picture (PNG) and as numbers (``.npy``, (h, w)
             float32).
 
         Returns
         -------
         dict of str to Path
-            ``overlay``, ``map`` and ``record``; ``error`` and ``deviation`` if asked for.
+            ``overlay``, ``map`` and ``record``; with an error also ``error`` and ``deviation``.
 
         Raises
         ------
         OutputError
             The folder cannot be made, or written to.
+
+        Examples
+        --------
+        >>> import onnx_cam
+        >>> paths = onnx_cam.explain("model.onnx", "cat.jpg").save("out")
+        >>> paths["overlay"].name
+        'cat_scorecam-paper_1-cat.png'
         """
-        base = Path(folder) / self._file_name(stem or self.stem)
-        paths = {
-            "overlay": base.with_name(base.name + ".png"),
-            "map": base.with_name(base.name + ".npy"),
-            "record": base.with_name(base.name + ".json"),
-        }
-        more: dict[Path, bytes] = {}
-        if error and self.error is not None:
-            paths["error"] = base.with_name(base.name + "_error.png")
-            paths["deviation"] = base.with_name(base.name + "_error.npy")
-            picture = encode_png(self.error_picture(alpha, colormap))
-            more = {paths["error"]: picture, paths["deviation"]: _npy(self.error)}
-        record = self.record({key: str(path) for key, path in paths.items()})
-        contents = {
-            **more,
-            paths["overlay"]: encode_png(self.overlay(alpha, colormap)),
-            paths["map"]: _npy(self.map),
-            paths["record"]: (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        }
-        prepare_folder(folder)
-        write_files(contents)
-        for key, suffix in (("error", "_error.png"), ("deviation", "_error.npy")):
-            if key not in paths:  # what an earlier result of this name left behind would not be this map's
-                base.with_name(base.name + suffix).unlink(missing_ok=True)
-        return paths
-
-    def _error_record(self) -> dict[str, Any] | None:
-        if self.error is None:
-            return None
-        interval = self.relative_error_interval
-        return {
-            "of": self.error_of,
-            "relative_error": self.relative_error,
-            "relative_error_interval": None if interval is None else list(interval),
-            "level": round(1 - 2 * self.doubt, 6),
-            "largest_deviation": None if np.isnan(self.error).any() else float(self.error.max()),
-        }
-
-    def _file_name(self, stem: str) -> str:
-        label = f"-{_slug(self.target.label)}" if self.target.label else ""
-        return f"{safe_stem(stem)}_{self.method}-{self.variant}_{self.target.index}{label}"
+        deviation = self.error if error else None
+        return save_explanation(
+            Path(folder),
+            stem or self.stem,
+            method=f"{self.method}-{self.variant}",
+            target=self.target,
+            overlay=encode_png(self.overlay(alpha, colormap)),
+            placed_map=self.map,
+            make_record=self.record,
+            error_picture=None if deviation is None else encode_png(self.error_picture(alpha, colormap)),
+            deviation=deviation,
+        )
 
     def _repr_html_(self) -> str:
-        picture = base64.b64encode(encode_png(self.overlay())).decode()
+        picture = data_uri(encode_png(self.overlay()), "image/png")
         top = "".join(f"<li>{html.escape(str(t))}: {t.score:.3f}</li>" for t in self.top)
         notes = "".join(f"<p><b>{html.escape(warning)}</b></p>" for warning in self.warnings)
         return (
-            f'<figure><img src="data:image/png;base64,{picture}" style="max-width: 480px" '
+            f'<figure><img src="{picture}" style="max-width: 480px" '
             f'alt="Map of {html.escape(str(self.target))}"><figcaption>{html.escape(repr(self)[1:-1])}'
             f"<ol>{top}</ol>{notes}</figcaption></figure>"
         )
 
 
-def read_saved(record: str | Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Read a record that was saved, and the map beside it.
-
-    Returns
-    -------
-    dict
-        The record.
-    ndarray of shape (H, W), float32
-
-    Raises
-    ------
-    OutputError
-        Either is missing or damaged.
-    """
-    path = Path(record)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        beside = path.parent / Path(content["files"]["map"]).name
-        return content, np.load(beside, allow_pickle=False)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(
-            f"'{path}' is no record with its map beside it ({error}); run onnx-cam explain again"
-        ) from error
-
-
-def _readable_path(path: str) -> str:
-    """Return a path as text that JSON and a terminal take: bytes that are no UTF-8 are written out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _npy(array: NDArray[np.float32]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _slug(label: str) -> str:
-    plain = unicodedata.normalize("NFKD", label.split(",", maxsplit=1)[0]).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "class"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}"

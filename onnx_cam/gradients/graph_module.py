@@ -14,7 +14,7 @@ from onnx_cam.gradients.build import Builder, inline_functions
 from onnx_cam.gradients.dtypes import as_floats
 from onnx_cam.gradients.node import Node, Subgraph
 from onnx_cam.gradients.quantization import round_straight_through
-from onnx_cam.runtime.memory import ran_out
+from onnx_cam.runtime.memory import is_out_of_memory
 
 __all__ = ["GraphModule", "Watch"]
 
@@ -173,7 +173,7 @@ class GraphModule(torch.nn.Module):
         except OnnxCamError:
             raise
         except Exception as error:  # torch raises exceptions of many types
-            if ran_out(error) or _TORCH_OUT_OF_MEMORY in str(error):
+            if is_out_of_memory(error) or _TORCH_OUT_OF_MEMORY in str(error):
                 raise OutOfMemoryError(f"out of memory: {self.name} failed at {node}; try a smaller --size") from error
             raise ScoreError(
                 f"{self.name} failed at {node}: {one_line(error)}; check that the image has the model's input size"

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Literal
 
 import onnx_graphsurgeon as gs
 
 from onnx_cam.errors import ModelError, did_you_mean
+from onnx_cam.graph.heads import HEADS, HeadKind, head_of_operator
 from onnx_cam.graph.tap import Dequantized
 
-__all__ = ["RESHAPING", "Head", "HeadKind", "find_head"]
+__all__ = ["RESHAPING", "Head", "find_head"]
 
-HeadKind = Literal["logits", "softmax", "log-softmax", "sigmoid"]
-
-_ENDS: dict[str, HeadKind] = {
-    "Softmax": "softmax",
-    "LogSoftmax": "log-softmax",
-    "Sigmoid": "sigmoid",
-    "QLinearSoftmax": "softmax",
-    "QLinearSigmoid": "sigmoid",
-}
 _NO_SCORES = {"TopK", "NonMaxSuppression", "ArgMax"}
 _QUANTIZERS = {"QuantizeLinear": slice(1, 3), "QLinearSoftmax": slice(3, 5), "QLinearSigmoid": slice(3, 5)}
 """Where their inputs hold the scale and the zero point of their output."""
@@ -44,7 +35,7 @@ class Head:
     ----------
     output : str
         The output that holds the scores.
-    kind : {"logits", "softmax", "log-softmax", "sigmoid"}
+    kind : HeadKind
         What its numbers are.
     logits : str
         The tensor before the final Softmax, LogSoftmax or Sigmoid; `output` itself where there is none.
@@ -106,12 +97,14 @@ def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
     if end is None:
         logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
         reason = "no Softmax or Sigmoid before the output"
-        return Head(tensor.name, "logits", logits, reason, choice, quantizer, unbounded=_is_unbounded(tensor))
+        return Head(tensor.name, HEADS["logits"], logits, reason, choice, quantizer, unbounded=_is_unbounded(tensor))
+    kind = head_of_operator(end.op)
+    assert kind is not None  # _final_operator stops at no other
     reason = f"the graph ends in {end.op}" + (", quantized" if quantizer is not None else "")
     if not end.op.startswith("QLinear"):
-        return Head(tensor.name, _ENDS[end.op], end.inputs[0].name, reason, choice, quantizer)
+        return Head(tensor.name, kind, end.inputs[0].name, reason, choice, quantizer)
     integers = Dequantized(*(source.name for source in end.inputs[:3]))
-    return Head(tensor.name, _ENDS[end.op], integers.name, reason, choice, quantizer, integers=integers)
+    return Head(tensor.name, kind, integers.name, reason, choice, quantizer, integers=integers)
 
 
 def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
@@ -159,18 +152,19 @@ def _quantizer(tensor: gs.Tensor) -> gs.Node | None:
 
 
 def _final_operator(tensor: gs.Tensor) -> gs.Node | None:
-    return _first_of(_ENDS, tensor, RESHAPING)
+    """Return the Softmax, LogSoftmax or Sigmoid that a tensor's values come from, reshapes after it aside."""
+    return _nearest(lambda op: head_of_operator(op) is not None, tensor, RESHAPING)
 
 
 def _is_unbounded(tensor: gs.Tensor) -> bool:
-    return _first_of(_UNBOUNDED, tensor, _PASSED) is not None
+    return _nearest(_UNBOUNDED.__contains__, tensor, _PASSED) is not None
 
 
-def _first_of(wanted: Container[str], tensor: gs.Tensor, passed: Container[str]) -> gs.Node | None:
-    """Return the first wanted operator from a tensor backwards, with none but those to pass behind it."""
+def _nearest(accept: Callable[[str], bool], tensor: gs.Tensor, passed: Container[str]) -> gs.Node | None:
+    """Return the first accepted operator from a tensor backwards, where only those to pass come after it."""
     while len(tensor.inputs) == 1:
         node = tensor.inputs[0]
-        if node.op in wanted:
+        if accept(node.op):
             return node
         if node.op not in passed or not node.inputs:
             return None

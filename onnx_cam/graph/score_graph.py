@@ -1,20 +1,21 @@
-"""The score graph: masking in front of a model and scoring behind it, in one graph.
+"""The score graph: masking before a model and scoring after it, in one graph.
 
 ::
 
-    maps (m, h, w) ── rows · maps · columns ── masks (m, 1, P), once a channel
+    maps (m, h, w) ── rows · maps · columns ── masks (m, 1, P), once for each channel
                                                  │
             "none"                               × scale (m, n)
-            "mask"                               + deviation (m) · fields (n, P)
+            "mask"                               + offset_scale (m) · offset_fields (n, P)
                                                  × image (C, P)
-            "input"                              + deviation (m) · fields (n, C·P)
+            "input"                              + offset_scale (m) · offset_fields (n, C·P)
                                                  │ round, cast, layout
                                                model, a batch of m·n
                                                  │ dequantize, softmax or sigmoid, the T targets
                                   probability (m·n, T), logit (m·n, T)
 
-A run scores m maps at n steps each. The maps arrive normalised (:mod:`onnx_cam.runtime.masks` says why that is the
-same), so the upsampled map is the mask, and every variant of METHODS.md is this graph with other numbers on its inputs.
+A run scores m maps at n steps each. The maps arrive normalised (:mod:`onnx_cam.runtime.masks` says why that gives the
+same masks), so that the upsampled map is the mask, and every variant of METHODS.md is this graph with other numbers on
+its inputs.
 """
 
 from __future__ import annotations
@@ -27,17 +28,15 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError
+from onnx_cam.graph.emission import PREFIX, Emission
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.tap import tap
 
-__all__ = ["PREFIX", "GraphNoise", "arranged", "mask_columns", "score_graph"]
+__all__ = ["GraphOffset", "arranged", "mask_columns", "score_graph"]
 
-GraphNoise = Literal["none", "mask", "input"]
-"""What the noise fields are added to inside the graph: nothing, the mask, or the masked image."""
-
-PREFIX = "onnx_cam/"
-"""In front of the name of each input and output of a score graph."""
+GraphOffset = Literal["none", "mask", "input"]
+"""What the offset is added to inside the graph: nothing, the mask, or the masked image."""
 
 _FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises nothing
 _ROUND_SINCE = 11
@@ -55,7 +54,7 @@ def score_graph(
     proto: onnx.ModelProto,
     image_input: ImageInput,
     head: Head,
-    noise: GraphNoise,
+    offset: GraphOffset,
     size: tuple[int, int],
     *,
     binary: bool = False,
@@ -64,21 +63,23 @@ def score_graph(
     """Return the score graph of a classifier.
 
     The model's own nodes, weights, opsets, functions and metadata stay as they are; what is added is emitted at its
-    opset. Inputs, behind `PREFIX`, for m maps at n steps; P = H·W, or H·W·C for an NHWC model, see `arranged`:
+    opset. The inputs, whose names begin with `PREFIX`, for m maps at n steps; P = H·W, or H·W·C for an NHWC model (see
+    `arranged`):
 
-    =============  ===================  =============================================================
-    ``image``      (C, P) float32       X; (1, P) for NHWC
-    ``maps``       (m, h, w) float32    normalised maps
-    ``rows``       (H, h) float32       U along one axis …
-    ``columns``    (w, P / H) float32   … and the other, see `mask_columns`
-    ``scale``      (m, n) float32       c; with noise "none" alone
-    ``fields``     (n, P) float32       the noise of each step; (n, C·P) for noise on an NCHW model's input
-    ``deviation``  (m) float32          its standard deviation
-    ``targets``    (T) int64            the classes to score
-    =============  ===================  =============================================================
+    =================  ===================  =============================================================
+    ``image``          (C, P) float32       X; (1, P) for NHWC
+    ``maps``           (m, h, w) float32    normalised maps
+    ``rows``           (H, h) float32       U along one axis …
+    ``columns``        (w, P / H) float32   … and along the other, see `mask_columns`
+    ``scale``          (m, n) float32       c; only with offset "none"
+    ``offset_fields``  (n, P) float32       each step's field; (n, C·P) for an offset of an NCHW model's input
+    ``offset_scale``   (m) float32          the offset's scale for each map: the standard deviation of noise
+    ``targets``        (T) int64            the classes to score
+    =================  ===================  =============================================================
 
-    Outputs: ``probability`` (m·n, T) float64, and ``logit`` (m·n, T) float64 where the graph has logits. Float64,
-    because scores are subtracted: of a class that is nearly certain, float32 keeps too little.
+    The outputs are ``probability`` (m·n, T) float64, and ``logit`` (m·n, T) float64 where the graph has logits. They
+    are float64 because scores are subtracted from each other, and float32 keeps too little of a class that is nearly
+    certain.
 
     Parameters
     ----------
@@ -88,34 +89,51 @@ def score_graph(
         The input that takes the image; the score graph does not have it.
     head : Head
         The output that holds the scores.
-    noise : {"none", "mask", "input"}
-        Where the noise fields go.
+    offset : {"none", "mask", "input"}
+        What the offset is added to.
     size : tuple of int
         ``(H, W)``.
     binary : bool
-        Whether the model has one number for two classes.
+        Whether the model has a single number for two classes.
     batch : int, optional
-        m·n, where the model takes no other.
+        m·n, where the model only runs at that batch size.
+
+    Returns
+    -------
+    onnx.ModelProto
+        A copy, whose inputs and outputs are those above.
 
     Raises
     ------
     ModelError
         The model's opset is below 7, or a tensor has a name that the score graph needs.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.heads import Logits
+    >>> image = ImageInput("image", None, 3, 20, 20)
+    >>> graph = score_graph(onnx.load("model.onnx"), image, Head("logits", Logits(), "logits", ""), "none", (20, 20))
+    >>> [info.name for info in graph.graph.output]
+    ['onnx_cam/probability', 'onnx_cam/logit']
     """
+    # The model as it is, with its logits as an output, and the opset to emit at.
     _check_names(proto.graph)
     tapped = tap(proto, [head.tapped_logits] if head.logits else [])
     opset = _opset(tapped)
     if opset < _FIRST_OPSET:
         raise ModelError(
-            f"the model's opset is {opset}; expected {_FIRST_OPSET} or later, as ONNX Runtime does: export it again"
+            f"the model's opset is {opset}; expected {_FIRST_OPSET} or later, as ONNX Runtime does: export it again "
+            "for a newer opset"
         )
-    front, back = _Emission(tapped, opset, "front"), _Emission(tapped, opset, "back")
-    _emit_front(front, image_input, noise, size)
+    # New nodes before the model (from maps to masked images) and after it (from its output to the targets' scores).
+    front, back = Emission(tapped, opset, "front"), Emission(tapped, opset, "back")
+    _emit_front(front, image_input, offset, size)
     _emit_probability(back, head, binary)
     if head.logits:
         _emit_logit(back, head, binary)
+    # Put them around the model's own nodes, and declare the new inputs and outputs in place of the model's.
     _graft(tapped, image_input, front, back)
-    _declare(tapped, head, noise, batch)
+    _declare(tapped, head, offset, batch)
     return tapped
 
 
@@ -135,66 +153,42 @@ def mask_columns(columns: NDArray[np.float32], layout: str, channels: int) -> ND
     return np.ascontiguousarray(columns if layout == "NCHW" else np.repeat(columns, channels, axis=-1))
 
 
-class _Emission:
-    """Nodes that come in front of the model, or behind it."""
-
-    def __init__(self, model: onnx.ModelProto, opset: int, part: str) -> None:
-        self.opset = opset
-        self.graph = gs.Graph(opset=opset, ir_version=model.ir_version)
-        self.prefix = f"{PREFIX}{part}/"
-        self.named: dict[str, gs.Variable] = {}
-
-    def add(self, op: str, *inputs: gs.Tensor | str | NDArray[np.generic], **attributes: object) -> gs.Variable:
-        """Append a node and return its output; a string is a tensor's name."""
-        name = f"{self.prefix}{len(self.graph.nodes)}_{op}"
-        tensors = [self._tensor(name, i, source) for i, source in enumerate(inputs)]
-        output = gs.Variable(name)
-        self.graph.nodes.append(gs.Node(op, name, attrs=attributes, inputs=tensors, outputs=[output]))
-        return output
-
-    def exported(self) -> onnx.GraphProto:
-        """Return the nodes and their constants, in order."""
-        graph: onnx.GraphProto = gs.export_onnx(self.graph, do_type_check=False).graph
-        return graph
-
-    def _tensor(self, node: str, index: int, source: gs.Tensor | str | NDArray[np.generic]) -> gs.Tensor:
-        if isinstance(source, str):
-            return self.named.setdefault(source, gs.Variable(source))
-        return gs.Constant(f"{node}_{index}", source) if isinstance(source, np.ndarray) else source
-
-
-def _emit_front(front: _Emission, image_input: ImageInput, noise: GraphNoise, size: tuple[int, int]) -> None:
+def _emit_front(front: Emission, image_input: ImageInput, offset: GraphOffset, size: tuple[int, int]) -> None:
+    """Emit the masked images, ``X ⊙ (c · H + m) + e``, under the name of the model's own input."""
     nchw = image_input.layout == "NCHW"
     channels, pixels = image_input.channels, size[0] * size[1]
+    # Upsample each map once, whatever the number of steps: rows (H, h) · maps (m, h, w) · columns (w, …).
     upsampled = front.add("MatMul", PREFIX + "rows", front.add("MatMul", PREFIX + "maps", PREFIX + "columns"))
     values = _reshape(front, upsampled, -1, 1, pixels if nchw else pixels * channels)  # (m, 1, P)
-    if noise == "none":
+    # The mask of each step: scaled, or with its offset.
+    if offset == "none":
         values = front.add("Mul", values, _reshape(front, PREFIX + "scale", 0, 0, 1))  # (m, n, P)
-    if noise == "mask":
-        values = front.add("Add", values, _noise(front))  # (m, n, P)
+    if offset == "mask":
+        values = front.add("Add", values, _offset(front))  # (m, n, P)
+    # The masked images: the same mask for all colours.
     if nchw:
         values = _reshape(front, values, -1, 1, pixels)  # (m·n, 1, P)
-    values = front.add("Mul", values, PREFIX + "image")
-    if noise == "input":
+    values = front.add("Mul", values, PREFIX + "image")  # (m·n, C, P), or (m, n, P) for NHWC
+    if offset == "input":
         values = _reshape(front, values, -1, 1, channels * pixels)  # (m, 1, C·P)
-        values = front.add("Add", values, _noise(front))  # (m, n, C·P)
-    # The Reshape comes behind the Cast: two Casts in a row, to float16 and back where a CPU has no such kernels, would
-    # be left out by ONNX Runtime, and with them the rounding that the deployed model sees.
+        values = front.add("Add", values, _offset(front))  # (m, n, C·P)
+    # As the model's input takes it. The Reshape follows the Cast because ONNX Runtime drops two Casts in a row, to
+    # float16 and back where a CPU has no such kernels, and with them the rounding that the deployed model sees.
     image = (channels, *size) if nchw else (*size, channels)
     _reshape(front, _as_type(front, values, image_input), -1, *image).name = image_input.name
 
 
-def _noise(front: _Emission) -> gs.Variable:
-    """Return the noise, (m, n, …)."""
-    return front.add("Mul", _reshape(front, PREFIX + "deviation", -1, 1, 1), PREFIX + "fields")
+def _offset(front: Emission) -> gs.Variable:
+    """Return the offset, ``scale · field``: (m, n, …)."""
+    return front.add("Mul", _reshape(front, PREFIX + "offset_scale", -1, 1, 1), PREFIX + "offset_fields")
 
 
-def _reshape(front: _Emission, tensor: gs.Variable | str, *shape: int) -> gs.Variable:
+def _reshape(front: Emission, tensor: gs.Variable | str, *shape: int) -> gs.Variable:
     return front.add("Reshape", tensor, np.array(shape, np.int64))
 
 
-def _as_type(front: _Emission, values: gs.Variable, image_input: ImageInput) -> gs.Variable:
-    """Return what the model's input takes: the same as `ImageInput.feed`."""
+def _as_type(front: Emission, values: gs.Variable, image_input: ImageInput) -> gs.Variable:
+    """Return values as the model's input takes them: the same as `ImageInput.feed`."""
     if image_input.dtype == "float32":
         return values
     if image_input.dtype in EIGHT_BITS:
@@ -204,7 +198,7 @@ def _as_type(front: _Emission, values: gs.Variable, image_input: ImageInput) -> 
     return front.add("Cast", values, to=_TYPES[image_input.dtype])
 
 
-def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:
+def _rounded(front: Emission, pixels: gs.Variable) -> gs.Variable:
     """Return whole pixel values from 0 to 255."""
     if front.opset < _CLIP_INPUTS_SINCE:
         clipped = front.add("Clip", pixels, min=0.0, max=255.0)
@@ -215,24 +209,17 @@ def _rounded(front: _Emission, pixels: gs.Variable) -> gs.Variable:
     return front.add("Round", clipped)
 
 
-def _emit_probability(back: _Emission, head: Head, binary: bool) -> None:
+def _emit_probability(back: Emission, head: Head, binary: bool) -> None:
     """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (m·n, T) float64."""
     values = _doubles(back, head.output)
     if head.quantizer is not None:
         shifted = back.add("Sub", values, np.array(head.zero_point, np.float64))
         values = back.add("Mul", shifted, np.array(head.scale, np.float64))
-    if head.kind == "log-softmax":
-        values = back.add("Exp", values)
-    elif binary and head.kind == "sigmoid":
-        values = back.add("Concat", back.add("Sub", np.array(1, np.float64), values), values, axis=1)
-    elif head.kind == "logits":
-        if binary:
-            values = back.add("Concat", back.add("Sub", values, values), values, axis=1)  # 0 and z
-        values = back.add("Softmax", values, axis=1)
+    values = head.kind.emit(back, values, binary=binary)
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "probability"
 
 
-def _emit_logit(back: _Emission, head: Head, binary: bool) -> None:
+def _emit_logit(back: Emission, head: Head, binary: bool) -> None:
     """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (m·n, T) float64."""
     values = _doubles(back, head.integers.name if head.integers else head.logits)
     if binary:
@@ -240,13 +227,13 @@ def _emit_logit(back: _Emission, head: Head, binary: bool) -> None:
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "logit"
 
 
-def _doubles(back: _Emission, tensor: str) -> gs.Variable:
+def _doubles(back: Emission, tensor: str) -> gs.Variable:
     """Return a tensor (m·n, classes), (m·n, classes, 1, 1), … as (m·n, classes) float64."""
-    # In this order: a Cast right behind a float16 output would cancel the one that ONNX Runtime ends it with on a CPU.
+    # Flatten comes first: a Cast right after a float16 output would cancel the one that ONNX Runtime puts there.
     return back.add("Cast", back.add("Flatten", tensor, axis=1), to=onnx.TensorProto.DOUBLE)
 
 
-def _graft(model: onnx.ModelProto, image_input: ImageInput, front: _Emission, back: _Emission) -> None:
+def _graft(model: onnx.ModelProto, image_input: ImageInput, front: Emission, back: Emission) -> None:
     before, after = front.exported(), back.exported()
     own = list(model.graph.node)
     del model.graph.node[:]
@@ -257,10 +244,10 @@ def _graft(model: onnx.ModelProto, image_input: ImageInput, front: _Emission, ba
     model.graph.input.extend(kept)
 
 
-def _declare(model: onnx.ModelProto, head: Head, noise: GraphNoise, batch: int | None) -> None:
+def _declare(model: onnx.ModelProto, head: Head, offset: GraphOffset, batch: int | None) -> None:
     """Declare the inputs, and put the scores in place of the model's outputs."""
     floats: dict[str, int] = {"image": 2, "maps": 3, "rows": 2, "columns": 2}
-    floats |= {"scale": 2} if noise == "none" else {"fields": 2, "deviation": 1}
+    floats |= {"scale": 2} if offset == "none" else {"offset_fields": 2, "offset_scale": 1}
     make = onnx.helper.make_tensor_value_info
     for name, rank in floats.items():
         model.graph.input.append(make(PREFIX + name, onnx.TensorProto.FLOAT, [f"{name}_{i}" for i in range(rank)]))

@@ -1,1 +1,13 @@
-"""From a file to the network's input, and from a map back to the image."""
+"""From an image file to the network's input, and from a map back to the image.
+
+==========================  ===============================================================
+:mod:`.files`               which files are images, their bytes, the names of their results
+:mod:`.decoding`            from bytes to upright RGB pixels
+:mod:`.libtiff`             collects what libtiff writes to standard error
+:mod:`.preprocessing`       resizes, crops and normalises; the presets
+:mod:`.find_preprocessing`  the preprocessing that a model or a file beside it states
+:mod:`.geometry`            where the network's input lies in the image
+:mod:`.picture`             an image together with the network's input made from it
+:mod:`.baselines`           the baseline images X_b
+==========================  ===============================================================
+"""

@@ -23,10 +23,12 @@ def make_baseline(name: str, image: Floats, preprocessing: Preprocessing | None)
     Parameters
     ----------
     name : {"zero", "black", "mean", "blur"}
+        Zeros in network-input space; pixel value 0; each channel's mean; or the image, blurred by a Gaussian
+        (11 × 11, σ = 5 pixels).
     image : ndarray of shape (C, H, W), float32
         X, in network-input space.
     preprocessing : Preprocessing or None
-        What says which number stands for black.
+        Tells which number in network-input space stands for black.
 
     Returns
     -------
@@ -37,13 +39,19 @@ def make_baseline(name: str, image: Floats, preprocessing: Preprocessing | None)
     SettingError
         The name is unknown.
     PreprocessingError
-        Black is asked for where no preprocessing is known.
+        The baseline is black, and no preprocessing is known.
+
+    Examples
+    --------
+    >>> image = np.array([[[1.0, 2.0]]], np.float32)
+    >>> make_baseline("mean", image, None)
+    array([[[1.5, 1.5]]], dtype=float32)
     """
     if name == "zero":
         return np.zeros_like(image)
     if name == "black":
         if preprocessing is None:
-            raise PreprocessingError("baseline 'black' needs a preprocessing; with --preprocess none take 'zero'")
+            raise PreprocessingError("baseline 'black' needs a preprocessing; with --preprocess none, use 'zero'")
         return np.broadcast_to(preprocessing.pixel(0, len(image)), image.shape).astype(np.float32)
     if name == "mean":
         return np.broadcast_to(image.mean(axis=(1, 2), keepdims=True), image.shape).astype(np.float32)
@@ -55,5 +63,5 @@ def make_baseline(name: str, image: Floats, preprocessing: Preprocessing | None)
 def _blur(image: Floats) -> Floats:
     import cv2
 
-    blurred = [cv2.GaussianBlur(channel, _BLUR_SIZE, _BLUR_SIGMA, sigmaY=_BLUR_SIGMA) for channel in image]
-    return np.stack(blurred).astype(np.float32)
+    channels = [cv2.GaussianBlur(channel, _BLUR_SIZE, _BLUR_SIGMA, sigmaY=_BLUR_SIGMA) for channel in image]
+    return np.stack(channels).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Find a model's preprocessing: in its metadata, in a JSON file beside it, or ImageNet's."""
+"""Find a model's preprocessing: in its metadata, in a JSON file beside it, in its graph, or ImageNet's as a guess."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,12 +25,22 @@ __all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "from_confi
 METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
 
-_CONFIG_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
-_PIXELS: dict[str, Any] = {
-    "scale": 1.0,
-    "mean": (0.0,) * 3,
-    "std": (1.0,) * 3,
-}  # as they are: only the geometry is kept
+JsonObject = dict[str, Any]
+"""A parsed configuration: any key may be missing, and any value may be of any type."""
+
+_METADATA_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
+_CONFIG_KEYS = {
+    "image_mean",
+    "do_rescale",
+    "do_normalize",
+    "pretrained_cfg",
+    "mean",
+}  # a JSON file without any of them describes something else
+_HUGGING_FACE_KEYS = {"image_mean", "do_rescale", "do_normalize", "crop_size"}
+_TIMM_KEYS = {"mean", "input_size"}
+_NO_MEAN = (0.0, 0.0, 0.0)
+_NO_STD = (1.0, 1.0, 1.0)
+_CAFFE_TOLERANCE = 2  # pixel levels between a graph's means and Caffe's
 _CONVNEXT_WARPS_FROM = 384  # pixels: below, Hugging Face's ConvNeXt crops; from there on it stretches
 _CONVNEXT_CROP = 224 / 256
 _PIL_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area", 5: "linear"}
@@ -54,19 +64,28 @@ def choose_preprocessing(
 
     Parameters
     ----------
-    name : str
+    name : str or path
         A preset, ``auto``, or the path of a JSON file (ours, Hugging Face's or timm's).
     model : ModelFile
-        What ``auto`` looks at: its metadata, then the files beside it.
+        Where ``auto`` looks: in its metadata, then in the files beside it.
     dtype : str
-        What the input takes: to 8-bit integers ``auto`` gives the pixels as they are.
+        The type of the network's input; where it takes 8-bit integers, ``auto`` does not normalise.
     built_in : BuiltIn, optional
-        What the graph does to its input itself: ``auto`` does not do it again. ImageNet's preset is what remains.
+        The normalisation that the graph applies itself; ``auto`` does not repeat it. Where there is none either,
+        ImageNet's preset is a guess.
 
     Raises
     ------
     PreprocessingError
-        The name is unknown, or a file says nothing usable.
+        The name is unknown, or a file does not describe a usable preprocessing.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import read_model
+    >>> choose_preprocessing("caffe", read_model("model.onnx")).channels
+    'BGR'
+    >>> choose_preprocessing("auto", read_model("model.onnx")).source
+    'a guess: nothing in the model or beside it says so'
     """
     name = os.fspath(name)
     if name in PRESETS:
@@ -77,14 +96,28 @@ def choose_preprocessing(
             hint = did_you_mean(name, PRESETS)
             raise PreprocessingError(f"unknown preprocessing {name!r}{hint} Expected {expected} or a .json file")
         return from_config(_read_json(Path(name)), name)
-    passed_over: list[str] = []
-    for find in (lambda: _from_metadata(model.metadata), *_files(model.path)):
+    # First what the model's metadata states, then the files beside it. One that cannot be used is not an error, since
+    # the user did not ask for it, but the reason is reported with the guess.
+    problems: list[str] = []
+    finders: list[Callable[[], Preprocessing | None]] = [
+        partial(_from_metadata, model.metadata),
+        *(partial(_from_file, path) for path in json_beside(model.path)),
+    ]
+    for find in finders:
         try:
-            if found := find():
-                return replace(found, **_PIXELS) if dtype in EIGHT_BITS else found
-        except PreprocessingError as error:  # nobody asked for this one
-            passed_over.append(str(error))
-    return _from_graph(dtype, built_in) or _fallback(passed_over)
+            preprocessing = find()
+        except PreprocessingError as error:
+            problems.append(str(error))
+            continue
+        if preprocessing is not None:
+            return _without_normalisation(preprocessing) if dtype in EIGHT_BITS else preprocessing
+    # Then what the graph itself tells, and ImageNet's preset as a guess.
+    return _from_graph(dtype, built_in) or _guess(problems)
+
+
+def _without_normalisation(preprocessing: Preprocessing) -> Preprocessing:
+    """Return a preprocessing that resizes and crops, and leaves the pixel values unchanged."""
+    return replace(preprocessing, scale=1.0, mean=_NO_MEAN, std=_NO_STD)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
@@ -92,59 +125,72 @@ def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
         return replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
     if built_in is None:
         return None
-    preset = PRESETS["raw" if built_in.takes_pixels else "unit"]
-    if len(built_in.mean) == 3 and np.allclose(built_in.mean, PRESETS["caffe"].mean, atol=2):
-        preset = replace(preset, channels="BGR")  # Caffe's means, blue first
+    preset = _preset_before(built_in)
+    if len(built_in.mean) == 3 and np.allclose(built_in.mean, PRESETS["caffe"].mean, atol=_CAFFE_TOLERANCE):
+        preset = replace(preset, channels="BGR")  # Caffe's means are in the order blue, green, red
     return replace(preset, source=f"the graph normalises its input itself: {built_in}")
 
 
-def both_normalise(chosen: Preprocessing, built_in: BuiltIn | None) -> bool:
-    """Whether a preprocessing does once more what the graph does itself."""
+def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bool:
+    """Whether a preprocessing repeats the normalisation that the graph applies itself.
+
+    Examples
+    --------
+    >>> built_in = BuiltIn(mean=(127.5,), std=(127.5,))
+    >>> both_normalise(PRESETS["tf"], built_in), both_normalise(PRESETS["raw"], built_in)
+    (True, False)
+    """
     if built_in is None:
         return False
-    expected = PRESETS["raw" if built_in.takes_pixels else "unit"]
-    return (chosen.scale, chosen.mean, chosen.std) != (expected.scale, expected.mean, expected.std)
+    expected = _preset_before(built_in)
+    return (preprocessing.scale, preprocessing.mean, preprocessing.std) != (expected.scale, expected.mean, expected.std)
 
 
-def _fallback(passed_over: Sequence[str]) -> Preprocessing:
-    reason = "; ".join(("a guess: nothing in the model or beside it says so", *passed_over))
+def _preset_before(built_in: BuiltIn) -> Preprocessing:
+    """Return the preset that gives a graph's own normalisation the values that it is meant for."""
+    return PRESETS["raw" if built_in.takes_pixels else "unit"]
+
+
+def _guess(problems: Sequence[str]) -> Preprocessing:
+    reason = "; ".join(("a guess: nothing in the model or beside it says so", *problems))
     return replace(PRESETS["imagenet"], source=reason)
 
 
 def _from_metadata(metadata: Mapping[str, str]) -> Preprocessing | None:
-    for key in _CONFIG_KEYS:
+    """Return what a model's metadata state: as JSON, as Windows ML's image properties, or by their author."""
+    for key in _METADATA_KEYS:
         if key in metadata:
             source = f"the model's metadata, {key}"
             return from_config(_parse_json(metadata[key], source), source)
-    preset = _PIXEL_RANGES.get(metadata.get("Image.NominalPixelRange", ""))
-    if preset:
-        found = replace(PRESETS[preset], source="the model's metadata, Image.NominalPixelRange")
-        bgr = metadata.get("Image.BitmapPixelFormat", "").upper().startswith("BGR")
-        return replace(found, channels="BGR") if bgr else found
+    name = _PIXEL_RANGES.get(metadata.get("Image.NominalPixelRange", ""))
+    if name:
+        preset = replace(PRESETS[name], source="the model's metadata, Image.NominalPixelRange")
+        is_bgr = metadata.get("Image.BitmapPixelFormat", "").upper().startswith("BGR")
+        return replace(preset, channels="BGR") if is_bgr else preset
     if metadata.get("author") == "Ultralytics" and metadata.get("task") == "classify":
         return replace(PRESETS["unit"], crop_pct=1.0, source="the model's metadata, Ultralytics classify")
     return None
 
 
-def _files(model: Path) -> list[Callable[[], Preprocessing | None]]:
-    return [partial(_from_file, path) for path in json_beside(model)]
-
-
 def _from_file(path: Path) -> Preprocessing | None:
     config = _read_json(path)
-    return from_config(config, str(path)) if isinstance(config, dict) and _is_config(config) else None
+    is_config = isinstance(config, dict) and bool(_CONFIG_KEYS & config.keys())
+    return from_config(config, str(path)) if is_config else None
 
 
 def json_beside(model: Path) -> list[Path]:
-    """Return the JSON files that may describe a model, the likeliest first."""
+    """Return the JSON files that may describe a model, the likeliest first.
+
+    Examples
+    --------
+    >>> _ = Path("config.json").write_text("{}")
+    >>> [path.name for path in json_beside(Path("model.onnx"))]
+    ['config.json']
+    """
     folder = model.resolve().parent
     folders = [folder, folder.parent] if folder.name == "onnx" else [folder]  # Hugging Face keeps models in onnx/
     names = (f"{model.stem}.json", "preprocessor_config.json", "config.json")
     return [f / name for f in folders for name in names if (f / name).is_file()]
-
-
-def _is_config(config: dict[str, Any]) -> bool:
-    return bool({"image_mean", "do_rescale", "do_normalize", "pretrained_cfg", "mean"} & config.keys())
 
 
 def _read_json(path: Path) -> Any:
@@ -163,7 +209,7 @@ def _parse_json(text: str | bytes, source: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise PreprocessingError(
-            f"{source} is not JSON ({one_line(error, 80)}); mend it, or name a preset: --preprocess imagenet"
+            f"{source} is not JSON ({one_line(error, 80)}); fix it, or name a preset: --preprocess imagenet"
         ) from None
 
 
@@ -173,39 +219,43 @@ def from_config(config: Any, source: str) -> Preprocessing:
     Parameters
     ----------
     config : dict
-        Our own fields, Hugging Face's ``preprocessor_config.json``, or timm's ``config.json``.
+        The fields of :class:`Preprocessing`, Hugging Face's ``preprocessor_config.json``, or timm's ``config.json``.
     source : str
-        Where it was found.
+        Where it was found, for messages.
 
     Raises
     ------
     PreprocessingError
-        It describes none, or one that cannot be done here.
+        It does not describe a preprocessing, or it describes one that is not supported.
+
+    Examples
+    --------
+    >>> from_config({"mean": [0.5], "std": [0.5], "scale": 1 / 255}, "my.json").mean
+    (0.5, 0.5, 0.5)
     """
     if not isinstance(config, dict):
-        raise PreprocessingError(f"{source} holds no JSON object; expected the fields of a preprocessing")
-    timm = config if {"mean", "input_size"} <= config.keys() else config.get("pretrained_cfg")
+        raise PreprocessingError(f"{source} is not a JSON object; expected the fields of a preprocessing")
+    timm_config = config if config.keys() >= _TIMM_KEYS else config.get("pretrained_cfg")
     try:
-        if isinstance(timm, dict):
-            found = _from_timm(timm)
-        elif {"image_mean", "do_rescale", "do_normalize", "crop_size"} & config.keys():
-            found = _from_hugging_face(config)
+        if isinstance(timm_config, dict):
+            preprocessing = _from_timm(timm_config)
+        elif _HUGGING_FACE_KEYS & config.keys():
+            preprocessing = _from_hugging_face(config)
         else:
-            found = _from_own(config)
-        return _checked(replace(found, source=source))
+            preprocessing = _from_own(config)
+        return _checked(replace(preprocessing, source=source))
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise PreprocessingError(
-            f"{source} describes no preprocessing that can be used ({one_line(error, 120)}); "
-            "name a preset: --preprocess imagenet"
+            f"{source} does not describe a usable preprocessing ({one_line(error, 120)}); "
+            "fix it, or name a preset: --preprocess imagenet"
         ) from error
 
 
-def _from_timm(config: dict[str, Any]) -> Preprocessing:
+def _from_timm(config: JsonObject) -> Preprocessing:
     size = config.get("input_size")
-    stretch = config.get("crop_mode", "center") == "squash"
     return Preprocessing(
         "custom",
-        resize="stretch" if stretch else "cover",
+        resize="stretch" if config.get("crop_mode", "center") == "squash" else "cover",
         crop_pct=float(config.get("crop_pct", 0.875)),
         interpolation=_interpolation(config.get("interpolation", "bicubic")),
         scale=1 / 255,
@@ -215,7 +265,7 @@ def _from_timm(config: dict[str, Any]) -> Preprocessing:
     )
 
 
-def _from_hugging_face(config: dict[str, Any]) -> Preprocessing:
+def _from_hugging_face(config: JsonObject) -> Preprocessing:
     resize, size, crop_pct = _hugging_face_geometry(config)
     normalises = config.get("do_normalize", "image_mean" in config)
     return Preprocessing(
@@ -224,41 +274,53 @@ def _from_hugging_face(config: dict[str, Any]) -> Preprocessing:
         crop_pct=crop_pct,
         interpolation=_interpolation(config.get("resample", 2)),
         scale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
-        mean=_constants(config["image_mean"]) if normalises else (0.0,) * 3,
-        std=_constants(config["image_std"]) if normalises else (1.0,) * 3,
+        mean=_constants(config["image_mean"]) if normalises else _NO_MEAN,
+        std=_constants(config["image_std"]) if normalises else _NO_STD,
         size=size,
     )
 
 
-def _hugging_face_geometry(config: dict[str, Any]) -> tuple[Any, tuple[int, int] | None, float]:
-    """Return resize, size and crop_pct."""
-    resized = _side_lengths(config.get("size")) if config.get("do_resize", True) else None
-    crop = _side_lengths(config.get("crop_size")) if config.get("do_center_crop", False) else None
-    if crop is not None:
-        size = crop[0], crop[1] or crop[0]
-        return "cover", size, size[0] / resized[0] if resized else 1.0
-    if resized is None:
+def _hugging_face_geometry(
+    config: JsonObject,
+) -> tuple[Literal["cover", "stretch"], tuple[int, int] | None, float]:
+    """Return `resize`, `size` and `crop_pct`."""
+    resize_sides = _side_lengths(config.get("size")) if config.get("do_resize", True) else None
+    crop_sides = _side_lengths(config.get("crop_size")) if config.get("do_center_crop", False) else None
+    # Resize, then crop the centre.
+    if crop_sides is not None:
+        size = crop_sides[0], crop_sides[1] or crop_sides[0]
+        return "cover", size, size[0] / resize_sides[0] if resize_sides else 1.0
+    # Neither: the network's own size is all that counts.
+    if resize_sides is None:
         return "cover", None, 1.0
-    size = resized[0], resized[1] or resized[0]
-    by_shortest_edge = resized[1] is None and ("crop_pct" in config or isinstance(config["size"], Mapping))
-    if not by_shortest_edge or ("crop_pct" in config and size[0] >= _CONVNEXT_WARPS_FROM):
+    # Only resize: a shortest edge keeps the aspect ratio, and what it leaves over is cropped (ConvNeXt by crop_pct).
+    size = resize_sides[0], resize_sides[1] or resize_sides[0]
+    keeps_ratio = resize_sides[1] is None and ("crop_pct" in config or isinstance(config["size"], Mapping))
+    if not keeps_ratio or ("crop_pct" in config and size[0] >= _CONVNEXT_WARPS_FROM):
         return "stretch", size, 1.0
     return "cover", size, float(config.get("crop_pct", 1.0) or _CONVNEXT_CROP)
 
 
-def _from_own(config: dict[str, Any]) -> Preprocessing:
-    known = {field.name for field in fields(Preprocessing)}
-    unknown = sorted(config.keys() - known)
-    if unknown or not {"scale", "mean", "std"} & config.keys():
-        raise ValueError(f"unknown fields {', '.join(unknown)}" if unknown else "no scale, mean or std")
-    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}
-    if "interpolation" in given:
-        given["interpolation"] = _interpolation(given["interpolation"])
-    for key in ("mean", "std"):
-        if key in given:
-            given[key] = _constants(given[key])
-    given.setdefault("name", "custom")
-    return Preprocessing(**given)
+def _from_own(config: JsonObject) -> Preprocessing:
+    """Return the preprocessing whose fields are given by their own names; `_checked` judges their values."""
+    unknown_keys = sorted(config.keys() - {field.name for field in fields(Preprocessing)})
+    if unknown_keys:
+        raise ValueError(f"unknown fields {', '.join(unknown_keys)}")
+    if not {"scale", "mean", "std"} & config.keys():
+        raise ValueError("it has no scale, mean or std")
+    default = Preprocessing("custom")
+    size = config.get("size")
+    return Preprocessing(
+        config.get("name", default.name),
+        resize=config.get("resize", default.resize),
+        crop_pct=config.get("crop_pct", default.crop_pct),
+        interpolation=_interpolation(config.get("interpolation", default.interpolation)),
+        channels=config.get("channels", default.channels),
+        scale=config.get("scale", default.scale),
+        mean=_constants(config.get("mean", default.mean)),
+        std=_constants(config.get("std", default.std)),
+        size=tuple(size) if isinstance(size, list) else size,
+    )
 
 
 def _side_lengths(size: Any) -> tuple[int, int | None] | None:
@@ -273,31 +335,35 @@ def _side_lengths(size: Any) -> tuple[int, int | None] | None:
 
 
 def _interpolation(value: Any) -> Any:
-    found = _PIL_RESAMPLING.get(value) if isinstance(value, int) else _NAMED_RESAMPLING.get(str(value).lower())
-    if found is None:
-        raise ValueError(f"interpolation {value!r}")
-    return found
+    """Return our name of an interpolation, given by Pillow's number or by a name."""
+    name = _PIL_RESAMPLING.get(value) if isinstance(value, int) else _NAMED_RESAMPLING.get(str(value).lower())
+    if name is None:
+        raise ValueError(f"unknown interpolation {value!r}")
+    return name
 
 
 def _constants(values: Any) -> tuple[float, ...]:
-    values = [float(value) for value in (values if isinstance(values, list | tuple) else [values])]
-    return tuple(values * 3 if len(values) == 1 else values)
+    """Return one number per channel; a single number counts for all three."""
+    numbers = [float(value) for value in (values if isinstance(values, list | tuple) else [values])]
+    return tuple(numbers * 3 if len(numbers) == 1 else numbers)
 
 
-def _checked(found: Preprocessing) -> Preprocessing:
-    numbers = (found.scale, found.crop_pct, *found.mean, *found.std)
-    problems = {
-        "a name that is text": isinstance(found.name, str),
-        "mean and std of three numbers": len(found.mean) == len(found.std) == 3,
+def _checked(preprocessing: Preprocessing) -> Preprocessing:
+    """Return a preprocessing whose fields came from a file, if all of them have values that can be used."""
+    mean, std, size = preprocessing.mean, preprocessing.std, preprocessing.size
+    numbers = (preprocessing.scale, preprocessing.crop_pct, *mean, *std)
+    is_expected = {
+        "a name that is text": isinstance(preprocessing.name, str),
+        "mean and std of three numbers": len(mean) == len(std) == 3,
         "finite numbers": all(isinstance(n, int | float) and math.isfinite(n) for n in numbers),
-        "a std other than 0": all(found.std),
-        "crop_pct from 0.05 to 1": 0.05 <= found.crop_pct <= 1,
-        "channels RGB or BGR": found.channels in ("RGB", "BGR"),
-        "resize cover or stretch": found.resize in ("cover", "stretch"),
-        "a size of two positive whole numbers": found.size is None
-        or (len(found.size) == 2 and all(type(n) is int and n > 0 for n in found.size)),
+        "a std other than 0": all(std),
+        "crop_pct from 0.05 to 1": 0.05 <= preprocessing.crop_pct <= 1,
+        "channels RGB or BGR": preprocessing.channels in ("RGB", "BGR"),
+        "resize cover or stretch": preprocessing.resize in ("cover", "stretch"),
+        "a size of two positive whole numbers": size is None
+        or (len(size) == 2 and all(type(n) is int and n > 0 for n in size)),
     }
-    wrong = [expected for expected, right in problems.items() if not right]
-    if wrong:
-        raise ValueError(f"expected {', '.join(wrong)}")
-    return found
+    unmet = [expectation for expectation, is_met in is_expected.items() if not is_met]
+    if unmet:
+        raise ValueError(f"expected {', '.join(unmet)}")
+    return preprocessing

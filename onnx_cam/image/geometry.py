@@ -1,4 +1,4 @@
-"""Where the network's input lies in the image, and how a map gets back there."""
+"""Where the network's input lies in the image, and how a map is placed back there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ class Geometry:
     Attributes
     ----------
     height, width : int
-        Of the image as given, in pixels.
+        The size of the image as given, in pixels.
     crop : tuple of int
-        ``(x0, y0, x1, y1)``, the part that the network saw; x1 and y1 are exclusive.
+        ``(x0, y0, x1, y1)`` in pixels, the part of the image that the network saw; x1 and y1 are exclusive.
+
+    Examples
+    --------
+    >>> geometry = Geometry(height=2, width=4, crop=(1, 0, 3, 2))
+    >>> geometry.place(np.array([[0, 1], [2, 4]], np.float32))
+    array([[0.  , 0.  , 0.25, 0.  ],
+           [0.  , 0.5 , 1.  , 0.  ]], dtype=float32)
     """
 
     height: int
@@ -29,7 +36,12 @@ class Geometry:
     crop: tuple[int, int, int, int]
 
     def place(self, cam: Floats) -> Floats:
-        """Return a map ``(h, w)`` in the image's geometry, min-max normalised: ``s(U(L))``, 0 outside the crop.
+        """Return a map in the image's geometry, min-max normalised: ``s(U(L))`` inside the crop, 0 outside.
+
+        Parameters
+        ----------
+        cam : ndarray of shape (h, w), float32
+            L, at the layer's resolution.
 
         Returns
         -------
@@ -37,23 +49,38 @@ class Geometry:
             All 0 where the map is constant.
         """
         x0, y0, x1, y1 = self.crop
-        placed = self.upsample(cam)
+        placed = self.upsample(cam)  # (H, W)
         inside = placed[y0:y1, x0:x1]
         low, high = float(inside.min()), float(inside.max())
         placed[y0:y1, x0:x1] = np.clip((inside - low) / (high - low), 0, 1) if high > low else 0
         return placed
 
     def upsample(self, values: Floats, *, blocks: bool = False) -> Floats:
-        """Return values ``(h, w)`` in the image's geometry, ``(height, width)`` float32, as they are: 0 outside.
+        """Return values in the image's geometry, not normalised: ``U(values)`` inside the crop, 0 outside.
 
-        Between them they are bilinear, or the nearest one's as `blocks`.
+        Parameters
+        ----------
+        values : ndarray of shape (h, w), float32
+        blocks : bool
+            Take the nearest value, so that each cell becomes a block. Otherwise the values are interpolated linearly.
+
+        Returns
+        -------
+        ndarray of shape (height, width), float32
+
+        Examples
+        --------
+        >>> Geometry(1, 4, (0, 0, 4, 1)).upsample(np.array([[0, 8]], np.float32))
+        array([[0., 2., 6., 8.]], dtype=float32)
+        >>> Geometry(1, 4, (0, 0, 4, 1)).upsample(np.array([[0, 8]], np.float32), blocks=True)
+        array([[0., 0., 8., 8.]], dtype=float32)
         """
         import cv2
 
-        kind = cv2.INTER_NEAREST_EXACT if blocks else cv2.INTER_LINEAR
+        interpolation = cv2.INTER_NEAREST_EXACT if blocks else cv2.INTER_LINEAR
         x0, y0, x1, y1 = self.crop
         placed = np.zeros((self.height, self.width), np.float32)
-        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=kind)
+        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
         return placed
 
     def scaled(self, height: int, width: int) -> Geometry:

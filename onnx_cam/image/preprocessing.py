@@ -17,6 +17,8 @@ __all__ = ["PRESETS", "Preprocessing"]
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
+_AREA_ABOVE = 2  # how much an image may be reduced before its pixels are averaged
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -27,22 +29,30 @@ class Preprocessing:
     name : str
         A preset's name, or ``custom``.
     resize : {"cover", "stretch"}
-        Scale the image until it covers the input divided by `crop_pct`, then cut out the centre; or stretch it to the
-        input, whatever its proportions.
+        "cover": scale the image until it covers the input's size divided by `crop_pct`, then crop the centre.
+        "stretch": resize the image to the input's size and ignore its aspect ratio.
     crop_pct : float
-        The input's share of the resized image's shorter side.
+        The input's side divided by the resized image's shorter side, from 0.05 to 1.
     interpolation : {"linear", "cubic", "lanczos", "nearest", "area"}
-        cv2's; an image that shrinks more than twice is resized by area, whatever this says, save for "nearest".
+        OpenCV's interpolation. An image that is reduced by more than a factor of two is resized by area instead, except
+        for "nearest".
     channels : {"RGB", "BGR"}
-        The order; an input of one channel takes the luma, and the means of the constants.
+        The order of the channels. An input of one channel takes the luma, and the average of the constants.
     scale : float
-        A pixel's factor.
+        What a pixel value from 0 to 255 is multiplied by.
     mean, std : tuple of float
-        In the order of `channels`, after `scale`.
+        Subtracted from, and divided by, after `scale`; in the order of `channels`.
     size : tuple of int or None
-        ``(H, W)`` for a network whose input size is free.
+        ``(H, W)`` in pixels, for a network whose input size is free.
     source : str
-        Where this was found.
+        Where the preprocessing was found.
+
+    Examples
+    --------
+    >>> white = np.full((32, 32, 3), 255, np.uint8)
+    >>> network_input, geometry = PRESETS["tf"].apply(white, (28, 28))
+    >>> network_input.shape, float(network_input.max()), geometry.crop
+    ((3, 28, 28), 1.0, (2, 2, 30, 30))
     """
 
     name: str
@@ -62,7 +72,13 @@ class Preprocessing:
         return self.scale != 1 or any(self.mean) or any(value != 1 for value in self.std)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values; ``Preprocessing`` reads them back from a file."""
+        """Return the fields as plain JSON values, which ``--preprocess FILE.json`` reads back.
+
+        Examples
+        --------
+        >>> PRESETS["caffe"].describe()["mean"]
+        [103.939, 116.779, 123.68]
+        """
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def apply(self, image: Pixels, size: tuple[int, int], channels: int = 3) -> tuple[Floats, Geometry]:
@@ -72,9 +88,9 @@ class Preprocessing:
         ----------
         image : ndarray of shape (H, W, 3), uint8, RGB
         size : tuple of int
-            ``(H, W)`` of the network's input.
+            ``(H, W)`` of the network's input, in pixels.
         channels : {1, 3}
-            C.
+            The number of channels of the network's input, C.
 
         Returns
         -------
@@ -86,13 +102,19 @@ class Preprocessing:
         ImageError
             The image is so narrow that the resized one would be too large.
         PreprocessingError
-            There is no way from an image file to that many channels.
+            An image has three channels, which can become one, but no other number.
         """
-        resized, geometry = self._resize_and_crop(image, size)
-        return self.normalise(resized, channels), geometry
+        cropped, geometry = self._resize_and_crop(image, size)  # (H, W, 3)
+        return self.normalise(cropped, channels), geometry
 
     def pixel(self, value: float, channels: int = 3) -> Floats:
-        """Return what a pixel value becomes in network-input space, shape (C, 1, 1)."""
+        """Return what a pixel value becomes in network-input space, shape (C, 1, 1).
+
+        Examples
+        --------
+        >>> PRESETS["tf"].pixel(0).ravel().tolist()
+        [-1.0, -1.0, -1.0]
+        """
         mean, std = self._constants(channels)
         return (np.float32(value) * np.float32(self.scale) - mean) / std
 
@@ -100,38 +122,66 @@ class Preprocessing:
         height, width = image.shape[:2]
         if self.resize == "stretch":
             return self._resized(image, size), Geometry(height, width, (0, 0, width, height))
-        tall, wide = self._covering(height, width, size)
-        if tall * wide > MAX_PIXELS:
-            raise ImageError(f"an image of {width}×{height} pixels would be resized to {wide}×{tall}; crop it first")
-        top, left = (tall - size[0]) // 2, (wide - size[1]) // 2
-        resized = self._resized(image, (tall, wide))[top : top + size[0], left : left + size[1]]
-        rows = _back(top, size[0], height / tall, height)
-        columns = _back(left, size[1], width / wide, width)
-        return resized, Geometry(height, width, (columns[0], rows[0], columns[1], rows[1]))
+        # Scale the image until it covers the input's size divided by crop_pct.
+        resized_height, resized_width = self._covering_size(height, width, size)
+        if resized_height * resized_width > MAX_PIXELS:
+            raise ImageError(
+                f"an image of {width}×{height} pixels would be resized to {resized_width}×{resized_height}; "
+                "crop it first"
+            )
+        resized = self._resized(image, (resized_height, resized_width))
+        # Crop the centre, and say where it lies in the image as given.
+        top, left = (resized_height - size[0]) // 2, (resized_width - size[1]) // 2
+        cropped = resized[top : top + size[0], left : left + size[1]]
+        y0, y1 = _in_image(top, size[0], height / resized_height, height)
+        x0, x1 = _in_image(left, size[1], width / resized_width, width)
+        return cropped, Geometry(height, width, (x0, y0, x1, y1))
 
-    def _covering(self, height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the resized image's height and width: it covers ``size / crop_pct``."""
-        box = round(size[0] / self.crop_pct), round(size[1] / self.crop_pct)
-        if box[0] / height >= box[1] / width:
-            return box[0], max(box[1], round(width * box[0] / height))
-        return max(box[0], round(height * box[1] / width)), box[1]
+    def _covering_size(self, height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the resized image's height and width: it keeps its aspect ratio and covers ``size / crop_pct``."""
+        least_height, least_width = round(size[0] / self.crop_pct), round(size[1] / self.crop_pct)
+        if least_height / height >= least_width / width:
+            return least_height, max(least_width, round(width * least_height / height))
+        return max(least_height, round(height * least_width / width)), least_width
 
     def _resized(self, image: Pixels, size: tuple[int, int]) -> Pixels:
         import cv2
 
-        flags = {
+        interpolations = {
             "linear": cv2.INTER_LINEAR,
             "cubic": cv2.INTER_CUBIC,
             "lanczos": cv2.INTER_LANCZOS4,
             "nearest": cv2.INTER_NEAREST,
             "area": cv2.INTER_AREA,
         }
-        shrinks = max(image.shape[0] / size[0], image.shape[1] / size[1]) > 2
-        name = "area" if shrinks and self.interpolation != "nearest" else self.interpolation
-        return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=flags[name]), np.uint8)
+        reduction = max(image.shape[0] / size[0], image.shape[1] / size[1])
+        by_area = reduction > _AREA_ABOVE and self.interpolation != "nearest"
+        interpolation = interpolations["area" if by_area else self.interpolation]
+        return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=interpolation), np.uint8)
 
     def normalise(self, image: Pixels, channels: int) -> Floats:
-        """Return ``(pixel · scale − mean) / std`` of an image (H, W, 3), as (C, H, W) float32."""
+        """Return ``(pixel · scale − mean) / std``.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W, 3), uint8, RGB
+        channels : {1, 3}
+            The number of channels of the network's input, C.
+
+        Returns
+        -------
+        ndarray of shape (C, H, W), float32
+
+        Raises
+        ------
+        PreprocessingError
+            The result is not finite, or there is no way to that many channels.
+
+        Examples
+        --------
+        >>> PRESETS["raw"].normalise(np.full((1, 1, 3), 7, np.uint8), channels=3).ravel().tolist()
+        [7.0, 7.0, 7.0]
+        """
         import cv2
 
         mean, std = self._constants(channels)
@@ -143,7 +193,7 @@ class Preprocessing:
             normalised: Floats = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         if not np.isfinite(normalised).all():
             raise PreprocessingError(
-                f"preprocessing {self.name!r} makes infinite numbers of pixels; mend its constants"
+                f"preprocessing {self.name!r} turns pixels into NaN or infinite numbers; fix its constants"
             )
         return np.ascontiguousarray(normalised)
 
@@ -159,8 +209,8 @@ class Preprocessing:
         return mean[:, None, None], std[:, None, None]
 
 
-def _back(start: int, length: int, factor: float, limit: int) -> tuple[int, int]:
-    """Return a stretch of the resized image in pixels of the image: at least one of them."""
+def _in_image(start: int, length: int, factor: float, limit: int) -> tuple[int, int]:
+    """Return where a range of the resized image begins and ends in the image as given: one pixel at least."""
     low = min(round(start * factor), limit - 1)
     return low, max(low + 1, min(round((start + length) * factor), limit))
 
@@ -176,4 +226,4 @@ PRESETS: dict[str, Preprocessing] = {
     "unit": _UNIT,
     "raw": Preprocessing("raw", source="preset raw"),
 }
-"""The presets by name: the resize rule is the same for all of them."""
+"""The presets by name; all of them resize and crop alike."""

@@ -63,19 +63,35 @@ def make_method(method: str | Method, **settings: Any) -> Method:
     Raises
     ------
     SettingError
-        The method is unknown, lacks a setting, or a setting is out of range or said twice.
+        The method is unknown, or a setting is unknown to it, out of range, or given twice.
+
+    Examples
+    --------
+    >>> make_method("sscam2", samples=35).parameters
+    {'samples': 35, 'sigma': 2.0}
     """
-    said = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     if isinstance(method, Method):
-        if said:
-            raise SettingError(f"{', '.join(said)} said twice: set it in {method!r} or as a keyword, not both")
+        if given:
+            raise SettingError(f"{', '.join(given)} given twice: set it in {method!r} or as a keyword, not both")
         return method
     if method not in METHODS:
-        known = ", ".join(METHODS)
-        raise SettingError(f"unknown method {method!r}{did_you_mean(str(method), METHODS)} Expected one of {known}")
+        names = ", ".join(METHODS)
+        raise SettingError(f"unknown method {method!r}{did_you_mean(str(method), METHODS)} Expected one of {names}")
     cls = METHODS[method]
-    for name in said:
-        if name not in {field.name for field in fields(cls)}:
-            having = ", ".join(key for key, other in METHODS.items() if name in {f.name for f in fields(other)})
-            raise SettingError(f"{method} has no {name}; expected one of {having} with it, or leave it out")
-    return cls(**said)
+    for name in given:
+        if name not in setting_names(cls):
+            methods = ", ".join(key for key, other in METHODS.items() if name in setting_names(other))
+            raise SettingError(f"{method} does not take {name}; leave it out, or use one of {methods}")
+    return cls(**given)
+
+
+def setting_names(cls: type[Method]) -> set[str]:
+    """Return the names of a method's settings.
+
+    Examples
+    --------
+    >>> sorted(setting_names(METHODS["iscam"]))
+    ['budget', 'samples', 'tolerance', 'variant']
+    """
+    return {field.name for field in fields(cls)}

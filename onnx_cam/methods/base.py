@@ -1,26 +1,31 @@
-"""What every gradient-free method is: a schedule of masked inputs, and a reduction of their scores."""
+"""What a method is: a schedule of masked inputs to score, and a reduction of their scores to weights.
+
+METHODS.md, "One engine for all gradient-free methods". The gradient methods have no schedule; they weigh by gradients
+(:mod:`onnx_cam.methods.gradient`).
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.map_error import MapError
 from onnx_cam.errors import ScoreError, SettingError, did_you_mean
 from onnx_cam.runtime.masks import Masking
-from onnx_cam.runtime.schedule import NoiseSpace, Schedule
+from onnx_cam.runtime.schedule import OffsetSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import RESOLUTION, ScoreKind
 
-if TYPE_CHECKING:
-    from onnx_cam.budget.map_error import MapError
-
 __all__ = [
     "Method",
+    "NoisyMethod",
+    "SampledMethod",
     "Subject",
     "TargetWeighed",
     "Variant",
@@ -31,38 +36,44 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-Weights = NDArray[np.float64]
+Doubles = NDArray[np.float64]
+Weights = Doubles
 
 _MAX_SAMPLES = 10_000  # N noise fields are held at once
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of METHODS.md: how a method is wired.
+    """One row of METHODS.md, "Variants": how a method is wired.
 
     Attributes
     ----------
     masking : Masking
         How a map becomes a mask.
     noise : {"none", "map", "mask", "input"}
-        What noise is added to.
+        What the noise is added to.
     spread : {"absolute", "map", "upsampled", "masked"}
-        What σ is measured by: nothing; the range of ``A_k``; or, as ``(σ / range)²``, the range of ``U(A_k)`` or of
+        What σ is relative to: nothing; the range of ``A_k``; or, as ``(σ / range)²``, the range of ``U(A_k)`` or of
         ``X ⊙ H_k``.
     score : {"probability", "logit"} or None
         The score that the variant is defined on; None leaves it to the user.
     baseline : bool
-        Whether ``f^c(X_b)`` is subtracted; what a softmax over the channels would cancel is not.
+        Whether ``f^c(X_b)`` is subtracted. It is not where a softmax over the channels would cancel it.
     softmax : bool
         Whether α is the softmax of the mean scores over all channels, dead ones included.
     samples : int
-        N by default.
+        The default of N.
     sigma : float
-        σ by default.
+        The default of σ.
+
+    Examples
+    --------
+    >>> Variant(noise="mask", sigma=0.1).baseline
+    True
     """
 
     masking: Masking = field(default_factory=Masking)
-    noise: NoiseSpace = "none"
+    noise: OffsetSpace = "none"
     spread: Literal["absolute", "map", "upsampled", "masked"] = "absolute"
     score: ScoreKind | None = None
     baseline: bool = True
@@ -73,7 +84,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a method works on: one image's activations, and the means to score inputs.
+    """What a method works on: the activations of one image, and what it needs to score inputs.
 
     Attributes
     ----------
@@ -81,17 +92,17 @@ class Subject:
         A, the activation maps of the target layer.
     scorer : Scorer
         For the T targets.
-    score : {"probability", "logit"}
-        f^c.
+    score_kind : {"probability", "logit"}
+        What f^c is.
     linear_head : callable
-        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer behind global pooling.
-    gradient : callable
+        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
+    gradient : callable, optional
         Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
     """
 
     maps: Floats
     scorer: Scorer
-    score: ScoreKind
+    score_kind: ScoreKind
     linear_head: Callable[[], NDArray[np.float32] | None]
     gradient: Callable[[Floats], Floats] | None = None
 
@@ -115,7 +126,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class TargetWeighed:
-    """The weights (K,) of one target's map, and what is known of them; see `Weighed`."""
+    """The weights of one target's map, and what is known about them.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,), float64
+        α.
+    error : MapError or None
+        How far the map may be from the true one.
+    notes : tuple of str
+        What the reader of this map should know.
+    """
 
     weights: Weights
     error: MapError | None
@@ -124,20 +145,20 @@ class TargetWeighed:
 
 @dataclass(frozen=True)
 class Weighed:
-    """The weights of T targets' maps, and what is known of them.
+    """The weights of T targets' maps, and what is known about them.
 
     Attributes
     ----------
     weights : ndarray of shape (T, K), float64
         α.
     errors : tuple of MapError
-        Of each target's map; empty where nothing was left out and nothing was drawn.
+        The error of each target's map; empty for exact maps without noise.
     exact_passes : int, optional
-        The inputs that an exact map takes, where there was a limit.
+        The inputs that an exact map takes, where there was a budget or a tolerance.
     notes : tuple of str
-        What the reader of the maps should know.
+        What the reader of all the maps should know.
     own_notes : tuple of tuple of str
-        The same for each target's map; empty where there is nothing to know.
+        What the reader of each target's map should know; empty where there is nothing.
     """
 
     weights: Weights
@@ -147,13 +168,13 @@ class Weighed:
     own_notes: tuple[tuple[str, ...], ...] = ()
 
     def of(self, target: int) -> TargetWeighed:
-        """Return one target's part; the notes on all maps are not in it."""
+        """Return one target's part, without the notes on all maps."""
         error = self.errors[target] if self.errors else None
         return TargetWeighed(self.weights[target], error, self.own_notes[target] if self.own_notes else ())
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """Base of the methods; its fields are the method's settings.
 
     Parameters
@@ -170,7 +191,14 @@ class Method:
     empty_because : str
         Why every weight may be at or below zero, for the warning about an empty map.
     demanding : bool
-        It needs more than scores, and so may not work at all: a comparison runs it before the long work of others.
+        Whether it needs more than scores, and so may not work on a model at all: a comparison runs it before the long
+        work of others.
+
+    Examples
+    --------
+    >>> from onnx_cam.methods import SSCAM2
+    >>> SSCAM2(samples=35)
+    SSCAM2(variant='authors', budget=None, tolerance=None, samples=35, sigma=2.0)
     """
 
     name: ClassVar[str]
@@ -188,11 +216,6 @@ class Method:
                 f"unknown variant {self.variant!r} of {self.name}{did_you_mean(str(self.variant), self.variants)} "
                 f"Expected one of {', '.join(self.variants)}"
             )
-        for setting in ("samples", "sigma"):
-            if hasattr(self, setting) and getattr(self, setting) is None:
-                object.__setattr__(self, setting, getattr(self.wiring, setting))
-        _check_samples(self)
-        _check_sigma(self)
 
     @property
     def wiring(self) -> Variant:
@@ -204,8 +227,8 @@ class Method:
         """The settings beside the variant, as in the record."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "variant"}
 
-    def score_kind(self, asked: ScoreKind | None) -> ScoreKind:
-        """Return the score to use: the variant's own, else the one asked for, else the probability.
+    def score_kind(self, requested: ScoreKind | None) -> ScoreKind:
+        """Return the score to use: the variant's own, then the requested one, then the probability.
 
         Raises
         ------
@@ -213,51 +236,127 @@ class Method:
             The variant is defined on the other one.
         """
         fixed = self.wiring.score
-        if fixed and asked and asked != fixed:
-            raise SettingError(f"{self.name} {self.variant} is defined on the {fixed}; leave out score={asked}")
-        return fixed or asked or "probability"
+        if fixed and requested and requested != fixed:
+            raise SettingError(f"{self.name} {self.variant} is defined on the {fixed}; leave out score={requested}")
+        return fixed or requested or "probability"
 
     def why_empty(self, subject: Subject) -> str:
         """Return why no weight is above zero, for the warning about an empty map."""
         return self.empty_because
 
-    def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
+    def combine(self, subject: Subject, weights: Weights) -> Doubles:
         """Return L for each target, (T, h, w): ``ReLU(Σ_k α_k A_k)``."""
         return weighted_sum(weights, subject.maps)
 
-    def check_baseline(self, asked: str | None) -> None:
+    def check_baseline(self, requested: str | None) -> None:
         """Refuse a baseline for a variant that has none.
 
         Raises
         ------
         SettingError
         """
-        if asked is not None and not self.wiring.baseline:
-            raise SettingError(f"{self.name} {self.variant} subtracts no such baseline; leave out baseline={asked}")
+        if requested is not None and not self.wiring.baseline:
+            raise SettingError(f"{self.name} {self.variant} does not use a baseline; leave out baseline={requested}")
 
-    def baseline_name(self, asked: str | None) -> str | None:
+    def baseline_name(self, requested: str | None) -> str | None:
         """Return the baseline for the record; None where the variant has none."""
-        return asked or "zero" if self.wiring.baseline else None
+        return requested or "zero" if self.wiring.baseline else None
 
-    def path(self) -> NDArray[np.float64]:
-        """Return c_i, shape (N,)."""
-        return np.ones(getattr(self, "samples", 1))
+    def path(self) -> Doubles:
+        """Return c_i, shape (N,): one step, at which the mask is as it is."""
+        return np.ones(1)
 
     def schedule(self, subject: Subject) -> Schedule:
-        """Return the inputs to score."""
+        """Return the inputs to score: K maps at N steps."""
         wiring = self.wiring
         return Schedule(
             maps=subject.maps,
             path=self.path(),
-            noise=wiring.noise,
-            deviation=self.deviation(subject.maps, subject.scorer),
+            offset=wiring.noise,
+            offset_scale=self.deviation(subject.maps, subject.scorer),
             masking=wiring.masking,
             score_dead=wiring.softmax,
         )
 
-    def deviation(self, maps: Floats, scorer: Scorer) -> NDArray[np.float64]:
-        """Return the noise's standard deviation for each map, shape (K,)."""
-        wiring, sigma = self.wiring, float(getattr(self, "sigma", 0.0))
+    def deviation(self, maps: Floats, scorer: Scorer) -> Doubles:
+        """Return the noise's standard deviation for each map, shape (K,); 0 for a method without noise."""
+        return np.zeros(len(maps))
+
+    def weigh(self, subject: Subject) -> Weighed:
+        """Return α, (T, K), with what is known about its error."""
+        return Weighed(self.weights(subject))
+
+    @abstractmethod
+    def weights(self, subject: Subject) -> Weights:
+        """Return α, shape (T, K), float64."""
+
+
+@dataclass(frozen=True)
+class SampledMethod(Method):
+    """Base of the methods that score each mask N times.
+
+    Parameters
+    ----------
+    variant : str, optional
+    samples : int, optional
+        N, from 1 to 10,000; the variant's own default.
+    """
+
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples is None:
+            object.__setattr__(self, "samples", self.wiring.samples)
+        samples = self.samples
+        if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or not 1 <= samples <= _MAX_SAMPLES:
+            raise SettingError(
+                f"invalid samples={samples!r} of {self.name}: expected a whole number from 1 to {_MAX_SAMPLES:,}"
+            )
+
+    @property
+    def sample_count(self) -> int:
+        """N."""
+        assert self.samples is not None
+        return int(self.samples)
+
+    def path(self) -> Doubles:
+        """Return c_i, shape (N,): 1 at every step."""
+        return np.ones(self.sample_count)
+
+
+@dataclass(frozen=True)
+class NoisyMethod(SampledMethod):
+    """Base of the methods that score each mask with N noise fields.
+
+    Parameters
+    ----------
+    variant : str, optional
+    samples : int, optional
+        N, the number of noise fields.
+    sigma : float, optional
+        σ, the scale of the noise, ≥ 0; the variant's own default.
+    """
+
+    sigma: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sigma is None:
+            object.__setattr__(self, "sigma", self.wiring.sigma)
+        sigma = self.sigma
+        if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0 <= sigma < np.inf:
+            raise SettingError(f"invalid sigma={sigma!r} of {self.name}: expected a finite number of at least 0")
+
+    @property
+    def noise_scale(self) -> float:
+        """σ."""
+        assert self.sigma is not None
+        return float(self.sigma)
+
+    def deviation(self, maps: Floats, scorer: Scorer) -> Doubles:
+        """Return the noise's standard deviation for each map, shape (K,), from σ as the variant says."""
+        wiring, sigma = self.wiring, self.noise_scale
         if wiring.spread == "map":
             return np.asarray(sigma * np.ptp(maps.astype(np.float64), axis=(1, 2)), np.float64)
         if wiring.spread == "upsampled":
@@ -266,42 +365,41 @@ class Method:
             return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
         return np.full(len(maps), sigma)
 
-    def weigh(self, subject: Subject) -> Weighed:
-        """Return α with what is known of its error."""
-        return Weighed(self.weights(subject))
 
-    def weights(self, subject: Subject) -> Weights:
-        """Return α, shape (T, K), float64."""
-        raise NotImplementedError
+def weighted_sum(weights: Weights, maps: Floats) -> Doubles:
+    """Return ``ReLU(Σ_k α_k A_k)`` for each row of weights (T, K) and maps (K, h, w): (T, h, w).
 
-
-def weighted_sum(weights: Weights, maps: Floats) -> NDArray[np.float64]:
-    """Return ``ReLU(Σ_k α_k A_k)`` for each row of weights, (T, h, w)."""
+    Examples
+    --------
+    >>> weighted_sum(np.array([[1.0, -2.0]]), np.array([[[3.0]], [[1.0]]], np.float32))
+    array([[[1.]]])
+    """
     return np.maximum(np.tensordot(weights, maps.astype(np.float64), axes=1), 0)
 
 
-def difference(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+def difference(scores: Doubles, baseline: Doubles) -> Doubles:
     """Return scores less the baseline's; 0 where they differ by no more than a network in float32 can tell.
 
-    Else a map could be made of rounding errors alone, stretched to look like one.
+    Otherwise a map could consist of rounding errors alone, stretched to look like one.
+
+    Examples
+    --------
+    >>> difference(np.array([0.5, 0.5000000001]), np.array(0.25)).tolist()
+    [0.25, 0.2500000001]
+    >>> difference(np.array([0.5000000001]), np.array(0.5)).tolist()
+    [0.0]
     """
     least = RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
     return np.where(np.abs(scores - baseline) <= least, 0.0, scores - baseline)
 
 
-def authors_deviation(sigma: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(σ / (max − min))²``, the noise scale of the SS-CAM authors' code; 0 where the range is 0."""
-    with np.errstate(over="ignore"):  # an infinite score is found by the scorer
+def authors_deviation(sigma: float, spread: Doubles) -> Doubles:
+    """Return ``(σ / (max − min))²``, the noise scale of the SS-CAM authors' code; 0 where the range is 0.
+
+    Examples
+    --------
+    >>> authors_deviation(2.0, np.array([4.0, 0.0]))
+    array([0.25, 0.  ])
+    """
+    with np.errstate(over="ignore"):  # the scorer reports infinite scores
         return np.divide(sigma, spread, out=np.zeros_like(spread), where=spread > 0) ** 2
-
-
-def _check_samples(method: Method) -> None:
-    samples = getattr(method, "samples", 1)
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or not 1 <= samples <= _MAX_SAMPLES:
-        raise SettingError(f"samples={samples!r} of {method.name}; expected a whole number from 1 to {_MAX_SAMPLES:,}")
-
-
-def _check_sigma(method: Method) -> None:
-    sigma = getattr(method, "sigma", 0.0)
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0 <= sigma < np.inf:
-        raise SettingError(f"sigma={sigma!r} of {method.name}; expected a finite number of at least 0")

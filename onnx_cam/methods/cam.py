@@ -15,13 +15,19 @@ __all__ = ["CAM"]
 
 @dataclass(frozen=True)
 class CAM(Method):
-    r"""CAM: the weights of the linear layer behind global average pooling; no pass and no gradient.
+    r"""CAM: the weights of the linear layer after global average pooling; it needs no forward pass and no gradient.
 
     .. math:: \alpha_k = w_k^c
 
     References
     ----------
     Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016, eq. 2.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> onnx_cam.explain("model.onnx", "cat.jpg", method="cam").passes
+    1
     """
 
     name: ClassVar[str] = "cam"
@@ -40,7 +46,7 @@ class CAM(Method):
         weights = subject.linear_head()
         if weights is None:
             raise LayerError(
-                "cam needs a layer that global average pooling and then one linear layer follow, and this one has "
-                "none; choose another --layer, or gradcam, which is the same map there and works everywhere"
+                "cam needs a layer that is followed by global average pooling and one linear layer, and this one is "
+                "not; choose another --layer, or use gradcam, which gives the same map there and works everywhere"
             )
         return np.asarray(weights, np.float64)

@@ -1,4 +1,4 @@
-"""The control: all weights equal, no passes."""
+"""The control: all weights equal, no forward passes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ __all__ = ["EqualWeights"]
 
 @dataclass(frozen=True)
 class EqualWeights(Method):
-    """``L_equal``: every live channel weighs the same, so the class plays no part.
+    """``L_equal``: every live channel weighs the same, so that the map does not depend on the class.
 
-    It explains nothing. It is what a method must beat in an evaluation: most of any map comes from the activations.
+    It explains nothing. It is what a method must beat in an evaluation, as most of any map comes from the activations.
+
+    Examples
+    --------
+    >>> EqualWeights().variant
+    'control'
     """
 
     name: ClassVar[str] = "equal"

@@ -22,6 +22,12 @@ class GradCAM(GradientMethod):
     References
     ----------
     Selvaraju et al., Grad-CAM, ICCV 2017, eq. 1-2.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[GradCAM.name](), GradCAM)
+    True
     """
 
     name: ClassVar[str] = "gradcam"

@@ -26,6 +26,12 @@ class GradCAMpp(GradientMethod):
     References
     ----------
     Chattopadhay et al., Grad-CAM++, WACV 2018, eq. 5 and 19.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[GradCAMpp.name](), GradCAMpp)
+    True
     """
 
     name: ClassVar[str] = "gradcam++"

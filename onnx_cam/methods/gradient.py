@@ -64,8 +64,8 @@ class PositionMethod(GradientMethod):
 def no_gradient(method: str) -> str:
     """Return why a map is empty where every gradient is zero."""
     return (
-        f"the gradient is zero everywhere, as where an activation or an 8-bit score is saturated, so that {method} has "
-        "nothing to say here; scorecam needs no gradient"
+        f"the gradient is zero everywhere, e.g. because an activation or an 8-bit score is saturated, so {method} "
+        "cannot explain this; use scorecam, which needs no gradient"
     )
 
 

@@ -29,15 +29,21 @@ class GradPPScoreCAM(Method):
         \alpha_k = f^c(X \odot s(U(G_k))) - f^c(X_b), \qquad
         L = \mathrm{ReLU}\Bigl(\sum_k \alpha_k A_k\Bigr)
 
-    with ``a_k`` of Grad-CAM++. The masks depend on the class: every target has passes of its own.
+    with ``a_k`` of Grad-CAM++. The masks depend on the class, so that every target has forward passes of its own.
 
     Variants: ``full-resolution``; ``paper`` (X reduced to the layer's size, masks ``s(G_k)``; fed as it is where the
-    model takes that size, else resized back); ``weights`` (``G_k = a_k ⊙ ReLU(g_k)``: constant behind global average
+    model takes that size, else resized back); ``weights`` (``G_k = a_k ⊙ ReLU(g_k)``: constant after global average
     pooling, where every mask is therefore dead); ``figure`` (``L = ReLU(Σ α_k G_k)``).
 
     References
     ----------
     Grad-CAM++: Chattopadhay et al., WACV 2018, eq. 19; Score-CAM: Wang et al., CVPRW 2020.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[GradPPScoreCAM.name](), GradPPScoreCAM)
+    True
     """
 
     name: ClassVar[str] = "grad++scorecam"
@@ -46,15 +52,15 @@ class GradPPScoreCAM(Method):
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
-        made = self.gradient_maps(subject)
+        gradient_maps = self.gradient_maps(subject)  # (T, K, h, w)
         if self.variant == "paper":
-            return np.stack([self._small_weights(subject, maps, t) for t, maps in enumerate(made)])
-        baseline = subject.scorer.baseline(subject.score)
+            return np.stack([self._small_weights(subject, maps, t) for t, maps in enumerate(gradient_maps)])
+        baseline = subject.scorer.baseline_scores(subject.score_kind)
         scores = [
-            difference(subject.scorer.score(Schedule(maps, path=np.ones(1)), subject.score)[:, 0, t], baseline[t])
-            for t, maps in enumerate(made)
+            difference(subject.scorer.run(Schedule(maps, path=np.ones(1)), subject.score_kind)[:, 0, t], baseline[t])
+            for t, maps in enumerate(gradient_maps)
         ]
-        return np.where(np.stack([is_dead(maps) for maps in made]), 0.0, np.stack(scores))
+        return np.where(np.stack([is_dead(maps) for maps in gradient_maps]), 0.0, np.stack(scores))
 
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:
         """Return L for each target, (T, h, w)."""
@@ -68,15 +74,15 @@ class GradPPScoreCAM(Method):
         if not subject.gradients.any():
             return no_gradient(self.name)
         if all(is_dead(maps).all() for maps in self.gradient_maps(subject)):
-            return "every gradient activation map is constant, as behind global average pooling, and makes no mask"
+            return "every gradient activation map is constant, as after global average pooling, and cannot be a mask"
         return super().why_empty(subject)
 
     def gradient_maps(self, subject: Subject) -> Floats:
         """Return ``G_k`` for each target, (T, K, h, w)."""
         maps = subject.maps.astype(np.float64)
         gradients = subject.gradients.astype(np.float64)
-        made = np.stack([gradcam_pp_shares(maps, g**2, g**3) * np.maximum(g, 0) for g in gradients])
-        return np.asarray(made if self.variant == "weights" else made * maps, np.float32)
+        weights = np.stack([gradcam_pp_shares(maps, g**2, g**3) * np.maximum(g, 0) for g in gradients])
+        return np.asarray(weights if self.variant == "weights" else weights * maps, np.float32)
 
     def _small_weights(self, subject: Subject, maps: Floats, target: int) -> NDArray[np.float64]:
         """Return α for one target where the image is reduced to the layer's size."""
@@ -85,10 +91,10 @@ class GradPPScoreCAM(Method):
         live = np.flatnonzero(~is_dead(maps))
         masks = normalised(maps[live], grid, self.wiring.masking)
         weights = np.zeros(len(maps))
-        baseline = scorer.score_images(_reduced(scorer.baseline_image, grid)[None], subject.score)[0, target]
+        baseline = scorer.run_images(_reduced(scorer.baseline_image, grid)[None], subject.score_kind)[0, target]
         for start in range(0, len(live), _CHUNK):
             images = small * masks[start : start + _CHUNK, None]
-            weights[live[start : start + _CHUNK]] = scorer.score_images(images, subject.score)[:, target] - baseline
+            weights[live[start : start + _CHUNK]] = scorer.run_images(images, subject.score_kind)[:, target] - baseline
         return weights
 
 

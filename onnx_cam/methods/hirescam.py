@@ -23,6 +23,12 @@ class HiResCAM(PositionMethod):
     References
     ----------
     Draelos and Carin, Use HiResCAM instead of Grad-CAM for faithful explanations, 2020, eq. 5.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[HiResCAM.name](), HiResCAM)
+    True
     """
 
     name: ClassVar[str] = "hirescam"

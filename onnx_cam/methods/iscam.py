@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Variant
+from onnx_cam.methods.base import SampledMethod, Variant
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.methods.scorecam import TORCHCAM_MASKING
 
@@ -16,8 +16,8 @@ __all__ = ["ISCAM"]
 
 
 @dataclass(frozen=True)
-class ISCAM(MeanScoreMethod):
-    r"""IS-CAM: Score-CAM, integrated along a path of ever stronger masks.
+class ISCAM(SampledMethod, MeanScoreMethod):
+    r"""IS-CAM: Score-CAM, averaged over a path of stronger and stronger masks.
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(c_i \cdot X \odot H_k) - f^c(X_b)
 
@@ -28,11 +28,16 @@ class ISCAM(MeanScoreMethod):
     ----------
     variant : str, optional
     samples : int, optional
-        N = 10.
+        N, the steps of the path; 10 by default.
 
     References
     ----------
     Naidu et al., IS-CAM: Integrated Score-CAM for axiomatic-based explanations, 2020; ``c_i`` as torchcam documents it.
+
+    Examples
+    --------
+    >>> ISCAM(samples=4).path().tolist()
+    [0.0, 0.25, 0.75, 1.5]
     """
 
     name: ClassVar[str] = "iscam"
@@ -42,11 +47,9 @@ class ISCAM(MeanScoreMethod):
         "linear": Variant(samples=10),
     }
 
-    samples: int | None = None
-
     def path(self) -> NDArray[np.float64]:
         """Return c_i, shape (N,)."""
-        n = int(self.samples or 1)
+        n = self.sample_count
         i = np.arange(1, n + 1)
         if self.variant == "linear":
             return i / n

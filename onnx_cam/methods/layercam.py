@@ -24,6 +24,12 @@ class LayerCAM(PositionMethod):
     References
     ----------
     Jiang et al., LayerCAM, IEEE TIP 2021, eq. 6-8.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[LayerCAM.name](), LayerCAM)
+    True
     """
 
     name: ClassVar[str] = "layercam"

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from onnx_cam.errors import SettingError
+from onnx_cam.graph.heads import softmax
 from onnx_cam.methods.base import Method, Subject, Weighed, Weights, difference
 from onnx_cam.methods.limit import Limit, read_budget, read_tolerance
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.schedule import Schedule
-from onnx_cam.runtime.scores import softmax
 
 __all__ = ["MeanScoreMethod"]
 
@@ -26,9 +26,15 @@ class MeanScoreMethod(Method):
     variant : str, optional
     budget : int, float or str, optional
         How many inputs to score: a number, or a share or a percentage of those that an exact map takes. The other
-        scores are regressed on these. 0, or as many as there are, is exact, as is the default.
+        scores are predicted from these. By default all are scored, as with 0 or a budget that covers them all.
     tolerance : float, optional
-        The share left at which to stop, at the upper end of its interval.
+        Stop as soon as the upper end of the relative error's interval is at most this.
+
+    Examples
+    --------
+    >>> from onnx_cam.methods import ScoreCAM
+    >>> ScoreCAM(budget="10%").limit
+    Limit(budget=0.1, tolerance=None)
     """
 
     budget: int | float | str | None = field(default=None, kw_only=True)
@@ -43,8 +49,8 @@ class MeanScoreMethod(Method):
         if self.limit and self.wiring.softmax:
             able = ", ".join(name for name, variant in self.variants.items() if not variant.softmax)
             raise SettingError(
-                f"{self.name} {self.variant} weighs by a softmax over all channels, so that each weight needs every "
-                f"channel's score; leave out budget and tolerance, or take a variant without it: {able}"
+                f"{self.name} {self.variant} weighs by a softmax over all channels, which needs every channel's score; "
+                f"leave out budget and tolerance, or use a variant without a softmax: {able}"
             )
 
     @property
@@ -63,9 +69,10 @@ class MeanScoreMethod(Method):
 
     def weigh(self, subject: Subject) -> Weighed:
         """Return α and its error: the schedule's mean scores, reduced as the variant says."""
-        # The baseline goes first: the batches behind it leave no memory for others to a session of its own.
-        baseline = subject.scorer.baseline(subject.score) if self.wiring.baseline else np.zeros(1)
+        # f^c(X_b), (T,). It comes first: the batches that follow may leave no memory for a session of its own.
+        baseline = subject.scorer.baseline_scores(subject.score_kind) if self.wiring.baseline else np.zeros(1)
         baseline = np.broadcast_to(baseline, subject.scorer.target_count)
+        # The inputs to score, K maps at N steps: all of them, or as many as the budget or the tolerance allows.
         schedule = self.schedule(subject)
         if self.limit is None:
             return self._weigh_exactly(schedule, subject, baseline)
@@ -86,12 +93,15 @@ class MeanScoreMethod(Method):
     def _weigh_exactly(
         self, schedule: Schedule, subject: Subject, baseline: Weights, scores: Weights | None = None
     ) -> Weighed:
+        """Return α and its error from the scores of the whole schedule, (K, N, T), which is run where they are None."""
         if scores is None:
-            scores = subject.scorer.score(schedule, subject.score)  # (K, N, T)
+            scores = subject.scorer.run(schedule, subject.score_kind)  # (K, N, T)
+        # The mean over the samples, less the baseline; a softmax over the channels where the variant has one.
         means = scores.mean(axis=1).T  # (T, K)
-        apart = difference(means, baseline[:, None])
-        weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, apart)
-        if schedule.noise == "none" or not schedule.deviation.any() or scores.shape[1] < 2:
+        above_baseline = difference(means, baseline[:, None])
+        weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, above_baseline)
+        # Without noise, or with one field, the samples say nothing about the error of their mean.
+        if schedule.offset == "none" or not schedule.offset_scale.any() or scores.shape[1] < 2:
             return Weighed(weights)
         from onnx_cam.budget.noise_error import estimate_noise_error
 
@@ -100,11 +110,11 @@ class MeanScoreMethod(Method):
         return Weighed(weights, tuple(estimate_noise_error(subject.maps, each, seed=seed) for each in by_field))
 
     def _by_field(self, weights: Weights, scores: Weights) -> Weights:
-        """Return what each noise field alone says of α (K,), of its scores (N, K): (N, K), with α as its mean.
+        """Return the weights that each noise field gives by itself, (N, K), from its scores (N, K).
 
-        A softmax is taken as linear about its mean scores.
+        Their mean is α, (K,). A softmax is taken as linear about the mean scores.
         """
-        apart = difference(scores, scores.mean(axis=0))
+        deviations = difference(scores, scores.mean(axis=0))
         if self.wiring.softmax:
-            apart = weights * (apart - (apart @ weights)[:, None])
-        return np.asarray(weights + apart)
+            deviations = weights * (deviations - (deviations @ weights)[:, None])
+        return np.asarray(weights + deviations)

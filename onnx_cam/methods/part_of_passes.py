@@ -121,7 +121,7 @@ class _Inputs:
     @cached_property
     def noisy(self) -> bool:
         """Whether samples differ by their noise."""
-        return self.schedule.noise != "none" and bool(self.schedule.deviation.any())
+        return self.schedule.offset != "none" and bool(self.schedule.offset_scale.any())
 
     @cached_property
     def steps(self) -> Doubles:
@@ -153,7 +153,7 @@ class _Inputs:
         """Return the scores of the blank input, (T,); `later` passes will follow, which the progress counts."""
         first = self.channels.representatives[:1]
         blank = Schedule(self.schedule.maps[first], path=np.zeros(1), masking=self.schedule.masking)
-        return np.asarray(self.subject.scorer.score(blank, self.subject.score, later=later)[0, 0])
+        return np.asarray(self.subject.scorer.run(blank, self.subject.score_kind, later=later)[0, 0])
 
     def scores(self, mask: Indices, sample: Indices, later: int) -> Doubles:
         """Return the scores of inputs, (n, T); the inputs of one sample are run together.
@@ -170,7 +170,7 @@ class _Inputs:
             rows = np.flatnonzero(sample == i)
             remaining -= len(rows)
             part = self._part(self.channels.representatives[mask[rows]], int(i))
-            scores[rows] = self.subject.scorer.score(part, self.subject.score, later=remaining)[:, 0]
+            scores[rows] = self.subject.scorer.run(part, self.subject.score_kind, later=remaining)[:, 0]
         return scores
 
     def _part(self, channel: Indices, sample: int) -> Schedule:
@@ -186,13 +186,13 @@ class _Inputs:
         if not self.noisy:
             return part
         field = self._fields[sample : sample + 1]
-        return replace(part, noise=whole.noise, deviation=whole.deviation[channel], fields=field)
+        return replace(part, offset=whole.offset, offset_scale=whole.offset_scale[channel], offset_fields=field)
 
     @cached_property
     def _fields(self) -> Floats:
         """The noise field of each sample, (N, …)."""
         grid = self.schedule.maps.shape[1:]
-        return np.asarray(self.subject.scorer.fields(self.schedule.noise, self.samples, grid))
+        return np.asarray(self.subject.scorer.fields(self.schedule.offset, self.samples, grid))
 
 
 class _PartialRun:
@@ -210,7 +210,7 @@ class _PartialRun:
     def __init__(self, inputs: _Inputs, subject: Subject, baseline: Doubles, expected_passes: int) -> None:
         self._inputs = inputs
         self._subject = subject
-        self._probability = subject.score == "probability"
+        self._probability = subject.score_kind == "probability"
         self._seed = subject.scorer.seed
         share = inputs.blank_share
         self._blank = inputs.blank_score(expected_passes) if share else np.zeros(1)

@@ -19,17 +19,22 @@ TORCHCAM_MASKING = Masking(normalise="before", epsilon=PEER_EPSILON)
 
 @dataclass(frozen=True)
 class ScoreCAM(MeanScoreMethod):
-    r"""Score-CAM: a channel's weight is what its mask alone leaves of the score.
+    r"""Score-CAM: a channel's weight is the score of the image masked by its activation map.
 
     .. math:: \alpha_k = f^c(X \odot H_k) - f^c(X_b), \qquad H_k = s(U(A_k))
 
-    Variants: ``paper``; ``torchcam`` (logits, ``s`` before ``U``, softmax over the channels; the baseline, X itself,
-    cancels there); ``pytorch-grad-cam`` (logits, aligned corners, softmax over the channels, no baseline).
+    Variants: ``paper``; ``torchcam`` (logits, ``s`` before ``U``, softmax over the channels, in which the baseline, X
+    itself, cancels); ``pytorch-grad-cam`` (logits, aligned corners, softmax over the channels, no baseline).
 
     References
     ----------
     Wang et al., Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks, CVPRW 2020;
     as given in SS-CAM, eq. 5-8.
+
+    Examples
+    --------
+    >>> ScoreCAM().variant, ScoreCAM(variant="torchcam").score_kind(None)
+    ('paper', 'logit')
     """
 
     name: ClassVar[str] = "scorecam"

@@ -8,36 +8,38 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Subject, Weights
+from onnx_cam.methods.base import NoisyMethod, Subject, Weights
 from onnx_cam.methods.gradient import GRADIENT, GradientMethod, gradcam_pp_shares
 
 __all__ = ["SmoothGradCAMpp"]
 
 
 @dataclass(frozen=True)
-class SmoothGradCAMpp(GradientMethod):
+class SmoothGradCAMpp(NoisyMethod, GradientMethod):
     r"""Smooth Grad-CAM++: Grad-CAM++ with g, g² and g³ each averaged over noisy inputs.
 
-    The inputs are ``X + N(0, σ²)``, σ a share of the input's range; the activations are those of X itself.
+    The inputs are ``X + N(0, σ²)``, with σ as a share of the input's range; the activations are those of X itself.
 
     Parameters
     ----------
     variant : str, optional
     samples : int, optional
-        n = 25.
+        n, the noisy inputs; 25 by default.
     sigma : float, optional
-        σ = 0.15.
+        σ as a share of the input's range; 0.15 by default.
 
     References
     ----------
     Omeiza et al., Smooth Grad-CAM++, 2019, eq. 8-9.
+
+    Examples
+    --------
+    >>> SmoothGradCAMpp().samples
+    25
     """
 
     name: ClassVar[str] = "smoothgradcam++"
     variants: ClassVar = {"paper": replace(GRADIENT, samples=25, sigma=0.15)}
-
-    samples: int | None = None
-    sigma: float | None = None
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
@@ -49,8 +51,9 @@ class SmoothGradCAMpp(GradientMethod):
         return self._weights(maps, gradient, gradient**2, gradient**3)
 
     def _mean_powers(self, subject: Subject) -> NDArray[np.float64]:
-        count = int(self.samples or 1)
-        deviation = float(self.sigma or 0.0) * float(np.ptp(subject.scorer.image))
+        """Return the means of g, g² and g³ over the noisy inputs, (3, T, K, h, w)."""
+        count = self.sample_count
+        deviation = self.noise_scale * float(np.ptp(subject.scorer.image))
         total: NDArray[np.float64] | None = None
         for i in range(count):
             gradient = subject.noisy_gradients(deviation, i, count).astype(np.float64)

@@ -5,32 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from onnx_cam.methods.base import Variant
+from onnx_cam.methods.base import NoisyMethod, Variant
 from onnx_cam.methods.mean_score import MeanScoreMethod
 
 __all__ = ["SSCAM2"]
 
 
 @dataclass(frozen=True)
-class SSCAM2(MeanScoreMethod):
+class SSCAM2(NoisyMethod, MeanScoreMethod):
     r"""SS-CAM(2): Score-CAM, averaged over masked images with Gaussian noise.
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(X \odot H_k + e_i) - f^c(X_b), \qquad e_i \sim N(0, \sigma^2)
 
-    Variants: ``authors`` (a standard deviation of ``(σ / range)²``, the range that of ``X ⊙ H_k``; no baseline);
-    ``paper`` (the equation's σ, which drowns most images, baseline subtracted).
+    Variants: ``authors`` (a standard deviation of ``(σ / range)²``, with the range of ``X ⊙ H_k``; no baseline);
+    ``paper`` (the equation's σ, which drowns most images; the baseline is subtracted).
 
     Parameters
     ----------
     variant : str, optional
     samples : int, optional
-        N = 10.
+        N, the noise fields; 10 by default.
     sigma : float, optional
-        σ = 2.
+        σ; 2 by default.
 
     References
     ----------
     Wang et al., SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization, 2020, eq. 12-14.
+
+    Examples
+    --------
+    >>> SSCAM2().samples, SSCAM2(variant="paper").variant
+    (10, 'paper')
     """
 
     name: ClassVar[str] = "sscam2"
@@ -41,6 +46,3 @@ class SSCAM2(MeanScoreMethod):
     empty_because: ClassVar[str] = (
         "no channel scored above the baseline; with sscam2 this means that σ is too large for this model"
     )
-
-    samples: int | None = None
-    sigma: float | None = None

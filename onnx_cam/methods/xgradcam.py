@@ -24,6 +24,12 @@ class XGradCAM(GradientMethod):
     References
     ----------
     Fu et al., Axiom-based Grad-CAM, BMVC 2020, eq. 7.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> isinstance(onnx_cam.METHODS[XGradCAM.name](), XGradCAM)
+    True
     """
 
     name: ClassVar[str] = "xgradcam"

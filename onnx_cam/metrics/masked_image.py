@@ -107,9 +107,9 @@ class MaskedImage:
                 maps=kept,
                 path=np.ones(1),
                 masking=_AS_IT_IS,
-                noise="input",
-                deviation=np.ones(len(kept)),
-                fields=onto[None],
+                offset="input",
+                offset_scale=np.ones(len(kept)),
+                offset_fields=onto[None],
             )
         return self._run(image, schedule, kind)
 
@@ -123,15 +123,20 @@ class MaskedImage:
     def _run(self, image: Floats, schedule: Schedule, kind: ScoreKind) -> NDArray[np.float64]:
         with self.classifier.in_use:
             scorer = Scorer(
-                self.classifier, image, [self.target], np.zeros_like(image), seed=0, batch_size=self._batch_size
+                self.classifier.sessions,
+                image,
+                [self.target],
+                np.zeros_like(image),
+                seed=0,
+                batch_size=self._batch_size,
             )
-            scores = scorer.score(schedule, kind)[:, 0, 0]  # (B,)
+            scores = scorer.run(schedule, kind)[:, 0, 0]  # (B,)
         self.passes += scorer.passes
         return scores
 
     def _score_images(self, image: Floats, kind: ScoreKind) -> float:
         with self.classifier.in_use:
-            scores, ran = self.classifier.baseline_scores(image, kind)
+            scores, ran = self.classifier.sessions.baseline_scores(image, kind)
         self.passes += ran
         return float(scores[self.target])
 

@@ -1,4 +1,4 @@
-"""Load a model on the device that was asked for, or not at all."""
+"""Open a session on the requested device, or fail: there is no silent fallback to another one."""
 
 from __future__ import annotations
 
@@ -12,42 +12,48 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import DeviceError, ModelError, OutOfMemoryError, ScoreError, one_line
-from onnx_cam.runtime.devices import CPU, device_index, import_onnxruntime, providers_for
-from onnx_cam.runtime.memory import needed_bytes, ran_out
+from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
+from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
 
-__all__ = ["Loaded", "failure", "load_model"]
+__all__ = ["DeviceSession", "open_device_session", "run_error"]
 
-_NOISE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned ")
+_BOILERPLATE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned "
+)
+"""What ONNX Runtime puts around the reason of an error."""
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A model on a device.
+class DeviceSession:
+    """A model loaded on a device.
 
     Attributes
     ----------
     session : onnxruntime.InferenceSession
-        It.
+        ONNX Runtime's own session.
+    device : Device
+        The device that really runs it.
     provider : str
         The execution provider that really runs it.
-    cpu_nodes : int or None
-        Nodes that another provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
+    cpu_fallback_nodes : int or None
+        Nodes that the provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
     index : int
         Which device of its kind.
     """
 
     session: Any
+    device: Device
     provider: str
-    cpu_nodes: int | None
+    cpu_fallback_nodes: int | None
     index: int
 
-    def ort_value(self, array: NDArray[Any], device: str) -> Any:
-        """Return an array on a device, ``cpu`` or ``cuda``."""
-        index = self.index if device == "cuda" else 0
-        return import_onnxruntime().OrtValue.ortvalue_from_numpy(array, device, index)
+    def place(self, array: NDArray[Any]) -> Any:
+        """Return an array as an ``onnxruntime.OrtValue`` in the memory that the device reads from."""
+        index = self.index if self.device.arrays == "cuda" else 0
+        return import_onnxruntime().OrtValue.ortvalue_from_numpy(array, self.device.arrays, index)
 
 
-def load_model(
+def open_device_session(
     proto: onnx.ModelProto,
     *,
     name: str,
@@ -56,8 +62,8 @@ def load_model(
     folder: Path | None = None,
     optimise: bool = True,
     arena: bool = True,
-) -> Loaded:
-    """Load a model.
+) -> DeviceSession:
+    """Load a model on a device.
 
     Parameters
     ----------
@@ -70,7 +76,7 @@ def load_model(
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
     folder : Path, optional
-        Where external weights lie.
+        The folder of the external weights.
     optimise : bool
         False loads faster, for a session that runs once.
     arena : bool
@@ -81,37 +87,56 @@ def load_model(
     ModelError
         The runtime refuses the model.
     OutOfMemoryError
-        It does not fit.
+        The model does not fit into memory.
     DeviceError
         The device's provider did not load.
+
+    Examples
+    --------
+    >>> opened = open_device_session(onnx.load("model.onnx"), name="model.onnx", device="cpu")
+    >>> opened.provider, opened.cpu_fallback_nodes
+    ('CPUExecutionProvider', 0)
     """
     providers = providers_for(device)
-    session = _session(proto, name, _options(threads, folder, optimise, arena), providers)
+    session = _open(proto, name, _session_options(threads, folder, optimise, arena), providers)
     provider: str = session.get_providers()[0]
+    # ONNX Runtime falls back to the CPU where a provider does not load, and get_providers() is what tells.
     if device != "auto" and provider != providers[0][0]:
         raise DeviceError(
-            f"device {device!r} was asked for, but {providers[0][0]} did not load and {provider} would run; "
+            f"--device {device} was requested, but {providers[0][0]} did not load and {provider} would run the model: "
             "see what loads with onnx-cam check, or use --device cpu"
         )
-    return Loaded(session, provider, 0 if provider == CPU else _count_cpu_nodes(session), device_index(device))
+    running = running_device(provider)
+    fallback_nodes = 0 if running is CPU else _count_cpu_nodes(session)
+    return DeviceSession(session, running, provider, fallback_nodes, device_index(device))
 
 
-def failure(error: Exception, name: str, given: str) -> ScoreError:
-    """Return the error to raise for one of ONNX Runtime's while a model ran."""
-    if ran_out(error):
-        needed = needed_bytes(error)
-        asked = f" (a buffer of {needed / 2**20:,.1f} MiB could not be had)" if needed else ""
+def run_error(error: Exception, name: str, what: str) -> ScoreError:
+    """Return the error to raise for one of ONNX Runtime's that came while a model ran.
+
+    Parameters
+    ----------
+    error : Exception
+        ONNX Runtime's own.
+    name : str
+        The file's name.
+    what : str
+        What the model was run on, e.g. ``an input of shape (1, 3, 224, 224)``.
+    """
+    if is_out_of_memory(error):
+        size = requested_bytes(error)
+        buffer = f" (could not allocate a buffer of {size / 2**20:,.1f} MiB)" if size else ""
         return OutOfMemoryError(
-            f"out of memory: {name} failed on {given}{asked}; "
+            f"out of memory: {name} failed on {what}{buffer}; "
             "try a smaller --size, fewer --samples, --device cpu, or free some memory"
         )
     return ScoreError(
-        f"{name} failed on {given}: {_readable(error)}; "
-        "check the model with onnx-cam inspect, or give its input size with --size"
+        f"{name} failed on {what}: {_reason(error)}; "
+        "check the model with onnx-cam inspect, or set its input size with --size"
     )
 
 
-def _options(threads: int | None, folder: Path | None, optimise: bool, arena: bool) -> Any:
+def _session_options(threads: int | None, folder: Path | None, optimise: bool, arena: bool) -> Any:
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -126,19 +151,19 @@ def _options(threads: int | None, folder: Path | None, optimise: bool, arena: bo
     return options
 
 
-def _session(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:
+def _open(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:
     ort = import_onnxruntime()
     try:
         return ort.InferenceSession(proto.SerializeToString(), options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
-        if ran_out(error):
+        if is_out_of_memory(error):
             raise OutOfMemoryError(
                 f"out of memory: {name} cannot be loaded; try --device cpu, or free some memory"
             ) from error
         opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
         raise ModelError(
             f"ONNX Runtime {ort.__version__} refuses {name} (IR {proto.ir_version}; opsets {opsets}): "
-            f"{_readable(error)}{_blamed(proto, str(error))}; {_advice(str(error))}"
+            f"{_reason(error)}{_blamed_node(proto, str(error))}; {_advice(str(error))}"
         ) from error
 
 
@@ -148,8 +173,8 @@ def _advice(message: str) -> str:
     return "export it again"
 
 
-def _blamed(proto: onnx.ModelProto, message: str) -> str:
-    """Name the first node of an operator that an error speaks of: ONNX Runtime leaves out the node or the domain."""
+def _blamed_node(proto: onnx.ModelProto, message: str) -> str:
+    """Name the first node of the operator in an error's text, as ONNX Runtime leaves out the node or its domain."""
     for node in proto.graph.node:
         if re.search(rf"\b{re.escape(node.op_type)}\b", message):
             name = node.name or node.output[0]
@@ -157,12 +182,12 @@ def _blamed(proto: onnx.ModelProto, message: str) -> str:
     return ""
 
 
-def _readable(error: Exception) -> str:
-    return one_line(Exception(_NOISE.sub("", str(error)))).rstrip(" .")
+def _reason(error: Exception) -> str:
+    return one_line(Exception(_BOILERPLATE.sub("", str(error)))).rstrip(" .")
 
 
 def _count_cpu_nodes(session: Any) -> int | None:
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None
     groups = session.get_provider_graph_assignment_info()
-    return sum(len(group.get_nodes()) for group in groups if group.ep_name == CPU)
+    return sum(len(group.get_nodes()) for group in groups if group.ep_name == CPU.provider)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 
-__all__ = ["free_cuda_memory", "needed_bytes", "ran_out"]
+__all__ = ["free_cuda_memory", "is_out_of_memory", "requested_bytes"]
 
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate memory|bad_?alloc|bad allocation|out of memory|out_of_memory|cannot allocate memory"
@@ -15,12 +15,12 @@ _OUT_OF_MEMORY = re.compile(
 _REQUESTED = re.compile(r"(?:buffer of size|requested bytes of|bytes of) (\d+)")
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a CPU or a CUDA device: their classes share no base."""
     return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
-def needed_bytes(error: BaseException) -> int | None:
+def requested_bytes(error: BaseException) -> int | None:
     """Return the size of the buffer that could not be had, where the error names it."""
     match = _REQUESTED.search(str(error))
     return int(match[1]) if match else None

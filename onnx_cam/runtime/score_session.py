@@ -1,4 +1,4 @@
-"""A score graph on a device: maps go in, the targets' scores come out."""
+"""A score graph on a device: normalised maps go in, the targets' scores come out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, mask_columns
+from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
-from onnx_cam.runtime.device_session import Loaded, failure
+from onnx_cam.runtime.device_session import DeviceSession, run_error
 from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.masks import interpolation_matrix
 from onnx_cam.runtime.memory import free_cuda_memory
@@ -22,18 +23,17 @@ from onnx_cam.runtime.scores import ScoreKind
 __all__ = ["ScoreSession"]
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
-_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 _BATCH_BYTES = 32 << 20  # of masked images, on a CPU: activations take some ten times as much
-_FIRST = {True: 4, False: 16}  # on a CPU, or not
-_LARGEST = 256
+_LARGEST_BATCH = 256
 
 
 class ScoreSession:
     """A score graph, loaded on a device, and the image that it is bound to.
 
-    What stays the same over a map, the image and its upsampling, is bound to the device once, the noise fields of some
-    steps for as many runs as use them; a run takes maps and factors, and gives scores.
+    What stays the same over a map, the image and the upsampling matrices, is placed on the device once, and the offset
+    fields of some steps for as many runs as use them. A run takes maps and factors, and returns scores.
 
     Parameters
     ----------
@@ -41,63 +41,71 @@ class ScoreSession:
         Loads the score graph: once now, and again after a failure.
     name : str
         The file's name, for messages.
-    noise : {"none", "mask", "input"}
-        What the score graph does with noise.
+    offset : {"none", "mask", "input"}
+        What the score graph adds the offset to.
     image_input : ImageInput
         The model's own input.
     size : tuple of int
         ``(H, W)``.
     fixed_batch : int, optional
-        The inputs that the model takes at once, where it takes no other number.
+        The only number of inputs that the model takes at once.
     one_at_a_time : bool
-        Fill each batch with one input.
+        Whether each batch is filled with a single input, because the model mixes the images of a batch.
 
     Attributes
     ----------
-    noise : {"none", "mask", "input"}
+    offset : {"none", "mask", "input"}
         As given.
     fixed_batch : int or None
         As given.
     batch : BatchSize
         How many inputs a run takes: it is measured once, and kept.
+    provider : str
+        The execution provider that really runs the graph.
+    cpu_fallback_nodes : int or None
+        Nodes that the provider left to the CPU.
     """
 
     def __init__(
         self,
-        load: Callable[[], Loaded],
+        load: Callable[[], DeviceSession],
         *,
         name: str,
-        noise: GraphNoise,
+        offset: GraphOffset,
         image_input: ImageInput,
         size: tuple[int, int],
         fixed_batch: int | None = None,
         one_at_a_time: bool = False,
     ) -> None:
-        self.noise: GraphNoise = noise
+        self.offset: GraphOffset = offset
+        self.fixed_batch = fixed_batch
         self._load = load
         self._name = name
         self._input = image_input
         self._size = size
-        self.fixed_batch = fixed_batch
-        self._loaded: Loaded | None = load()
-        self.provider = self._loaded.provider
-        self.cpu_fallback_nodes = self._loaded.cpu_nodes
-        self._index = self._loaded.index
+        opened = load()
+        self._opened: DeviceSession | None = opened
+        self._device, self._index = opened.device, opened.index
+        self.provider = opened.provider
+        self.cpu_fallback_nodes = opened.cpu_fallback_nodes
         self._inputs_a_run = 1 if one_at_a_time else fixed_batch
-        self.batch = self.batch_size(None)
+        self.batch = self.new_batch_size(None)
         self._bound: dict[str, NDArray[Any]] = {}
         self._binding: Any = None
-        self._tight = False
+        self._ran_out_of_memory = False
 
-    def batch_size(self, asked: int | None) -> BatchSize:
-        """Return a batch size for this session: as asked for, or to be measured; what the model fixes goes first."""
+    def new_batch_size(self, requested: int | None) -> BatchSize:
+        """Return a batch size for this session: the requested one, or one that is measured as runs come.
+
+        A batch that the model fixes overrides both.
+        """
         if self._inputs_a_run is not None:
             return BatchSize(self._inputs_a_run, fixed=True)
-        on_cpu = self.provider == CPU
         bytes_each = 4 * self._input.channels * self._size[0] * self._size[1]
-        largest = max(1, min(_LARGEST, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST
-        free = partial(free_cuda_memory, self._index) if self.provider in _CUDA else None
-        return BatchSize(asked, first=_FIRST[on_cpu], largest=largest, free=free)
+        on_cpu = self._device is CPU
+        largest = max(1, min(_LARGEST_BATCH, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST_BATCH
+        free = partial(free_cuda_memory, self._index) if self._device.is_gpu else None
+        return BatchSize(requested, first=self._device.first_batch, largest=largest, free=free)
 
     @property
     def layout(self) -> str:
@@ -105,7 +113,7 @@ class ScoreSession:
         return self._input.layout
 
     def bind(self, image: Floats, targets: Sequence[int], grid: tuple[int, int], align_corners: bool = False) -> None:
-        """Put on the device what all runs share.
+        """Place on the device what all runs share.
 
         Parameters
         ----------
@@ -116,7 +124,7 @@ class ScoreSession:
         grid : tuple of int
             ``(h, w)`` of the activation maps.
         align_corners : bool
-            How they are upsampled.
+            How the maps are upsampled.
         """
         columns = interpolation_matrix(grid[1], self._size[1], align_corners).T
         self._bound = {
@@ -125,62 +133,63 @@ class ScoreSession:
             "rows": interpolation_matrix(grid[0], self._size[0], align_corners),
             "columns": mask_columns(columns, self.layout, self._input.channels),
         }
-        self._bind()
+        self._place()
 
     def bind_fields(self, fields: Floats) -> None:
-        """Put the noise fields of the next runs' steps on the device, in place of those before: (n, …) float32.
+        """Place the offset fields (n, …) of the next runs' steps on the device, in place of those before.
 
-        The same part of the same array is not put there again.
+        The same part of the same array is not placed again.
         """
-        before = self._bound.get("fields")
-        if before is None or (before.ctypes.data, before.shape) != (fields.ctypes.data, fields.shape):
-            self._bound["fields"] = fields
-            self._bind("fields")
+        bound = self._bound.get("offset_fields")
+        if bound is None or (bound.ctypes.data, bound.shape) != (fields.ctypes.data, fields.shape):
+            self._bound["offset_fields"] = fields
+            self._place("offset_fields")
 
     def release(self) -> None:
-        """Let go of what was bound; where memory ran out, of the session too: it keeps all it ever took."""
+        """Let go of what was bound, and of the session too where memory ran out: it keeps all it ever allocated."""
         self._bound, self._binding = {}, None
-        if self._tight:
-            self._loaded = None
+        if self._ran_out_of_memory:
+            self._opened = None
 
-    def reopen(self, *, tight: bool) -> None:
-        """Give back all that the session took, and load the score graph again.
+    def reopen(self, *, out_of_memory: bool) -> None:
+        """Give back everything that the session allocated, and load the score graph again.
 
         Parameters
         ----------
-        tight : bool
-            Whether memory ran out.
+        out_of_memory : bool
+            Whether that is why.
         """
-        self._tight = self._tight or tight
-        self._loaded, self._binding = None, None
+        self._ran_out_of_memory = self._ran_out_of_memory or out_of_memory
+        self._opened, self._binding = None, None
         gc.collect()
-        self._bind()
+        self._place()
 
     def run(
         self,
-        kind: ScoreKind,
+        score_kind: ScoreKind,
         maps: Floats,
         steps: int,
         *,
         scale: Floats | None = None,
-        deviation: Floats | None = None,
+        offset_scale: Floats | None = None,
         full: int = 0,
-    ) -> NDArray[np.float64]:
+    ) -> Doubles:
         """Score m maps at n steps.
 
         Parameters
         ----------
-        kind : {"probability", "logit"}
+        score_kind : {"probability", "logit"}
         maps : ndarray of shape (m, h, w), float32
             Normalised maps.
         steps : int
             n.
-        scale : ndarray of shape (m, n), float32
-            With noise "none".
-        deviation : ndarray of shape (m,), float32
-            Else.
+        scale : ndarray of shape (m, n), float32, optional
+            The masks' factors; for a graph without an offset.
+        offset_scale : ndarray of shape (m,), float32, optional
+            The offsets' scales; for a graph with one.
         full : int
-            A device that prepares itself for each new shape is given this many maps, the last one repeated.
+            How many maps a full batch has. A device that prepares itself for each new shape gets this many, the last
+            one repeated.
 
         Returns
         -------
@@ -193,40 +202,40 @@ class ScoreSession:
         ScoreError
             The runtime failed.
         """
-        given = {"maps": maps, "scale": scale, "deviation": deviation}
-        count = self.fixed_batch or (len(maps) if self.provider == CPU else max(full, len(maps)))
-        arrays = {name: _filled(array, count) for name, array in given.items() if array is not None}
-        scores = self._run(kind, arrays)
+        padded = max(full, len(maps)) if self._device.tunes_shapes else len(maps)
+        count = self.fixed_batch or padded
+        inputs = {"maps": maps, "scale": scale, "offset_scale": offset_scale}
+        arrays = {name: _padded(array, count) for name, array in inputs.items() if array is not None}
+        scores = self._run(score_kind, arrays)
         return scores.reshape(count, steps, -1)[: len(maps)]
 
-    def _run(self, kind: ScoreKind, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def _run(self, score_kind: ScoreKind, arrays: dict[str, NDArray[Any]]) -> Doubles:
         for name, array in arrays.items():
             self._binding.bind_cpu_input(PREFIX + name, np.ascontiguousarray(array))
         self._binding.clear_binding_outputs()
-        self._binding.bind_output(PREFIX + kind, "cpu")
+        self._binding.bind_output(PREFIX + score_kind, "cpu")
         try:
-            assert self._loaded is not None
-            self._loaded.session.run_with_iobinding(self._binding)
+            assert self._opened is not None
+            self._opened.session.run_with_iobinding(self._binding)
             scores = self._binding.copy_outputs_to_cpu()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise failure(error, self._name, f"a run of {len(arrays['maps'])} maps") from error
+            raise run_error(error, self._name, f"a run of {len(arrays['maps'])} maps") from error
         return np.asarray(scores, np.float64)
 
-    def _bind(self, *names: str) -> None:
-        if self._loaded is None:
-            self._loaded = self._load()
+    def _place(self, *names: str) -> None:
+        """Place bound arrays on the device: those of some names, or all of them in a new binding."""
+        if self._opened is None:
+            self._opened = self._load()
         if not names:
-            self._binding = self._loaded.session.io_binding()
-        device = "cuda" if self.provider in _CUDA else "cpu"
+            self._binding = self._opened.session.io_binding()
         try:
             for name in names or self._bound:
-                value = self._loaded.ort_value(self._bound[name], device)
-                self._binding.bind_ortvalue_input(PREFIX + name, value)
+                self._binding.bind_ortvalue_input(PREFIX + name, self._opened.place(self._bound[name]))
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise failure(error, self._name, "the image and its noise fields") from error
+            raise run_error(error, self._name, "the image and its noise fields") from error
 
 
-def _filled(array: NDArray[Any], size: int) -> NDArray[Any]:
+def _padded(array: NDArray[Any], size: int) -> NDArray[Any]:
     """Return an array with its last entry repeated up to a size."""
     missing = size - len(array)
     return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])

@@ -1,6 +1,6 @@
 """The loop: every input of a schedule, scored in batches by the score graph.
 
-A method says *what* is scored, by a :class:`Schedule`; how it is run is decided here alone.
+A method says *what* is scored, by a :class:`onnx_cam.runtime.schedule.Schedule`; how it is run is decided only here.
 """
 
 from __future__ import annotations
@@ -12,39 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
-from onnx_cam.graph.score_graph import GraphNoise, arranged, mask_columns
+from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
-from onnx_cam.runtime.schedule import Grid, NoiseSpace, Schedule, distinct_inputs
+from onnx_cam.runtime.schedule import NO_FIELD, Grid, OffsetSpace, Schedule, distinct_inputs
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["Progress", "ScoredModel", "Scorer"]
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-"""Called with the passes done and the passes known to be needed."""
+"""Called with the forward passes done, and the forward passes known to be needed."""
 
 _CHUNK = 16  # maps whose masks are held at once
 
 
 class ScoredModel(Protocol):
-    """What scoring needs of a model; a :class:`onnx_cam.Classifier` is one."""
+    """What scoring needs of a model: :class:`onnx_cam.classifier.sessions.ModelSessions` provides it."""
 
     refused_sizes: set[tuple[int, int]]
     """Sizes of an image at which a run failed."""
 
-    def score_session(self, noise: GraphNoise) -> ScoreSession:
-        """Return the session of the score graph with this noise, the same at each call."""
+    def score_session(self, offset: GraphOffset) -> ScoreSession:
+        """Return the session of the score graph with this offset, the same at each call."""
         ...
 
-    def score(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
+    def scores(self, images: Floats, score_kind: ScoreKind) -> Doubles:
         """Return the scores (B, classes) of images (B, C, H, W)."""
         ...
 
-    def baseline_scores(self, image: Floats, kind: ScoreKind) -> tuple[NDArray[np.float64], bool]:
-        """Return the scores (classes,) of an image (C, H, W), and whether that took a pass."""
+    def baseline_scores(self, image: Floats, score_kind: ScoreKind) -> tuple[Doubles, bool]:
+        """Return the scores (classes,) of an image (C, H, W), and whether that took a forward pass."""
         ...
 
 
@@ -54,32 +55,51 @@ class Scorer:
     Parameters
     ----------
     model : ScoredModel
-        The model.
+        The sessions of the model.
     image : ndarray of shape (C, H, W), float32
         X, in network-input space.
     targets : sequence of int
-        The T classes whose scores are kept: all come from the same passes.
+        The T classes whose scores are kept: all come from the same forward passes.
     baseline : ndarray of shape (C, H, W), float32
         X_b.
     seed : int
-        Of the noise: the field of a step depends on the seed and the step alone.
+        The seed of the noise: a step's field depends only on the seed and the step.
     batch_size : int, optional
-        Inputs a run; measured without it.
+        Inputs a run; measured by default.
     progress : callable, optional
+        See `Progress`.
     image_name : str
         For messages.
 
     Attributes
     ----------
+    image : ndarray of shape (C, H, W), float32
+        X.
+    baseline_image : ndarray of shape (C, H, W), float32
+        X_b.
+    seed : int
+        The seed of the noise.
     batch_size : int
         Inputs a run, as last chosen.
     passes, passes_skipped : int
-        Inputs run so far, and inputs asked for that needed no run: dead maps, inputs equal to another, and a baseline
-        whose score was known.
+        Forward passes so far, and inputs that needed none: dead maps, inputs equal to another, and a baseline whose
+        score is kept.
     cpu_fallback_nodes : int or None
         Nodes that the provider left to the CPU.
     failures : list of str
-        What runs that were repeated had failed with.
+        The messages of runs that failed and were repeated.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx")
+    >>> image = model.network_input("cat.jpg")
+    >>> maps = model.sessions.activations(model.layer(), image).maps
+    >>> scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
+    >>> scorer.run(Schedule(maps, path=np.ones(1)), "probability").shape
+    (6, 1, 1)
+    >>> scorer.passes, scorer.passes_skipped
+    (4, 2)
     """
 
     def __init__(
@@ -94,24 +114,19 @@ class Scorer:
         progress: Progress | None = None,
         image_name: str = "the image",
     ) -> None:
-        self._model = model
         self.image = image
-        self._targets = list(targets)
-        self._baseline = baseline
-        self._seed = seed
-        self._asked_batch = batch_size
-        self._progress = progress
-        self._image_name = image_name
+        self.baseline_image = baseline
+        self.seed = seed
         self.batch_size = batch_size or 1
         self.passes = 0
         self.passes_skipped = 0
         self.cpu_fallback_nodes: int | None = 0
         self.failures: list[str] = []
-
-    @property
-    def seed(self) -> int:
-        """Of the noise."""
-        return self._seed
+        self._model = model
+        self._targets = list(targets)
+        self._requested_batch = batch_size
+        self._progress = progress
+        self._image_name = image_name
 
     @property
     def target_count(self) -> int:
@@ -123,62 +138,16 @@ class Scorer:
         """``(H, W)`` of the network's input."""
         return self.image.shape[1], self.image.shape[2]
 
-    @property
-    def baseline_image(self) -> Floats:
-        """X_b, (C, H, W)."""
-        return self._baseline
-
-    def baseline(self, kind: ScoreKind) -> NDArray[np.float64]:
-        """Return ``f^c(X_b)``, shape (T,)."""
-        scores, ran = self._model.baseline_scores(self._baseline, kind)
-        self.passes += ran
-        self.passes_skipped += not ran
-        if not np.isfinite(scores[self._targets]).all():
-            raise ScoreError("the model's score of the baseline image is NaN or infinite; choose another --baseline")
-        return scores[self._targets]
-
-    def noisy_image(self, deviation: float, step: int) -> Floats:
-        """Return X with the noise field of a step, of this standard deviation, added; (C, H, W)."""
-        return self.image + np.float32(deviation) * noise_field(self._seed, step, self.image.shape)
-
-    def count_pass(self, planned: int) -> None:
-        """Take note of a pass that was run elsewhere, one of so many."""
-        self.passes += 1
-        if self._progress:
-            self._progress(self.passes, max(self.passes, planned))
-
-    def skip(self, inputs: int) -> None:
-        """Take note of inputs that need no run."""
-        self.passes_skipped += inputs
-
-    def score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
-        """Return the targets' scores of images (B, C, h, w), resized if the model does not take that size: (B, T)."""
-        size = (images.shape[2], images.shape[3])
-        if size not in self._model.refused_sizes:
-            try:
-                return self._score_images(images, kind)
-            except OutOfMemoryError:
-                raise
-            except ScoreError:
-                if size == self.size:
-                    raise
-                self._model.refused_sizes.add(size)
-        return self._score_images(upsample(images, self.size), kind)
-
-    def _score_images(self, images: Floats, kind: ScoreKind) -> NDArray[np.float64]:
-        scores = self._model.score(images, kind)[:, self._targets]
-        self.passes += len(images)
-        return scores
-
-    def score(self, schedule: Schedule, kind: ScoreKind, *, later: int = 0) -> NDArray[np.float64]:
+    def run(self, schedule: Schedule, score_kind: ScoreKind, *, later: int = 0) -> Doubles:
         """Score every input of a schedule.
 
         Parameters
         ----------
         schedule : Schedule
-        kind : {"probability", "logit"}
+            K maps at N steps.
+        score_kind : {"probability", "logit"}
         later : int
-            Inputs that are known to be asked for after these, for the progress.
+            Forward passes that are known to follow these, for the progress.
 
         Returns
         -------
@@ -192,23 +161,72 @@ class Scorer:
         ScoreError
             The model failed, twice, or a score is NaN or infinite: the channel and the step are named.
         """
+        # Only the inputs that differ are run, in up to three grids of U units × n steps.
         grids = distinct_inputs(schedule)
         planned = self.passes + sum(grid.size for grid in grids) + later
-        table = self._table(*schedule.shape)
-        ran = 0
+        scores = self._table(*schedule.shape)  # (K, N, T)
+        passes = 0
         for grid in grids:
-            scores = self._score_grid(schedule, grid, kind, planned)  # (U, n, T)
+            grid_scores = self._run_grid(schedule, grid, score_kind, planned)  # (U, n, T)
+            # Each cell of the schedule takes the score of the unit and the step that stand for it.
             k, i = np.nonzero(grid.cells)
-            table[k, i] = scores[grid.unit_of[k], grid.step_of[i]]
-            ran += grid.size
-        self.passes_skipped += table[..., 0].size - ran
-        return table
+            scores[k, i] = grid_scores[grid.unit_of[k], grid.step_of[i]]
+            passes += grid.size
+        self.passes_skipped += scores[..., 0].size - passes
+        return scores
 
-    def fields(self, noise: NoiseSpace, count: int, grid: tuple[int, ...]) -> Floats:
-        """Return the noise fields of the first steps, (count, …), as a schedule takes them; `grid` is the maps'."""
-        return noise_fields(self._seed, count, self._field_shape(noise, grid), np.asarray)
+    def baseline_scores(self, score_kind: ScoreKind) -> Doubles:
+        """Return ``f^c(X_b)``, shape (T,)."""
+        scores, ran = self._model.baseline_scores(self.baseline_image, score_kind)
+        self.passes += ran
+        self.passes_skipped += not ran
+        if not np.isfinite(scores[self._targets]).all():
+            raise ScoreError("the model's score of the baseline image is NaN or infinite; choose another --baseline")
+        return scores[self._targets]
 
-    def masked_spread(self, maps: Floats, masking: Masking) -> NDArray[np.float64]:
+    def run_images(self, images: Floats, score_kind: ScoreKind) -> Doubles:
+        """Return the scores (B, T) of images (B, C, h, w), resized where the model does not take that size."""
+        size = (images.shape[2], images.shape[3])
+        if size not in self._model.refused_sizes:
+            try:
+                return self._run_images(images, score_kind)
+            except OutOfMemoryError:
+                raise
+            except ScoreError:
+                if size == self.size:
+                    raise
+                self._model.refused_sizes.add(size)
+        return self._run_images(upsample(images, self.size), score_kind)
+
+    def noisy_image(self, deviation: float, step: int) -> Floats:
+        """Return X with a step's noise of this standard deviation added, (C, H, W)."""
+        return self.image + np.float32(deviation) * noise_field(self.seed, step, self.image.shape)
+
+    def fields(self, offset: OffsetSpace, count: int, grid: tuple[int, ...]) -> Floats:
+        """Return the noise fields of the first steps, (count, …), as a schedule takes them.
+
+        Parameters
+        ----------
+        offset : {"map", "mask", "input"}
+            What they are to be added to.
+        count : int
+            How many steps.
+        grid : tuple of int
+            ``(h, w)`` of the maps.
+        """
+        return noise_fields(self.seed, count, self._field_shape(offset, grid), np.asarray)
+
+    def count_pass(self, planned: int) -> None:
+        """Count a forward pass that ran elsewhere, one of `planned`."""
+        self.passes += 1
+        if self._progress:
+            self._progress(self.passes, max(self.passes, planned))
+
+    def skip(self, inputs: int) -> None:
+        """Count inputs that needed no forward pass."""
+        self.passes_skipped += inputs
+
+    def masked_spread(self, maps: Floats, masking: Masking) -> Doubles:
         """Return max − min of ``X ⊙ H_k`` for each map, shape (K,); 0 for a dead one.
 
         As ``H_k`` is not negative, the extremes over the colours are those of the brightest and the darkest colour.
@@ -216,30 +234,32 @@ class Scorer:
         brightest, darkest = self.image.max(axis=0), self.image.min(axis=0)  # (H, W)
         spread = np.zeros(len(maps))
         for start in range(0, len(maps), _CHUNK):
-            made = masks(maps[start : start + _CHUNK], self.size, masking)  # (B, H, W)
-            high = (made * brightest).max(axis=(1, 2))
-            spread[start : start + _CHUNK] = high - (made * darkest).min(axis=(1, 2))
+            chunk = masks(maps[start : start + _CHUNK], self.size, masking)  # (B, H, W)
+            high = (chunk * brightest).max(axis=(1, 2))
+            spread[start : start + _CHUNK] = high - (chunk * darkest).min(axis=(1, 2))
         return np.where(is_dead(maps), 0, spread)
 
-    def upsampled_spread(self, maps: Floats) -> NDArray[np.float64]:
+    def upsampled_spread(self, maps: Floats) -> Doubles:
         """Return max − min of ``U(A_k)`` for each map, shape (K,)."""
         low, high = upsampled_range(maps, self.size)
         return high - low
 
-    def _score_grid(self, schedule: Schedule, grid: Grid, kind: ScoreKind, planned: int) -> NDArray[np.float64]:
-        noise: GraphNoise = "none" if schedule.noise == "map" or grid.fields[0] < 0 else schedule.noise
-        session = self._model.score_session(noise)
-        batch = session.batch_size(self._asked_batch) if self._asked_batch else session.batch
-        run = GridRun(
-            session,
-            schedule,
-            grid,
-            kind,
-            self._fields(schedule, grid, session),
-            self.size,
-            self._image_name,
-            self.failures,
-        )
+    def _run_images(self, images: Floats, score_kind: ScoreKind) -> Doubles:
+        scores = self._model.scores(images, score_kind)[:, self._targets]
+        self.passes += len(images)
+        return scores
+
+    def _run_grid(self, schedule: Schedule, grid: Grid, score_kind: ScoreKind, planned: int) -> Doubles:
+        """Return the scores of a grid's inputs, (U, n, T)."""
+        # The session whose graph adds this grid's offset. An offset of the maps is added before they are normalised.
+        offset: GraphOffset = "none"
+        if schedule.offset != "map" and grid.field[0] != NO_FIELD:
+            offset = schedule.offset
+        session = self._model.score_session(offset)
+        batch = session.new_batch_size(self._requested_batch) if self._requested_batch else session.batch
+        fields = self._grid_fields(schedule, grid, session)  # (n, …), or None
+        run = GridRun(session, schedule, grid, score_kind, fields, self.size, self._image_name, self.failures)
+        # Image and upsampling stay on the device for all runs; the scores come back block by block.
         session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking.align_corners)
         scores = self._table(*grid.shape)
         try:
@@ -254,19 +274,19 @@ class Scorer:
             self.cpu_fallback_nodes = session.cpu_fallback_nodes
         return scores
 
-    def _table(self, units: int, steps: int) -> NDArray[np.float64]:
+    def _table(self, units: int, steps: int) -> Doubles:
         """Return room for scores, (units, steps, T)."""
         try:
             return np.zeros((units, steps, self.target_count))
         except MemoryError as error:
             raise OutOfMemoryError(
-                f"the scores of {units} channels, {steps} samples and {self.target_count} targets do not fit; "
-                "take fewer --samples, or fewer targets at once"
+                f"the scores of {units} channels, {steps} samples and {self.target_count} targets do not fit into "
+                "memory; use fewer --samples, or fewer targets at once"
             ) from error
 
-    def _fields(self, schedule: Schedule, grid: Grid, session: ScoreSession) -> Floats | None:
-        """Return the noise of each step, (n, …), as the score graph takes it (on maps: as they are)."""
-        count = int(grid.fields.max()) + 1
+    def _grid_fields(self, schedule: Schedule, grid: Grid, session: ScoreSession) -> Floats | None:
+        """Return the offset field of each step, (n, …), as the score graph takes it (on maps: as it is)."""
+        count = int(grid.field.max()) + 1
         if count == 0:
             return None
         layout, channels = session.layout, len(self.image)
@@ -275,12 +295,12 @@ class Scorer:
             "mask": lambda field: mask_columns(field, layout, channels).reshape(-1),
             "input": lambda field: arranged(field, layout).reshape(-1),
         }
-        if schedule.fields is not None:
-            return np.stack([arrange[schedule.noise](field) for field in schedule.fields])
-        shape = self._field_shape(schedule.noise, schedule.maps.shape[1:])
-        return noise_fields(self._seed, count, shape, arrange[schedule.noise])
+        if schedule.offset_fields is not None:
+            return np.stack([arrange[schedule.offset](field) for field in schedule.offset_fields])
+        shape = self._field_shape(schedule.offset, schedule.maps.shape[1:])
+        return noise_fields(self.seed, count, shape, arrange[schedule.offset])
 
-    def _field_shape(self, noise: NoiseSpace, grid: tuple[int, ...]) -> tuple[int, ...]:
-        if noise == "map":
+    def _field_shape(self, offset: OffsetSpace, grid: tuple[int, ...]) -> tuple[int, ...]:
+        if offset == "map":
             return grid
-        return self.size if noise == "mask" else self.image.shape
+        return self.size if offset == "mask" else self.image.shape

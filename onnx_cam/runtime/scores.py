@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.graph.head import Head
 
-__all__ = ["RESOLUTION", "ScoreKind", "logits", "numbers", "probabilities", "softmax"]
+__all__ = ["RESOLUTION", "ScoreKind", "logits", "numbers", "probabilities"]
 
 ScoreKind = Literal["probability", "logit"]
 
@@ -31,14 +31,7 @@ def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
     -------
     ndarray of shape (B, classes), float64, in [0, 1]
     """
-    values = numbers(raw, head)
-    if head.kind == "log-softmax":
-        return np.exp(values)
-    if values.shape[1] == 1:
-        if head.kind == "sigmoid":
-            return np.concatenate([1 - values, values], axis=1)
-        return np.concatenate([_sigmoid(-values), _sigmoid(values)], axis=1)
-    return softmax(values) if head.kind == "logits" else values
+    return head.kind.probabilities(numbers(raw, head))
 
 
 def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
@@ -63,18 +56,5 @@ def numbers(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
     return (flat - head.zero_point) * head.scale if raw.dtype.kind in "iu" else flat
 
 
-def softmax(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the softmax over the last axis, in float64."""
-    values = np.asarray(values, np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinite scores are found by whoever asked for them
-        exponential = np.exp(values - values.max(axis=-1, keepdims=True))
-        total: NDArray[np.float64] = exponential / exponential.sum(axis=-1, keepdims=True)
-    return total
-
-
 def _flat(raw: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(raw, np.float64).reshape(len(raw), -1)
-
-
-def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(values / 2))

@@ -54,7 +54,7 @@ def check() -> list[DeviceCheck]:
         _check_device(device, provider)
         if provider in available
         else DeviceCheck(device, provider, False, "not in this build of ONNX Runtime")
-        for device, provider in DEVICES.items()
+        for device, provider in ((device.name, device.provider) for device in DEVICES.values())
     ]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.runtime.device_session import failure, load_model
+from onnx_cam.runtime.device_session import open_device_session, run_error
 
 __all__ = ["Session"]
 
@@ -25,7 +25,7 @@ class Session:
     Parameters
     ----------
     proto, name, device, threads, folder, optimise
-        As :func:`onnx_cam.runtime.load.load_model` takes them.
+        As :func:`onnx_cam.runtime.device_session.open_device_session` takes them.
     image_input : ImageInput
         The input that takes the image.
     fixed_batch : int, optional
@@ -43,7 +43,7 @@ class Session:
     Raises
     ------
     ModelError, OutOfMemoryError, DeviceError
-        As :func:`onnx_cam.runtime.load.load_model` says.
+        As :func:`onnx_cam.runtime.device_session.open_device_session` says.
     """
 
     def __init__(
@@ -63,12 +63,13 @@ class Session:
         self.input = image_input
         self.fixed_batch = fixed_batch
         self.one_at_a_time = one_at_a_time
-        loaded = load_model(
+        opened = open_device_session(
             proto, name=name, device=device, threads=threads, folder=folder, optimise=optimise, arena=False
         )
-        self._session = loaded.session
-        self.provider = loaded.provider
-        self.cpu_fallback_nodes = loaded.cpu_nodes
+        self._session = opened.session
+        self.device = opened.device
+        self.provider = opened.provider
+        self.cpu_fallback_nodes = opened.cpu_fallback_nodes
 
     @property
     def outputs(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
@@ -109,7 +110,7 @@ class Session:
         try:
             arrays: list[NDArray[Any]] = self._session.run(list(outputs), {self.input.name: self.input.feed(batch)})
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise failure(error, self.name, f"an input of shape {batch.shape}") from error
+            raise run_error(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):
             if not isinstance(array, np.ndarray):
                 raise ScoreError(f"output {output!r} of {self.name} is a {type(array).__name__}; expected a tensor")

@@ -22,10 +22,10 @@ def load(proto: onnx.ModelProto, folder: Path, **settings: object) -> onnx_cam.C
 
 def test_softmax_in_the_graph_is_never_softmaxed_again(tmp_path: Path) -> None:
     bare, ended = load(tiny.model(), tmp_path), load(tiny.softmax_model(), tmp_path)
-    assert (bare.head.kind, ended.head.kind, ended.head.logits) == ("logits", "softmax", "logits")
-    np.testing.assert_allclose(ended.score(X), bare.score(X), atol=1e-6)
-    np.testing.assert_allclose(ended.score(X, "logit"), bare.score(X, "logit"), atol=1e-6)
-    assert ended.score(X).sum() == pytest.approx(1)
+    assert (bare.head.kind.name, ended.head.kind.name, ended.head.logits) == ("logits", "softmax", "logits")
+    np.testing.assert_allclose(ended.sessions.scores(X), bare.sessions.scores(X), atol=1e-6)
+    np.testing.assert_allclose(ended.sessions.scores(X, "logit"), bare.sessions.scores(X, "logit"), atol=1e-6)
+    assert ended.sessions.scores(X).sum() == pytest.approx(1)
 
 
 def test_softmax_behind_a_reshape_is_found(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_softmax_behind_a_reshape_is_found(tmp_path: Path) -> None:
         helper.make_node("Identity", ["p"], ["q"]),
         helper.make_node("Flatten", ["q"], ["r"]),
     ]
-    assert load(tiny.model(tail=tail, output="r"), tmp_path).head.kind == "softmax"
+    assert load(tiny.model(tail=tail, output="r"), tmp_path).head.kind.name == "softmax"
 
 
 def test_probabilities_without_a_softmax_node_are_found_by_the_run(tmp_path: Path) -> None:
@@ -45,8 +45,8 @@ def test_probabilities_without_a_softmax_node_are_found_by_the_run(tmp_path: Pat
         helper.make_node("LpNormalization", ["scaled"], ["p"], axis=1, p=1),
     ]
     model = load(tiny.model(tail=tail, output="p"), tmp_path)
-    assert model.head.kind == "softmax"
-    np.testing.assert_allclose(model.score(X), load(tiny.model(), tmp_path).score(X), atol=1e-6)
+    assert model.head.kind.name == "softmax"
+    np.testing.assert_allclose(model.sessions.scores(X), load(tiny.model(), tmp_path).sessions.scores(X), atol=1e-6)
     with pytest.raises(SettingError, match="no logits"):
         onnx_cam.explain(model, X, score="logit")
 
@@ -54,9 +54,9 @@ def test_probabilities_without_a_softmax_node_are_found_by_the_run(tmp_path: Pat
 def test_sigmoids_are_scores_of_their_own(tmp_path: Path) -> None:
     tail = [helper.make_node("Sigmoid", ["logits"], ["p"])]
     model = load(tiny.model(tail=tail, output="p"), tmp_path)
-    z = load(tiny.model(), tmp_path).score(X, "logit")
-    np.testing.assert_allclose(model.score(X), 1 / (1 + np.exp(-z)), atol=1e-6)
-    np.testing.assert_allclose(model.score(X, "logit"), z, atol=1e-6)
+    z = load(tiny.model(), tmp_path).sessions.scores(X, "logit")
+    np.testing.assert_allclose(model.sessions.scores(X), 1 / (1 + np.exp(-z)), atol=1e-6)
+    np.testing.assert_allclose(model.sessions.scores(X, "logit"), z, atol=1e-6)
 
 
 def test_one_logit_is_two_classes(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_one_logit_is_two_classes(tmp_path: Path) -> None:
         outputs=[tiny.value_info("z", ["n", 1])],
     )
     model = load(proto, tmp_path)
-    z = load(tiny.model(), tmp_path).score(X, "logit").sum()
+    z = load(tiny.model(), tmp_path).sessions.scores(X, "logit").sum()
     assert model.classes == 2
-    np.testing.assert_allclose(model.score(X)[0], [1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], atol=1e-6)
+    np.testing.assert_allclose(model.sessions.scores(X)[0], [1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], atol=1e-6)
     results = onnx_cam.explain(model, X, target=[0, 1], score="logit")
     np.testing.assert_allclose(results[0].weights, -results[1].weights, atol=1e-5)
 
@@ -81,9 +81,9 @@ def test_the_output_that_ends_in_softmax_is_taken_among_several(tmp_path: Path) 
         extra_outputs=[tiny.value_info("p", ["batch", 4]), tiny.value_info("relu2", ["batch", 6, 5, 5])],
     )
     model = load(proto, tmp_path)
-    assert (model.head.output, model.head.kind) == ("p", "softmax")
-    assert model.notes == ["output 'p' taken among several: --output chooses another of 'logits'"]
-    assert load(proto, tmp_path, output="logits").head.kind == "logits"
+    assert (model.head.output, model.head.kind.name) == ("p", "softmax")
+    assert model.notes == ("output 'p' taken among several: --output chooses another of 'logits'",)
+    assert load(proto, tmp_path, output="logits").head.kind.name == "logits"
     with pytest.raises(ModelError, match=r"no output 'logit'.*did you mean 'logits'"):
         load(proto, tmp_path, output="logit")
 
@@ -108,7 +108,7 @@ def test_a_free_size_is_asked_for_or_said(tmp_path: Path) -> None:
     path = tiny.save(tiny.model(size="side"), tmp_path)
     guessed = onnx_cam.load(path, device="cpu", preprocess="imagenet")
     assert guessed.size == (224, 224)
-    assert any("taking 224×224" in note for note in guessed.notes)
+    assert any("using 224×224" in note for note in guessed.notes)
     assert onnx_cam.load(path, device="cpu", size=(32, 40)).size == (32, 40)
     with pytest.raises(ModelError, match="takes images of 20×20"):
         load(tiny.model(), tmp_path, size=(32, 32))
@@ -126,9 +126,9 @@ def test_ir_3_models_list_their_weights_as_inputs(tmp_path: Path) -> None:
 def test_sessions_are_kept(tmp_path: Path) -> None:
     model = load(tiny.model(), tmp_path)
     onnx_cam.explain(model, X)
-    tapped = dict(model._tapped)
+    tapped = dict(model.sessions._tapped_sessions)
     onnx_cam.explain(model, X, method="sscam2", samples=2)
-    assert model._tapped == tapped
+    assert model.sessions._tapped_sessions == tapped
     assert len(tapped) == 1
 
 
@@ -227,11 +227,11 @@ def test_weights_outside_the_models_folder_are_refused(location: str, tmp_path: 
 
 
 def test_weights_beside_the_model_are_used(tmp_path: Path) -> None:
-    reference = load(tiny.model(), tmp_path).score(X)
+    reference = load(tiny.model(), tmp_path).sessions.scores(X)
     proto = tiny.model()
     onnx.save_model(proto, tmp_path / "data.onnx", save_as_external_data=True, location="data.bin", size_threshold=0)
     model = onnx_cam.load(tmp_path / "data.onnx", device="cpu", preprocess="none")
-    np.testing.assert_allclose(model.score(X), reference, atol=1e-6)
+    np.testing.assert_allclose(model.sessions.scores(X), reference, atol=1e-6)
     assert onnx_cam.explain(model, X).layer == "relu2"
     (tmp_path / "data.bin").unlink()
     with pytest.raises(ModelError, match="no such file"):

@@ -73,7 +73,7 @@ def test_an_offset_is_taken_from_the_user(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_one_line_short_does_not_shift_the_names(tmp_path: Path) -> None:
-    with pytest.raises(LabelsError, match="3 names at offset 0, the model has 4 classes"):
+    with pytest.raises(LabelsError, match="3 names at offset 0, but the model has 4 classes"):
         find_labels(NAMES[:3], None, model(tmp_path), 4)
 
 
@@ -85,7 +85,7 @@ def test_names_by_index(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("offset", "classes"), [(None, 3), (None, 5), (None, 6), (1, 4), (0, 5)])
 def test_a_number_that_does_not_fit_is_refused(offset: int | None, classes: int, tmp_path: Path) -> None:
-    with pytest.raises(LabelsError, match=rf"4 names at offset \d, the model has {classes} classes"):
+    with pytest.raises(LabelsError, match=rf"4 names at offset \d, but the model has {classes} classes"):
         find_labels(NAMES, offset, model(tmp_path), classes)
 
 

@@ -40,7 +40,7 @@ def test_running_out_of_memory_halves_the_batch_and_loses_no_score(
     batch, warnings, passes, passes_without = json.loads(ran.stdout)
     assert 1 <= batch <= 128
     assert len(warnings) == 1
-    assert f"went on with a batch of {batch}" in warnings[0]
+    assert f"continued with batch size {batch}" in warnings[0]
     assert passes == passes_without - 2  # the tapped pass and the baseline are known
     weights = np.load(tmp_path / "weights.npy")
     np.testing.assert_allclose(weights[1], weights[0], atol=1e-6)

@@ -17,6 +17,7 @@ from onnx_cam.cli.main import main
 from onnx_cam.errors import SettingError
 from onnx_cam.image.geometry import Geometry
 from tests import tiny, wide
+from tests.explanations import altered
 from tests.page import Page
 
 Run = Callable[..., Result]
@@ -83,11 +84,11 @@ def test_without_a_budget_the_record_is_as_it_was(run: Run, model: Path, photo: 
 def test_a_person_is_told_the_relative_error(run: Run, model: Path, photo: Path) -> None:
     told = run("explain", model, photo, "--budget", "25%")
     assert told.exit_code == 0, told.stderr
-    (line,) = [line for line in told.stdout.splitlines() if "share left" in line]
-    assert "a part of the" in line
+    (line,) = [line for line in told.stdout.splitlines() if "relative error" in line]
+    assert "skipping some of the" in line
     assert str(wide.EXACT) in line
     exact = run("explain", model, photo)
-    assert "share left" not in exact.stdout
+    assert "relative error" not in exact.stdout
     assert "the map is exact" in run("explain", model, photo, "--tolerance", "0").stderr
 
 
@@ -133,28 +134,28 @@ def test_where_there_is_no_error_none_is_saved_and_that_is_said(
     result = run("explain", model, photo, *words, "--save", "error", "--out", "out")
     assert result.exit_code == 0, result.stderr
     assert len(list(Path("out").iterdir())) == 3
-    assert "there is none to save" in result.stderr
-    assert "there is none to save" not in run("explain", model, photo, *words, "--save", "error", "--quiet").stderr
+    assert "no error to save" in result.stderr
+    assert "no error to save" not in run("explain", model, photo, *words, "--save", "error", "--quiet").stderr
 
 
 def test_what_is_said_of_a_single_noisy_sample_is_true(run: Run, model: Path, photo: Path) -> None:
     """SS-CAM(2) has noise; one sample does not show how much."""
     said = run("explain", model, photo, "--method", "sscam2", "--samples", "1", "--save", "error").stderr
-    assert "none to save" in said
+    assert "no error to save" in said
     assert "without noise" not in said
 
 
 def test_the_picture_shows_what_is_settled(classifier: onnx_cam.Classifier, photo: Path) -> None:
     """Bright where the chance is 1, dark where it is 0, both in stripes where it is open; pale outside the crop."""
     found = onnx_cam.explain(classifier, photo, budget="25%")
-    large = dataclasses.replace(
+    large = altered(
         found,
         pixels=np.full((400, 600, 3), (200, 100, 0), np.uint8),
         geometry=Geometry(400, 600, (100, 0, 500, 400)),
     )
 
     def third_panel(chance: float) -> np.ndarray:
-        made = dataclasses.replace(large, above_average=np.full((8, 8), chance, np.float32)).error_picture()
+        made = altered(large, above_average=np.full((8, 8), chance, np.float32)).error_picture()
         assert made.shape[1] == 3 * 600 + 2 * 12
         return np.asarray(made[:400, -600:])
 
@@ -217,7 +218,7 @@ def test_the_page_and_the_picture_tell_the_precision(comparison: onnx_cam.Compar
     with Image.open(png) as picture:
         records = json.loads(picture.info["onnx-cam"])["records"]
     assert [record["error"] is None for record in records] == [True, False, False]
-    without = [dataclasses.replace(one, error=None) for one in comparison.explanations]
+    without = [dataclasses.replace(one, map_error=None) for one in comparison.explanations]
     drawn = dataclasses.replace(comparison, rows=(tuple(without),)).grid()
     apart = (drawn != comparison.grid()).any(axis=(0, 2))  # the captions of the last two columns
     assert not apart[: drawn.shape[1] // 2].any()
@@ -229,8 +230,8 @@ def test_the_command_compares_with_a_budget(run: Run, model: Path, photo: Path) 
     result = run("compare", model, photo, "--methods", "scorecam,scorecam:budget=25%", "-o", "grid.png")
     assert result.exit_code == 0, result.stderr
     exact, part = (line for line in result.stdout.splitlines() if line.startswith("photo.png"))
-    assert "share left" in part
-    assert "share left" not in exact
+    assert "relative error" in part
+    assert "relative error" not in exact
     result = run("compare", model, photo, "--methods", "scorecam,scorecam:budget=25%", "-o", "grid.png", "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["exact_passes"] for record in records] == [None, wide.EXACT]

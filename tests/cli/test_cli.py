@@ -58,7 +58,7 @@ def test_the_main_job(run: Run, model: Path, images: Path) -> None:
     result = run("explain", model, images / "0.png", "--method", "sscam2", "--samples", "2", "--out", "out")
     assert result.exit_code == 0, result.stderr
     assert len(list(Path("out").iterdir())) == 3
-    assert "sscam2 authors at relu2 (6×5×5)" in result.stdout
+    assert "sscam2 authors at layer relu2 (6×5×5)" in result.stdout
     assert "preprocessing: ImageNet's, a guess" in result.stderr
 
 
@@ -228,14 +228,14 @@ def test_bad_models(content: bytes | None, match: str, run: Run, images: Path) -
     [
         (["--layer", "relu99"], "no tensor or node 'relu99' in tiny.onnx; did you mean 'relu2'"),
         (["--layer", "pooled"], "'pooled' in tiny.onnx cannot be explained"),
-        (["--target", "4"], "no class 4; the model has 4: expected 0 to 3"),
+        (["--target", "4"], "no class 4; the model has 4 classes: expected 0 to 3"),
         (["--target", "horse"], "no class named 'horse'"),
         (["--target", "top9"], "has 4 classes"),
         (["--target", "9" * 5000], "no class 9999"),
         (["--labels", "none.txt"], "cannot read the labels 'none.txt'"),
-        (["--labels", "imagenet"], r"1000 names at offset 0, the model has 4 classes"),
+        (["--labels", "imagenet"], r"1000 names at offset 0, but the model has 4 classes"),
         (["--preprocess", "none.json"], "cannot read the preprocessing"),
-        (["--preprocess", "none"], "is no .npy file"),
+        (["--preprocess", "none"], "is not a .npy file"),
         (["--size", "32x32"], "takes images of 20×20"),
         (["--device", "openvino"], "needs OpenVINOExecutionProvider"),
         (["--device", "cuda:3"], "needs CUDAExecutionProvider|did not load"),

@@ -25,6 +25,7 @@ from onnx_cam.comparison.grid import _map_caption, _wrap, draw_picture, draw_thu
 from onnx_cam.errors import ImageError, LayerError, MissingExtraError, OutputError, SettingError
 from onnx_cam.methods import METHODS, ScoreCAM
 from tests import tiny
+from tests.explanations import altered
 from tests.page import Page
 
 LABELS = ["<script>alert(1)</script>", 'dog "&" cat', "a label that goes on and on, " * 20, "鳥"]
@@ -55,10 +56,10 @@ def test_the_maps_are_those_of_explain(classifier: onnx_cam.Classifier, comparis
     for i, image in enumerate([pixels(0), pixels(1, 40, 20)]):
         for j, (name, variant) in enumerate([("scorecam", None), ("sscam2", None), ("sscam2", "paper")]):
             settings: dict[str, Any] = {"samples": 2} if name == "sscam2" else {}
-            alone = onnx_cam.explain(
+            explanations = onnx_cam.explain(
                 classifier, image, method=name, variant=variant, target=[0, 2], seed=3, batch_size=4, **settings
             )
-            for k, result in enumerate(alone):
+            for k, result in enumerate(explanations):
                 cell = comparison.rows[2 * i + k][j]
                 np.testing.assert_array_equal(cell.map, result.map)
                 assert cell.target == result.target
@@ -74,8 +75,8 @@ def test_an_images_activations_are_computed_once(tiny_path: Path) -> None:
 
     images = [pixels(0), pixels(1)]
     made = onnx_cam.compare(fresh(), images, methods=[onnx_cam.SSCAM2(samples=1), ScoreCAM()])
-    alone = [onnx_cam.explain(fresh(), image).passes for image in images]
-    assert [row[1].passes for row in made.rows] == [alone[0] - 1, alone[1] - 2]
+    passes = [onnx_cam.explain(fresh(), image).passes for image in images]
+    assert [row[1].passes for row in made.rows] == [passes[0] - 1, passes[1] - 2]
 
 
 def test_one_image_is_as_good_as_a_list(classifier: onnx_cam.Classifier, tmp_path: Path) -> None:
@@ -154,9 +155,9 @@ def test_the_page_counts_images_and_not_rows(classifier: onnx_cam.Classifier) ->
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], match: str, classifier: onnx_cam.Classifier) -> None:
-    given = dict(settings)
+    arguments = dict(settings)
     with pytest.raises(SettingError, match=match):
-        onnx_cam.compare(classifier, given.pop("images", pixels(0)), **given)
+        onnx_cam.compare(classifier, arguments.pop("images", pixels(0)), **arguments)
 
 
 def test_the_same_method_with_other_settings_is_another_column(classifier: onnx_cam.Classifier) -> None:
@@ -211,7 +212,7 @@ def test_a_thumbnail_of_an_images_own_size_is_its_overlay(classifier: onnx_cam.C
 def test_an_empty_map_is_marked(comparison: onnx_cam.Comparison) -> None:
     row = comparison.rows[0]
     cam = np.zeros_like(row[0].cam)
-    empty = dataclasses.replace(row[0], cam=cam, empty=True, specificity=None, warnings=("the map is empty: so it is",))
+    empty = altered(row[0], cam=cam, specificity=None, warnings=("the map is empty: so it is",))
     marked = dataclasses.replace(comparison, rows=((empty, row[1], row[2]),))
     layout = lay_out(marked.rows, 320)
     x, y = layout.corner(0, 1)
@@ -224,7 +225,7 @@ def test_an_empty_map_is_marked(comparison: onnx_cam.Comparison) -> None:
 
 
 def test_in_a_narrow_cell_a_long_line_becomes_two(comparison: onnx_cam.Comparison) -> None:
-    result = dataclasses.replace(
+    result = altered(
         comparison.rows[0][1],
         pixels=pixels(0, 300, 60),
         passes=123_456,
@@ -244,10 +245,10 @@ def test_captions(comparison: onnx_cam.Comparison) -> None:
     result = comparison.rows[0][1]
     assert method_name(result) == "sscam2:authors"
     assert image_name(result) == "array"
-    assert image_name(dataclasses.replace(result, image="a\\b/c\nd.png")) == "c d.png"
-    assert image_name(dataclasses.replace(result, image="-")) == "standard input"
-    assert cost(dataclasses.replace(result, passes=1234, seconds=2.34), 1) == ("1,234 forward passes", " · 2.3 s")
-    assert cost(dataclasses.replace(result, passes=1, seconds=2), 2) == ("1 forward pass", " · 2.0 s, all 2 classes")
+    assert image_name(altered(result, image="a\\b/c\nd.png")) == "c d.png"
+    assert image_name(altered(result, image="-")) == "standard input"
+    assert cost(altered(result, passes=1234, seconds=2.34), 1) == ("1,234 forward passes", " · 2.3 s")
+    assert cost(altered(result, passes=1, seconds=2), 2) == ("1 forward pass", " · 2.0 s, all 2 classes")
     assert label_and_score(onnx_cam.Target(3, None, 0.5)) == ("class 3", " · 0.500")
     assert label_and_score(onnx_cam.Target(3, "cat", 1.23e-7)) == ("cat", " (3) · 1.2e-07")
 
@@ -304,9 +305,9 @@ def test_every_map_has_its_record_in_the_file(comparison: onnx_cam.Comparison, t
     with Image.open(paths[0]) as picture:
         np.testing.assert_array_equal(np.asarray(picture), comparison.grid())
         in_png = json.loads(picture.info["onnx-cam"])
-    found = re.search("<pre>(.*)</pre>", paths[1].read_text(encoding="utf-8"), re.DOTALL)
-    assert found
-    in_page = json.loads(unescape(found[1]))
+    record_text = re.search("<pre>(.*)</pre>", paths[1].read_text(encoding="utf-8"), re.DOTALL)
+    assert record_text
+    in_page = json.loads(unescape(record_text[1]))
     expected = json.loads(json.dumps(comparison.record()))
     assert in_png == in_page == expected
     assert len(expected["records"]) == 12

@@ -80,4 +80,4 @@ def test_the_converted_model_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_the_photo_is_seen_as_a_cat(lite0: onnx_cam.Classifier, photo: Path) -> None:
     result = onnx_cam.explain(lite0, photo, layer="_conv_stem")
     assert result.target.label in {"tabby", "tiger cat", "Egyptian cat"}
-    assert lite0.notes == []  # the file says all: labels, preprocessing, size
+    assert lite0.notes == ()  # the file says all: labels, preprocessing, size

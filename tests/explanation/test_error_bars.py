@@ -251,7 +251,7 @@ def test_an_empty_map_from_a_part_of_the_passes_is_not_certain(
     assert found.relative_error_interval is None
     assert found.unsettled is not None
     assert found.unsettled.any()
-    assert any("more may fill it" in warning for warning in found.warnings)
+    assert any("the others may change it" in warning for warning in found.warnings)
 
 
 def test_an_empty_map_meets_no_tolerance(hardly: tuple[onnx_cam.Classifier, dict[str, Any]]) -> None:

@@ -157,7 +157,7 @@ def test_one_or_a_list(model: onnx_cam.Classifier, pixels: np.ndarray) -> None:
     best = onnx_cam.explain(model, pixels)
     assert best.target == best.top[0]
     assert onnx_cam.explain(model, pixels, target="cat").target.index == 0
-    assert [r.target.index for r in onnx_cam.explain(model, pixels, target=["bird", 0])] == [2, 0]
+    assert [r.target.index for r in onnx_cam.explain(model, pixels, target=("bird", 0))] == [2, 0]
     assert [r.target for r in onnx_cam.explain(model, pixels, target="top2")] == list(best.top[:2])
     assert len(onnx_cam.explain(model, pixels, target="top1")) == 1
     nonsense: tuple[Any, ...] = ("top5", [], 1.5, True, "horse")

@@ -39,8 +39,8 @@ def mixing(batch: int | str) -> onnx.ModelProto:
 def test_a_model_that_mixes_the_images_of_a_batch_gets_one_at_a_time(batch: int | str, tmp_path: Path) -> None:
     model = load(mixing(batch), tmp_path)
     images = np.stack([tiny.image(seed) for seed in range(5)])
-    alone = np.concatenate([model.score(image[None], "logit") for image in images])
-    np.testing.assert_allclose(model.score(images, "logit"), alone, atol=1e-5)
+    alone = np.concatenate([model.sessions.scores(image[None], "logit") for image in images])
+    np.testing.assert_allclose(model.sessions.scores(images, "logit"), alone, atol=1e-5)
     assert batch == 1 or any("one at a time" in note or "one image at a time" in note for note in model.notes)
 
 
@@ -52,8 +52,8 @@ def test_scores_between_0_and_1_are_not_squashed_again(end: str, tmp_path: Path)
         nodes = [helper.make_node("HardSigmoid", ["logits"], ["y"])]
     proto = with_tail(*nodes, constants={"low": np.float32(1e-6), "high": np.float32(1 - 1e-6)})
     model = load(proto, tmp_path)
-    raw = model._session.run(X[None], ["y"])[0]
-    np.testing.assert_allclose(model.score(X[None]), raw, atol=1e-7)
+    raw = model.sessions._session.run(X[None], ["y"])[0]
+    np.testing.assert_allclose(model.sessions.scores(X[None]), raw, atol=1e-7)
     assert any("taken as probabilities" in note for note in model.notes)
 
 
@@ -73,7 +73,7 @@ def test_a_configuration_beside_an_eight_bit_model_gives_its_geometry_alone(tmp_
     assert model.preprocessing is not None
     assert (model.preprocessing.resize, model.preprocessing.normalises) == ("stretch", False)
     explicit = onnx_cam.load(path, device="cpu", preprocess="imagenet")
-    assert any("--preprocess raw leaves them as they are" in note for note in explicit.notes)
+    assert any("--preprocess raw to leave them as they are" in note for note in explicit.notes)
 
 
 def test_the_first_layer_of_a_network_is_no_preprocessing(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_first_layer_of_a_network_is_no_preprocessing(tmp_path: Path) -> Non
     for mean, std in (((0.02, 0.05, 0.03), (1.1, 1.05, 1.14)), ((0, 0, 0), (2, 2, 2))):
         path = tiny.save(normalising(mean, std), tmp_path)
         model = onnx_cam.load(path, device="cpu")
-        assert model.built_in is None
+        assert model.facts.built_in is None
         assert any("a guess" in note for note in model.notes)
 
 

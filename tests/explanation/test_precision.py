@@ -41,10 +41,10 @@ def test_float16_scores_are_rounded_as_the_deployed_model_rounds_them(tmp_path: 
     scale = np.array([1.0, 0.5, 0.25])
     kinds: tuple[ScoreKind, ...] = ("probability", "logit")
     for kind in kinds:
-        scorer = Scorer(model, x, range(tiny.CLASSES), np.zeros_like(x), seed=0, batch_size=1)
+        scorer = Scorer(model.sessions, x, range(tiny.CLASSES), np.zeros_like(x), seed=0, batch_size=1)
         schedule = Schedule(ones, scale, masking=Masking(normalise="never"))
-        found = scorer.score(schedule, kind)[0]  # (3, T)
-        wanted = np.concatenate([model.score((np.float32(c) * x)[None], kind) for c in scale])
+        found = scorer.run(schedule, kind)[0]  # (3, T)
+        wanted = np.concatenate([model.sessions.scores((np.float32(c) * x)[None], kind) for c in scale])
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=0)
 
 
@@ -53,7 +53,7 @@ def test_an_image_that_masking_does_not_change_has_an_empty_map(seed: int, tmp_p
     for proto in (tiny.model(seed=seed), half(tiny.model(seed=seed)), tiny.softmax_model(seed=seed)):
         model = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
         nothing = np.zeros((3, tiny.SIZE, tiny.SIZE), np.float32)
-        for result in onnx_cam.explain(model, nothing, target=f"top{tiny.CLASSES}"):
+        for result in onnx_cam.explain(model, nothing, target=list(range(tiny.CLASSES))):
             assert result.empty
             assert not result.weights.any()
 
@@ -66,10 +66,10 @@ def test_a_class_that_is_nearly_certain_or_impossible_keeps_its_weights(shift: f
     proto = tiny.build(tiny.body(), weights, image=["N", 3, tiny.SIZE, tiny.SIZE], outputs=outputs)
     model = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
     x = tiny.image()
-    maps, *_ = model.activations(model.layer(), x)
+    maps = model.sessions.activations(model.layer(), x).maps
     live = np.ptp(maps, axis=(1, 2)) > 0
     made = x * masks(maps[live], model.size, Masking())[:, None]
-    wanted = model.score(made)[:, 0] - model.score(np.zeros_like(x)[None])[0, 0]
+    wanted = model.sessions.scores(made)[:, 0] - model.sessions.scores(np.zeros_like(x)[None])[0, 0]
     found = onnx_cam.explain(model, x, target=0).weights[live]
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 

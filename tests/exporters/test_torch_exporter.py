@@ -139,7 +139,7 @@ def test_modules_may_have_the_names_of_input_and_output(layer: str, output: str,
     assert run(main, *words).exit_code == 0
     model = onnx_cam.load("out.onnx", device="cpu")
     assert [tensor.name for tensor in model.file.proto.graph.output] == ["scores", output]
-    assert (model.head.kind, model.input.channels, model.layer().name) == ("softmax", 1, output)
+    assert (model.head.kind.name, model.input.channels, model.layer().name) == ("softmax", 1, output)
 
 
 def test_a_file_of_free_size_runs_at_other_sizes(run: Run, network: nn.Module, weights: Path) -> None:

@@ -19,7 +19,7 @@ LAYERS = ("relu1", "relu2")
 
 
 def gradients(model: onnx_cam.Classifier, layer: str | None, target: int = 1) -> NDArray[np.float32]:
-    gradient: NDArray[np.float32] = model.gradients(model.layer(layer), X, [target])[0]
+    gradient: NDArray[np.float32] = model.sessions.gradients(model.layer(layer), X, [target])[0]
     return gradient
 
 
@@ -79,8 +79,8 @@ def test_scores_after_a_relu_are_logits_however_small(tmp_path: Path) -> None:
         nodes, weights, image=["n", 3, tiny.SIZE, tiny.SIZE], outputs=[tiny.value_info("y", ["n", tiny.CLASSES])]
     )
     model = load(proto, tmp_path)
-    scores = model.score(model.trial_images(3), "logit")
+    scores = model.sessions.scores(model.trial_images(3), "logit")
     assert scores.min() >= 0
     assert scores.max() <= 1
-    assert (model.head.kind, model.notes) == ("logits", [])
+    assert (model.head.kind.name, model.notes) == ("logits", ())
     assert not onnx_cam.explain(model, X, method="gradcam", layer="relu2").empty

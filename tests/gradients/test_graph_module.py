@@ -46,9 +46,9 @@ def test_the_tiny_network_scores_as_in_onnx_runtime() -> None:
 
 
 def test_efficientnet_scores_as_in_onnx_runtime(lite0: Classifier) -> None:
-    module = GraphModule(lite0.proto, name=lite0.name)
+    module = GraphModule(lite0.facts.proto, name=lite0.name)
     batch = lite0.trial_images(2)
-    expected = lite0.score(batch, "logit")
+    expected = lite0.sessions.scores(batch, "logit")
     with torch.no_grad():
         logits = module(torch.as_tensor(lite0.input.feed(batch)), [lite0.head.logits])[0].numpy()
     assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()

@@ -34,9 +34,9 @@ MODELS = sorted(PANEL.glob("*.onnx"))
 def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
     model = onnx_cam.load(path, device="cpu")
     logits = model.head.logits or model.head.output
-    proto = tap(model.proto, [logits])
+    proto = tap(model.facts.proto, [logits])
     batch = model.trial_images(1)
-    expected = model.open_session(proto).run(batch, [logits])[0].astype(np.float64)
+    expected = model.sessions.open(proto).run(batch, [logits])[0].astype(np.float64)
     with torch.no_grad():
         scores = GraphModule(proto, name=model.name)(torch.as_tensor(model.input.feed(batch)), [logits])[0].numpy()
     assert np.abs(scores - expected).max() <= BOUNDS.get(path.stem, FLOAT32) * np.abs(expected).max()
@@ -47,7 +47,7 @@ def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
 def test_a_deployed_model_has_a_gradient_at_its_default_layer(path: Path) -> None:
     model = onnx_cam.load(path, device="cpu", preprocess="none")
     layer = model.layer()
-    gradients = model.gradients(layer, model.trial_images(1)[0], range(min(model.classes, 5)))
+    gradients = model.sessions.gradients(layer, model.trial_images(1)[0], range(min(model.classes, 5)))
     assert gradients.shape[1:] == layer.shape
     assert np.isfinite(gradients).all()
     assert gradients.any()

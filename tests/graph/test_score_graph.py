@@ -14,9 +14,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_cam.errors import ModelError
+from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.head import Head, find_head
+from onnx_cam.graph.heads import Logits, Softmax
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.graph.score_graph import PREFIX, GraphNoise, arranged, mask_columns, score_graph
+from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns, score_graph
 from onnx_cam.runtime.scores import logits, probabilities
 from tests import tiny
 from tests.graph.test_tap import rich_model
@@ -26,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 
 CHANNELS, SIZE, GRID = 3, (4, 6), (2, 3)  # nothing is square
 MAPS, STEPS = 3, 2
-NOISES: tuple[GraphNoise, ...] = ("none", "mask", "input")
+NOISES: tuple[GraphOffset, ...] = ("none", "mask", "input")
 LAYOUTS: tuple[Layout, ...] = ("NCHW", "NHWC")
 OPSETS = (7, 9, 10, 11, 13, 17)
 KINDS = {
@@ -45,7 +47,7 @@ class Model:
     image: ImageInput
     head: Head
 
-    def graph(self, noise: GraphNoise = "none", size: tuple[int, int] = SIZE, **settings: Any) -> onnx.ModelProto:
+    def graph(self, noise: GraphOffset = "none", size: tuple[int, int] = SIZE, **settings: Any) -> onnx.ModelProto:
         return score_graph(self.proto, self.image, self.head, noise, size, **settings)
 
     def bare(self, images: np.ndarray, tensor: str) -> np.ndarray:
@@ -56,13 +58,13 @@ class Model:
             tapped.graph.output.append(onnx.ValueInfoProto(name=tensor))
         return np.asarray(session(tapped).run([tensor], {"image": self.image.feed(images)})[0])
 
-    def seen(self, noise: GraphNoise, a: Arrays, **settings: Any) -> np.ndarray:
+    def seen(self, noise: GraphOffset, a: Arrays, **settings: Any) -> np.ndarray:
         """Return what an identity model sees inside the score graph, (m·n, C·H·W)."""
         graph = self.graph(noise, a["image"].shape[1:], **settings)
         fed = feeds(noise, a, self.image.layout, range(a["image"].size))
         return np.asarray(session(graph).run([PREFIX + "logit"], fed)[0])
 
-    def assert_sees_what_it_should(self, noise: GraphNoise, a: Arrays, **settings: Any) -> None:
+    def assert_sees_what_it_should(self, noise: GraphOffset, a: Arrays, **settings: Any) -> None:
         expected = self.bare(expected_images(noise, a), "logits")
         np.testing.assert_allclose(self.seen(noise, a, **settings), expected, rtol=1e-6, atol=1e-6)
 
@@ -103,11 +105,11 @@ def identity(
     if ir_version < 4:
         proto.graph.input.append(tiny.value_info("one", [1]))
     image = ImageInput("image", batch, CHANNELS, *size, layout, dtype)
-    return Model(proto, image, Head("logits", "logits", "logits", "known"))
+    return Model(proto, image, Head("logits", Logits(), "logits", "known"))
 
 
 def given(
-    noise: GraphNoise = "none",
+    noise: GraphOffset = "none",
     *,
     size: tuple[int, int] = SIZE,
     grid: tuple[int, int] = GRID,
@@ -123,13 +125,13 @@ def given(
         "rows": generator.dirichlet(np.ones(grid[0]), size[0]),  # (H, h), each row's sum 1
         "columns": generator.dirichlet(np.ones(grid[1]), size[1]).T,  # (w, W)
         "scale": generator.random((m, n)) + 1,
-        "fields": generator.standard_normal((n, *size) if noise == "mask" else (n, CHANNELS, *size)),
-        "deviation": (contrast if noise == "input" else 1) * generator.random(m),
+        "offset_fields": generator.standard_normal((n, *size) if noise == "mask" else (n, CHANNELS, *size)),
+        "offset_scale": (contrast if noise == "input" else 1) * generator.random(m),
     }
     return {name: np.asarray(array, np.float32) for name, array in made.items()}
 
 
-def expected_images(noise: GraphNoise, a: Arrays) -> np.ndarray:
+def expected_images(noise: GraphOffset, a: Arrays) -> np.ndarray:
     """Return M_{k,i} as (m·n, C, H, W), one after the other."""
     x, rows, columns = (a[name].astype(np.float64) for name in ("image", "rows", "columns"))
     images = []
@@ -139,13 +141,13 @@ def expected_images(noise: GraphNoise, a: Arrays) -> np.ndarray:
             if noise == "none":
                 images.append(a["scale"][k, i] * mask * x)
             elif noise == "mask":
-                images.append((mask + a["deviation"][k] * a["fields"][i]) * x)
+                images.append((mask + a["offset_scale"][k] * a["offset_fields"][i]) * x)
             else:
-                images.append(mask * x + a["deviation"][k] * a["fields"][i])
+                images.append(mask * x + a["offset_scale"][k] * a["offset_fields"][i])
     return np.stack(images).astype(np.float32)
 
 
-def feeds(noise: GraphNoise, a: Arrays, layout: Layout, targets: Sequence[int]) -> Arrays:
+def feeds(noise: GraphOffset, a: Arrays, layout: Layout, targets: Sequence[int]) -> Arrays:
     """Return the inputs of the score graph, as its docstring lists them."""
     fed = {
         "image": arranged(a["image"], layout),
@@ -156,17 +158,17 @@ def feeds(noise: GraphNoise, a: Arrays, layout: Layout, targets: Sequence[int]) 
     }
     if noise == "none":
         return {PREFIX + name: array for name, array in (fed | {"scale": a["scale"]}).items()}
-    fields = mask_columns(a["fields"], layout, CHANNELS) if noise == "mask" else a["fields"]
+    fields = mask_columns(a["offset_fields"], layout, CHANNELS) if noise == "mask" else a["offset_fields"]
     if noise == "input" and layout == "NHWC":
         fields = np.moveaxis(fields, 1, -1)
-    fed |= {"fields": fields.reshape(len(fields), -1), "deviation": a["deviation"]}
+    fed |= {"offset_fields": fields.reshape(len(fields), -1), "offset_scale": a["offset_scale"]}
     return {PREFIX + name: array for name, array in fed.items()}
 
 
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("noise", NOISES)
-def test_the_model_sees_each_map_at_each_step(noise: GraphNoise, layout: Layout, opset: int) -> None:
+def test_the_model_sees_each_map_at_each_step(noise: GraphOffset, layout: Layout, opset: int) -> None:
     identity(layout, opset=opset).assert_sees_what_it_should(noise, given(noise))
 
 
@@ -187,7 +189,7 @@ def test_any_shape_will_do(layout: Layout, shapes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_a_fixed_batch_is_maps_times_steps(noise: GraphNoise) -> None:
+def test_a_fixed_batch_is_maps_times_steps(noise: GraphOffset) -> None:
     model = identity(batch=MAPS * STEPS)
     model.assert_sees_what_it_should(noise, given(noise), batch=MAPS * STEPS)
     outputs = model.graph(noise, batch=MAPS * STEPS).graph.output
@@ -358,7 +360,7 @@ def test_class_0_of_one_logit_is_what_is_left() -> None:
 
 def test_without_logits_there_is_no_such_output() -> None:
     model, a = ended([]), given()
-    graph = replace(model, head=replace(model.head, kind="softmax", logits="")).graph()
+    graph = replace(model, head=replace(model.head, kind=Softmax(), logits="")).graph()
     assert [output.name for output in graph.graph.output] == [PREFIX + "probability"]
     found = session(graph).run(None, feeds("none", a, "NCHW", range(tiny.CLASSES)))[0]
     np.testing.assert_allclose(found, model.bare(expected_images("none", a), "logits"), rtol=1e-5, atol=1e-6)
@@ -368,9 +370,9 @@ def test_without_logits_there_is_no_such_output() -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_all_that_the_model_brings_is_kept(noise: GraphNoise) -> None:
+def test_all_that_the_model_brings_is_kept(noise: GraphOffset) -> None:
     """Metadata, documents, a local function, an If: to the byte. What is small is added: nothing of an image's size."""
-    model = replace(identity(), proto=rich_model(), head=Head("scores", "logits", "scores", "known"))
+    model = replace(identity(), proto=rich_model(), head=Head("scores", Logits(), "scores", "known"))
     before = model.proto.SerializeToString()
     made = model.graph(noise, (tiny.SIZE, tiny.SIZE))
     assert model.proto.SerializeToString() == before
@@ -391,7 +393,7 @@ def test_all_that_the_model_brings_is_kept(noise: GraphNoise) -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_weights_among_the_inputs_stay_there(noise: GraphNoise) -> None:
+def test_weights_among_the_inputs_stay_there(noise: GraphOffset) -> None:
     """As IR 3 wants it; ONNX Runtime does not ask it of the constants that are added."""
     model = identity(opset=7, ir_version=3)
     model.assert_sees_what_it_should(noise, given(noise))

@@ -78,7 +78,7 @@ def test_a_reduced_image_is_resized_back_where_the_model_takes_no_other_size(fre
     assert results[0].passes == results[1].passes > 2
     assert np.isfinite(results[1].cam).all()
     assert np.abs(results[0].weights - results[1].weights).max() > 0
-    assert (free.refused_sizes, fixed.refused_sizes) == (set(), {(10, 10)})  # known from now on
+    assert (free.sessions.refused_sizes, fixed.sessions.refused_sizes) == (set(), {(10, 10)})  # known from now on
 
 
 def test_behind_global_pooling_gradcam_is_cam(lite0: Classifier, photo: Path) -> None:

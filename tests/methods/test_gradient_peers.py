@@ -76,6 +76,7 @@ class Pair:
             target=f"top{targets}",
             layer=self.layer,
         )
+        assert isinstance(found, list)
         return {one.target.index: one.cam for one in found}
 
     def compare(self, method: str, peer: PeerMap, targets: int = TARGETS) -> None:

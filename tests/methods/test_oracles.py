@@ -118,7 +118,7 @@ def test_agrees_with_the_reference_for_every_baseline_and_score(
     for target in range(tiny.CLASSES):
         case = Case(network, x, target, score=score, x_b=np.array(x_b))
         reference = REFERENCES["scorecam", "paper"](case)
-        result = onnx_cam.explain(classifier, pixels, target=target, score=score, baseline=baseline)  # type: ignore[arg-type]
+        result = onnx_cam.explain(classifier, pixels, target=target, score=score, baseline=baseline)  # type: ignore[call-overload]
         assert result.empty == (not reference.any())
         if reference.any():
             assert difference(result.cam, reference) < TOLERANCE

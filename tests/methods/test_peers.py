@@ -56,7 +56,7 @@ def test_the_rebuilt_graph_is_the_torch_network(lite0: Classifier, lite0_torch: 
     x = open_picture(photo, lite0.preprocessing, 3, lite0.size).network_input[None]
     with torch.inference_mode():
         reference = lite0_torch(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(lite0.score(x, "logit"), reference, atol=1e-4 * np.abs(reference).max())
+    np.testing.assert_allclose(lite0.sessions.scores(x, "logit"), reference, atol=1e-4 * np.abs(reference).max())
 
 
 @pytest.mark.parametrize("target", range(tiny.CLASSES))

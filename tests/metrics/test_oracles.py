@@ -44,7 +44,7 @@ def classifier(tmp_path: Path) -> Classifier:
 
 @pytest.fixture
 def score(classifier: Classifier) -> Callable[[Array], float]:
-    network = Network(classifier.proto, "relu2", "logits")
+    network = Network(classifier.facts.proto, "relu2", "logits")
     return lambda x: float(network.probability(x)[CLASS])
 
 
@@ -171,7 +171,7 @@ def test_the_batch_changes_no_figure(classifier: Classifier, batch_size: int) ->
 
 def test_a_logit_at_or_below_zero_has_no_drop_in_percent(classifier: Classifier) -> None:
     x = tiny.image(3)
-    logits = classifier.score(x[None], "logit")[0]
+    logits = classifier.sessions.scores(x[None], "logit")[0]
     below = MaskedImage(classifier, x, int(np.argmin(logits)), cam_of(8))
     above = MaskedImage(classifier, x, int(np.argmax(logits)), cam_of(8))
     assert logits.min() < 0 < logits.max()
@@ -202,7 +202,7 @@ def test_torchcams_metrics_agree(classifier: Classifier) -> None:
 
     class Tiny(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, x: Any) -> Any:
-            return torch.from_numpy(classifier.score(x.numpy(), "logit"))
+            return torch.from_numpy(classifier.sessions.scores(x.numpy(), "logit"))
 
     extractor = HandedOver(Tiny())
     metric = ClassificationMetric(extractor, lambda scores: torch.softmax(scores, -1))

@@ -28,7 +28,7 @@ def test_openvino_xais_curves_agree(tmp_path: Path, seed: int) -> None:
         def __init__(self) -> None: ...
 
         def model_predict(self, image: Any) -> Any:
-            return classifier.score(np.moveaxis(image, -1, 0)[None])[0]
+            return classifier.sessions.scores(np.moveaxis(image, -1, 0)[None])[0]
 
     cam = np.random.default_rng(seed).random((tiny.SIZE, tiny.SIZE), np.float32)  # no ties: it breaks them otherwise
     image = MaskedImage(classifier, x, CLASS, cam)

@@ -57,11 +57,11 @@ def test_without_the_demo_extra_it_is_named(tmp_path: Path) -> None:
 def test_a_device_that_did_not_load_is_an_error(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose ONNX Runtime lists CUDA but cannot load it: the session falls back to the CPU."""
     monkeypatch.setattr(
-        device_session, "providers_for", lambda device: [("CUDAExecutionProvider", {}), (devices.CPU, {})]
+        device_session, "providers_for", lambda device: [("CUDAExecutionProvider", {}), (devices.CPU.provider, {})]
     )
     with (
         pytest.warns(UserWarning, match="CUDAExecutionProvider"),
-        pytest.raises(DeviceError, match=r"device 'cuda' was asked for, but .* did not load"),
+        pytest.raises(DeviceError, match=r"--device cuda was requested, but .* did not load"),
     ):
         onnx_cam.load(tiny_path, device="cuda")
 
@@ -95,5 +95,5 @@ def test_every_device_is_checked() -> None:
 
 def test_threads_are_passed_on(tiny_path: Path) -> None:
     model = onnx_cam.load(tiny_path, device="cpu", threads=1, preprocess="none")
-    assert model._session._session.get_session_options().intra_op_num_threads == 1
+    assert model.sessions._session._session.get_session_options().intra_op_num_threads == 1
     assert onnx_cam.explain(model, tiny.image()).passes > 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
-from onnx_cam.runtime.device_session import failure
-from onnx_cam.runtime.memory import free_cuda_memory, needed_bytes, ran_out
+from onnx_cam.runtime.device_session import run_error
+from onnx_cam.runtime.memory import free_cuda_memory, is_out_of_memory, requested_bytes
 
 RAN_OUT = [
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv node. Name:'c' "
@@ -23,13 +23,13 @@ RAN_OUT = [
 
 @pytest.mark.parametrize("words", RAN_OUT)
 def test_memory_that_ran_out_is_seen_in_any_wording(words: str) -> None:
-    assert ran_out(RuntimeError(words))
-    assert isinstance(failure(RuntimeError(words), "a.onnx", "a run of 4 maps"), OutOfMemoryError)
+    assert is_out_of_memory(RuntimeError(words))
+    assert isinstance(run_error(RuntimeError(words), "a.onnx", "a run of 4 maps"), OutOfMemoryError)
 
 
 def test_memory_that_python_lacks_needs_no_words() -> None:
-    assert ran_out(MemoryError())
-    assert ran_out(OutOfMemoryError("of whatever"))
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(OutOfMemoryError("of whatever"))
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_memory_that_python_lacks_needs_no_words() -> None:
     ],
 )
 def test_other_errors_are_none_of_memory(error: Exception) -> None:
-    assert not ran_out(error)
-    raised = failure(error, "a.onnx", "a run of 4 maps")
+    assert not is_out_of_memory(error)
+    raised = run_error(error, "a.onnx", "a run of 4 maps")
     assert type(raised) is ScoreError
-    assert needed_bytes(error) is None
+    assert requested_bytes(error) is None
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_other_errors_are_none_of_memory(error: Exception) -> None:
     ],
 )
 def test_the_buffer_that_could_not_be_had_is_read_off_the_error(words: str, needed: int | None) -> None:
-    assert needed_bytes(RuntimeError(words)) == needed
+    assert requested_bytes(RuntimeError(words)) == needed
 
 
 def test_what_was_needed_is_said_in_mebibytes() -> None:
     error = RuntimeError(f"Failed to allocate memory for requested buffer of size {5 * 2**20}")
-    message = str(failure(error, "a.onnx", "a run of 4 maps"))
-    assert "a.onnx failed on a run of 4 maps (a buffer of 5.0 MiB could not be had)" in message
+    message = str(run_error(error, "a.onnx", "a run of 4 maps"))
+    assert "a.onnx failed on a run of 4 maps (could not allocate a buffer of 5.0 MiB)" in message
     assert "\n" not in message
 
 

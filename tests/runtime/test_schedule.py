@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_cam.runtime.schedule import Grid, NoiseSpace, Schedule, distinct_inputs
+from onnx_cam.runtime.schedule import Grid, OffsetSpace, Schedule, distinct_inputs
 
-NOISES: tuple[NoiseSpace, ...] = ("none", "map", "mask", "input")
+NOISES: tuple[OffsetSpace, ...] = ("none", "map", "mask", "input")
 MAPS = np.random.default_rng(0).random((5, 2, 3), np.float32)
 MAPS[2] = 0.5  # dead
 MAPS[4] = MAPS[1]  # the same again
@@ -25,7 +25,7 @@ def shapes_of(**given: Any) -> list[tuple[int, int]]:
     return [grid.shape for grid in grids_of(**given)]
 
 
-def drawn(seed: int, noise: NoiseSpace) -> Schedule:
+def drawn(seed: int, noise: OffsetSpace) -> Schedule:
     """Return a schedule with equal and dead maps, and factors, steps and deviations that may be equal or 0."""
     generator = np.random.default_rng(seed)
     count, steps = generator.integers(1, 8, 2)
@@ -36,8 +36,8 @@ def drawn(seed: int, noise: NoiseSpace) -> Schedule:
         maps,
         path,
         factor=None if seed % 3 == 0 else generator.choice([0, 0.5, 1], count),
-        noise=noise,
-        deviation=generator.choice([0, 0.1, 0.2], count),
+        offset=noise,
+        offset_scale=generator.choice([0, 0.1, 0.2], count),
         score_dead=bool(seed % 2),
     )
 
@@ -55,7 +55,9 @@ def input_of(schedule: Schedule, k: int, i: int) -> tuple[Any, ...]:
     """Return what makes the input of channel k at step i: map, factor, step's factor, noise, its field."""
     factor = 1.0 if schedule.factor is None else float(schedule.factor[k])
     blank = dead(schedule.maps[k]) or factor == 0
-    noise = 0.0 if schedule.noise == "none" or (blank and schedule.noise == "map") else float(schedule.deviation[k])
+    noise = (
+        0.0 if schedule.offset == "none" or (blank and schedule.offset == "map") else float(schedule.offset_scale[k])
+    )
     if noise == 0 and (blank or schedule.path[i] == 0):
         return ("blank",)
     kind = "blank" if blank else schedule.maps[k].tobytes()
@@ -65,16 +67,16 @@ def input_of(schedule: Schedule, k: int, i: int) -> tuple[Any, ...]:
 def scored_as(schedule: Schedule, grid: Grid, k: int, i: int) -> tuple[Any, ...]:
     """Return the same of the cell that a grid scores for it."""
     unit, step = grid.unit_of[k], grid.step_of[i]
-    noise, factor, c = float(grid.deviation[unit]), float(grid.factor[unit]), float(grid.path[step])
+    noise, factor, c = float(grid.offset_scale[unit]), float(grid.factor[unit]), float(grid.path[step])
     if noise == 0 and factor * c == 0:
         return ("blank",)
     kind = "blank" if grid.channel[unit] == BLANK else schedule.maps[grid.channel[unit]].tobytes()
-    return kind, factor, c, noise, int(grid.fields[step])
+    return kind, factor, c, noise, int(grid.field[step])
 
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("seed", range(12))
-def test_grids_share_out_what_is_asked_for(seed: int, noise: NoiseSpace) -> None:
+def test_grids_share_out_what_is_asked_for(seed: int, noise: OffsetSpace) -> None:
     schedule = drawn(seed, noise)
     grids = distinct_inputs(schedule)
     shared = sum((grid.cells.astype(int) for grid in grids), np.zeros(schedule.shape, int))
@@ -83,7 +85,7 @@ def test_grids_share_out_what_is_asked_for(seed: int, noise: NoiseSpace) -> None
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("seed", range(12))
-def test_every_cell_is_scored_as_what_it_is_and_nothing_twice(seed: int, noise: NoiseSpace) -> None:
+def test_every_cell_is_scored_as_what_it_is_and_nothing_twice(seed: int, noise: OffsetSpace) -> None:
     schedule = drawn(seed, noise)
     grids = distinct_inputs(schedule)
     for grid in grids:
@@ -102,11 +104,11 @@ def test_every_cell_is_scored_as_what_it_is_and_nothing_twice(seed: int, noise: 
         ({"path": np.array([0, 0.5, 0])}, [(3, 1), (1, 1)]),
         ({"path": np.zeros(3)}, [(1, 1)]),
         ({"score_dead": True}, [(3, 1), (1, 1)]),
-        ({"noise": "mask", "deviation": EQUAL}, [(3, 3)]),
-        ({"noise": "mask", "deviation": np.arange(5) / 10}, [(3, 3), (1, 1)]),  # 1, 3, 4; and 0 without noise
-        ({"noise": "input", "deviation": EQUAL, "score_dead": True}, [(4, 3)]),  # a blank mask, noisy at each step
-        ({"noise": "map", "deviation": EQUAL, "score_dead": True}, [(3, 3), (1, 1)]),
-        ({"noise": "input", "deviation": np.zeros(5), "score_dead": True}, [(3, 1), (1, 1)]),
+        ({"offset": "mask", "offset_scale": EQUAL}, [(3, 3)]),
+        ({"offset": "mask", "offset_scale": np.arange(5) / 10}, [(3, 3), (1, 1)]),  # 1, 3, 4; and 0 without noise
+        ({"offset": "input", "offset_scale": EQUAL, "score_dead": True}, [(4, 3)]),  # a blank mask, noisy at each step
+        ({"offset": "map", "offset_scale": EQUAL, "score_dead": True}, [(3, 3), (1, 1)]),
+        ({"offset": "input", "offset_scale": np.zeros(5), "score_dead": True}, [(3, 1), (1, 1)]),
         ({"maps": MAPS[[2, 2]]}, []),
         ({"maps": MAPS[[2, 2]], "score_dead": True}, [(1, 1)]),
     ],
@@ -129,8 +131,8 @@ def test_factors_of_channels_are_kept_apart_and_those_of_0_are_one_blank_input()
 
 def test_a_dead_map_with_noise_stands_for_a_blank_mask_whatever_its_factor() -> None:
     factor = np.array([1, 1, 0.5, 0, 1])
-    (grid,) = grids_of(factor=factor, noise="input", deviation=EQUAL, score_dead=True)
+    (grid,) = grids_of(factor=factor, offset="input", offset_scale=EQUAL, score_dead=True)
     assert grid.shape == (3, 3)  # maps 0, 1 and 4, and the blank one of 2 and 3
     assert grid.unit_of[2] == grid.unit_of[3]
     assert (grid.channel[grid.unit_of[2]], grid.factor[grid.unit_of[2]]) == (BLANK, 0)
-    np.testing.assert_array_equal(grid.fields[grid.step_of], range(3))
+    np.testing.assert_array_equal(grid.field[grid.step_of], range(3))

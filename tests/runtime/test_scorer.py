@@ -16,7 +16,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.noise import noise_field, noise_fields
-from onnx_cam.runtime.schedule import NoiseSpace, Schedule
+from onnx_cam.runtime.schedule import OffsetSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
 from tests import oracle, tiny
 
@@ -25,7 +25,7 @@ IMAGE = np.random.default_rng(0).standard_normal((CHANNELS, *SIZE), np.float32)
 MAPS = np.random.default_rng(1).random((5, 3, 4), np.float32)
 MAPS[2] = 0.5  # dead
 MAPS[4] = MAPS[1]  # the same again
-NOISES: tuple[NoiseSpace, ...] = ("none", "map", "mask", "input")
+NOISES: tuple[OffsetSpace, ...] = ("none", "map", "mask", "input")
 X = tiny.image(1)
 Sound = tuple[Schedule, np.ndarray]
 
@@ -54,13 +54,13 @@ def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def scorer_of(model: Classifier, image: np.ndarray = IMAGE, **settings: Any) -> Scorer:
     targets = settings.pop("targets", range(model.classes))
-    return Scorer(model, image, targets, np.zeros_like(image), **{"seed": SEED, **settings})
+    return Scorer(model.sessions, image, targets, np.zeros_like(image), **{"seed": SEED, **settings})
 
 
 def inputs_seen(model: Classifier, schedule: Schedule, **settings: Any) -> tuple[np.ndarray, Scorer]:
     """Return what a mirror sees of each cell, (K, N, C, H, W), and the scorer that ran."""
     scorer = scorer_of(model, **settings)
-    table = -scorer.score(schedule, "logit")
+    table = -scorer.run(schedule, "logit")
     if model.input.layout == "NCHW":
         return table.reshape(*schedule.shape, CHANNELS, *SIZE), scorer
     return np.moveaxis(table.reshape(*schedule.shape, *SIZE, CHANNELS), -1, 2), scorer
@@ -81,11 +81,13 @@ def mask_of(a: np.ndarray, masking: Masking | None = None, size: tuple[int, int]
     return mask if masking.normalise == "never" else oracle.s(mask, masking.epsilon)
 
 
-def schedule_of(noise: NoiseSpace = "none", steps: int = 3, **settings: Any) -> Schedule:
+def schedule_of(offset: OffsetSpace = "none", steps: int = 3, **settings: Any) -> Schedule:
     """Return a schedule whose channels differ in their noise, of 0.3 and more, and whose path does without."""
     maps = settings.pop("maps", MAPS)
-    path = np.linspace(0.5, 2, steps) if noise == "none" else np.ones(steps)
-    return Schedule(maps, **{"path": path, "noise": noise, "deviation": np.linspace(0.3, 0.6, len(maps)), **settings})
+    path = np.linspace(0.5, 2, steps) if offset == "none" else np.ones(steps)
+    return Schedule(
+        maps, **{"path": path, "offset": offset, "offset_scale": np.linspace(0.3, 0.6, len(maps)), **settings}
+    )
 
 
 def expected_inputs(schedule: Schedule, image: np.ndarray = IMAGE) -> np.ndarray:
@@ -94,22 +96,22 @@ def expected_inputs(schedule: Schedule, image: np.ndarray = IMAGE) -> np.ndarray
     for k, i in np.ndindex(schedule.shape):
         a, c, size = schedule.maps[k].astype(np.float64), schedule.path[i], image.shape[1:]
         c *= 1 if schedule.factor is None else schedule.factor[k]
-        shape = {"none": (), "map": a.shape, "mask": size, "input": image.shape}[schedule.noise]
-        added = schedule.deviation[k] * field(i, shape)
+        shape = {"none": (), "map": a.shape, "mask": size, "input": image.shape}[schedule.offset]
+        added = schedule.offset_scale[k] * field(i, shape)
         if oracle.dead(a) and not schedule.score_dead:
             continue
-        if schedule.noise == "map" and not oracle.dead(a):
+        if schedule.offset == "map" and not oracle.dead(a):
             a = a + added
         mask = c * mask_of(a, schedule.masking, size)
-        if schedule.noise == "mask":
+        if schedule.offset == "mask":
             mask = mask + added
-        made[k, i] = image * mask + (added if schedule.noise == "input" else 0)
+        made[k, i] = image * mask + (added if schedule.offset == "input" else 0)
     return made
 
 
 @pytest.mark.parametrize("score_dead", [False, True])
 @pytest.mark.parametrize("noise", NOISES)
-def test_the_model_sees_the_inputs_of_the_schedule(noise: NoiseSpace, score_dead: bool, either: Classifier) -> None:
+def test_the_model_sees_the_inputs_of_the_schedule(noise: OffsetSpace, score_dead: bool, either: Classifier) -> None:
     schedule = schedule_of(noise, score_dead=score_dead)
     found, _ = inputs_seen(either, schedule)
     np.testing.assert_allclose(found, expected_inputs(schedule), atol=1e-5)
@@ -150,25 +152,27 @@ def test_every_channel_and_step_is_scored_for_every_target(tiny_classifier: Clas
     expected = expected_inputs(schedule, X)
     live = [k for k in range(tiny.CHANNELS) if k not in tiny.DEAD]
     for kind in ("probability", "logit"):
-        table = scorer_of(tiny_classifier, X, targets=[3, 1]).score(schedule, kind)
+        table = scorer_of(tiny_classifier, X, targets=[3, 1]).run(schedule, kind)
         assert table.shape == (tiny.CHANNELS, 2, 2)
         assert not table[list(tiny.DEAD)].any()
         for k in live:
-            wanted = tiny_classifier.score(expected[k].astype(np.float32), kind)[:, [3, 1]]
+            wanted = tiny_classifier.sessions.scores(expected[k].astype(np.float32), kind)[:, [3, 1]]
             np.testing.assert_allclose(table[k], wanted, rtol=1e-5, atol=1e-6)
 
 
 def activations(model: Classifier) -> np.ndarray:
-    return model.activations(model.layer("relu2"), X)[0]
+    return model.sessions.activations(model.layer("relu2"), X).maps
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 16, None])
 @pytest.mark.parametrize("noise", NOISES)
-def test_the_batch_size_never_changes_a_score(noise: NoiseSpace, size: int | None, tiny_classifier: Classifier) -> None:
+def test_the_batch_size_never_changes_a_score(
+    noise: OffsetSpace, size: int | None, tiny_classifier: Classifier
+) -> None:
     schedule = schedule_of(noise, maps=activations(tiny_classifier), steps=6, score_dead=True)
-    reference = scorer_of(tiny_classifier, X, batch_size=4).score(schedule, "probability")
+    reference = scorer_of(tiny_classifier, X, batch_size=4).run(schedule, "probability")
     scorer = scorer_of(tiny_classifier, X, batch_size=size)
-    np.testing.assert_allclose(scorer.score(schedule, "probability"), reference, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(scorer.run(schedule, "probability"), reference, rtol=0, atol=1e-6)
     assert size is None or scorer.batch_size == size
 
 
@@ -180,7 +184,7 @@ def test_images_and_grids_do_not_mix_on_one_session(nchw: Classifier) -> None:
     )
     for schedule in (schedule_of(), finer, schedule_of()):
         for scorer, image in ((first, IMAGE), (second, other)):
-            seen = -scorer.score(schedule, "logit").reshape(*schedule.shape, *IMAGE.shape)
+            seen = -scorer.run(schedule, "logit").reshape(*schedule.shape, *IMAGE.shape)
             np.testing.assert_allclose(seen, expected_inputs(schedule, image), atol=1e-5)
 
 
@@ -192,12 +196,12 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "a path through 0 has one blank pass": ({"path": THROUGH_ZERO}, 3 + 1),
     "which is that of dead maps": ({"path": THROUGH_ZERO, "score_dead": True}, 3 + 1),
     "identical maps, other factors": ({"factor": np.array([1, -0.5, 1, 0, 2]), "score_dead": True}, 3 * 3 + 1),
-    "identical maps, other noise": ({"noise": "mask"}, 4 * 3),
-    "identical maps, the same noise": ({"noise": "mask", "deviation": EQUAL}, 3 * 3),
-    "a blank pass a step where there is noise": ({"noise": "input", "deviation": EQUAL, "score_dead": True}, 4 * 3),
-    "but no noise makes a map of a dead one": ({"noise": "map", "deviation": EQUAL, "score_dead": True}, 3 * 3 + 1),
-    "noise of 0 is one step": ({"noise": "input", "deviation": NO_NOISE, "score_dead": True}, 3 + 1),
-    "noise of 0 in some channels": ({"noise": "mask", "deviation": np.array([0.1, 0, 0, 0, 0])}, 3 + 2),
+    "identical maps, other noise": ({"offset": "mask"}, 4 * 3),
+    "identical maps, the same noise": ({"offset": "mask", "offset_scale": EQUAL}, 3 * 3),
+    "a blank pass a step where there is noise": ({"offset": "input", "offset_scale": EQUAL, "score_dead": True}, 4 * 3),
+    "but no noise makes a map of a dead one": ({"offset": "map", "offset_scale": EQUAL, "score_dead": True}, 3 * 3 + 1),
+    "noise of 0 is one step": ({"offset": "input", "offset_scale": NO_NOISE, "score_dead": True}, 3 + 1),
+    "noise of 0 in some channels": ({"offset": "mask", "offset_scale": np.array([0.1, 0, 0, 0, 0])}, 3 + 2),
 }
 
 
@@ -213,13 +217,13 @@ def test_only_inputs_that_differ_take_a_pass(case: str, nchw: Classifier) -> Non
 def test_a_baseline_is_scored_once_a_classifier(tmp_path: Path) -> None:
     model = mirror(tmp_path)
     first, second = scorer_of(model, targets=[0, 5]), scorer_of(model, targets=[5])
-    assert first.baseline("probability") == pytest.approx([1 / IMAGE.size] * 2)
-    assert second.baseline("probability") == pytest.approx([1 / IMAGE.size])
+    assert first.baseline_scores("probability") == pytest.approx([1 / IMAGE.size] * 2)
+    assert second.baseline_scores("probability") == pytest.approx([1 / IMAGE.size])
     assert (first.passes, first.passes_skipped) == (1, 0)
     assert (second.passes, second.passes_skipped) == (0, 1)
-    assert second.baseline("logit") == pytest.approx([0])
-    other = Scorer(model, IMAGE, [5], IMAGE, seed=SEED)
-    assert other.baseline("logit") == pytest.approx([-IMAGE.ravel()[5]])
+    assert second.baseline_scores("logit") == pytest.approx([0])
+    other = Scorer(model.sessions, IMAGE, [5], IMAGE, seed=SEED)
+    assert other.baseline_scores("logit") == pytest.approx([-IMAGE.ravel()[5]])
     assert (second.passes, other.passes) == (1, 1)
 
 
@@ -227,9 +231,9 @@ def test_passes_and_those_saved_add_up(tmp_path: Path) -> None:
     model, schedule = mirror(tmp_path), schedule_of("mask", score_dead=True)
     for _ in range(2):
         scorer = scorer_of(model)
-        scorer.score(schedule, "logit")
-        scorer.baseline("logit")
-        scorer.score(schedule_of(), "logit")
+        scorer.run(schedule, "logit")
+        scorer.baseline_scores("logit")
+        scorer.run(schedule_of(), "logit")
         assert scorer.passes + scorer.passes_skipped == 2 * 5 * 3 + 1
 
 
@@ -239,7 +243,7 @@ def test_progress_rises_to_the_passes_planned(size: int | None, nchw: Classifier
     scorer = scorer_of(nchw, batch_size=size, progress=lambda *state: seen.append(state))
     for planned, noise in ((9 + 1, "none"), (10 + 12 + 3, "mask")):
         seen.clear()
-        scorer.score(schedule_of(noise, score_dead=True), "logit")  # type: ignore[arg-type]
+        scorer.run(schedule_of(noise, score_dead=True), "logit")  # type: ignore[arg-type]
         done = [passes for passes, _ in seen]
         assert done == sorted(set(done))
         assert {known for _, known in seen} == {planned}
@@ -280,7 +284,7 @@ def test_a_score_that_is_not_a_number_names_channel_and_image(tmp_path: Path) ->
     factor = np.array([1, 1, 1, 1e4, 1])  # 20 + 1e4 · X · H is negative somewhere
     scorer = scorer_of(logarithm(tmp_path), batch_size=2, image_name="cat.jpg")
     with pytest.raises(ScoreError, match=r"NaN or infinite for channel 3 of cat\.jpg") as caught:
-        scorer.score(schedule_of(factor=factor), "logit")
+        scorer.run(schedule_of(factor=factor), "logit")
     assert "\n" not in str(caught.value)
     assert "sample" not in str(caught.value).split("cat.jpg")[0]
 
@@ -293,19 +297,19 @@ def test_a_score_that_is_not_a_number_names_the_sample(size: int, tmp_path: Path
     deviation[3] = 2 * 20 / -(lowest[worst] + lowest[next_to])  # 20 + deviation · noise is negative in one field
     scorer = scorer_of(logarithm(tmp_path), np.zeros_like(IMAGE), batch_size=size)
     with pytest.raises(ScoreError, match=rf"for channel 3, sample {worst} of the image .*noise of {deviation[3]:.3g}"):
-        scorer.score(schedule_of("input", 6, deviation=deviation), "logit")
+        scorer.run(schedule_of("input", 6, offset_scale=deviation), "logit")
 
 
 @pytest.mark.parametrize("noise", ["map", "mask", "input"])
-def test_noise_beyond_single_precision_is_no_number_either(noise: NoiseSpace, nchw: Classifier) -> None:
+def test_noise_beyond_single_precision_is_no_number_either(noise: OffsetSpace, nchw: Classifier) -> None:
     with pytest.raises(ScoreError, match=r"channel 0, sample 0 .*noise of 1e\+39"):
-        scorer_of(nchw).score(schedule_of(noise, deviation=np.full(5, 1e39)), "logit")
+        scorer_of(nchw).run(schedule_of(noise, offset_scale=np.full(5, 1e39)), "logit")
 
 
 def test_a_baseline_that_is_not_a_number_is_named(tmp_path: Path) -> None:
-    scorer = Scorer(logarithm(tmp_path), IMAGE, [0], np.full_like(IMAGE, -30), seed=0)
+    scorer = Scorer(logarithm(tmp_path).sessions, IMAGE, [0], np.full_like(IMAGE, -30), seed=0)
     with pytest.raises(ScoreError, match="--baseline"):
-        scorer.baseline("logit")
+        scorer.baseline_scores("logit")
 
 
 class Failing:
@@ -313,11 +317,11 @@ class Failing:
 
     def __init__(self, model: Classifier, fails: Callable[[int, int], Exception | None]) -> None:
         """Take (run number, inputs) to an error, or to None."""
-        session = model.score_session("input")
+        session = model.sessions.score_session("input")
         self._run, self._reopen, self._fails = session.run, session.reopen, fails
         self.sizes: list[int] = []
         self.reopened = 0
-        session.run, session.reopen = self.run, self.reopen  # type: ignore[method-assign]
+        session.run, session.reopen = self.run, self.reopen  # type: ignore[method-assign, assignment]
 
     def run(self, kind: Any, maps: np.ndarray, steps: int, **settings: Any) -> np.ndarray:
         self.sizes.append(len(maps) * steps)
@@ -340,7 +344,7 @@ def fresh(tiny_path: Path) -> Classifier:
 def sound(tiny_classifier: Classifier) -> Sound:
     """4 live maps at 4 steps, and their scores without a fault."""
     schedule = schedule_of("input", 4, maps=activations(tiny_classifier))
-    return schedule, scorer_of(tiny_classifier, X).score(schedule, "logit")
+    return schedule, scorer_of(tiny_classifier, X).run(schedule, "logit")
 
 
 @pytest.mark.parametrize("broken", [{0}, {1}, {5}, {0, 2, 4, 6, 8, 10}])
@@ -348,9 +352,9 @@ def test_a_failed_run_is_tried_again_on_a_session_opened_anew(
     broken: set[int], fresh: Classifier, sound: Sound
 ) -> None:
     failing = Failing(fresh, lambda run, _: ScoreError("a hiccup") if run in broken else None)
-    scorer, first = scorer_of(fresh, X, batch_size=2), fresh.score_session("input")._loaded
-    np.testing.assert_allclose(scorer.score(sound[0], "logit"), sound[1], atol=1e-6)
-    assert fresh.score_session("input")._loaded is not first
+    scorer, first = scorer_of(fresh, X, batch_size=2), fresh.sessions.score_session("input")._opened
+    np.testing.assert_allclose(scorer.run(sound[0], "logit"), sound[1], atol=1e-6)
+    assert fresh.sessions.score_session("input")._opened is not first
     assert failing.reopened == len(broken)
     assert len(failing.sizes) == 16 // 2 + len(broken)
     assert (scorer.passes, scorer.passes_skipped, scorer.batch_size) == (16, 8, 2)
@@ -360,16 +364,16 @@ def test_a_run_that_fails_twice_raises_and_the_next_one_works(fresh: Classifier,
     failing = Failing(fresh, lambda run, _: ScoreError("it is broken") if run in (2, 3) else None)
     scorer = scorer_of(fresh, X, batch_size=2)
     with pytest.raises(ScoreError, match="it is broken"):
-        scorer.score(sound[0], "logit")
+        scorer.run(sound[0], "logit")
     assert (len(failing.sizes), scorer.passes) == (4, 4)
-    np.testing.assert_allclose(scorer_of(fresh, X).score(sound[0], "logit"), sound[1], atol=1e-6)
+    np.testing.assert_allclose(scorer_of(fresh, X).run(sound[0], "logit"), sound[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 8])
 def test_where_memory_runs_out_the_batch_is_halved(limit: int, fresh: Classifier, sound: Sound) -> None:
     failing = Failing(fresh, lambda _, inputs: OutOfMemoryError("out of memory") if inputs > limit else None)
     scorer = scorer_of(fresh, X, batch_size=16)
-    np.testing.assert_allclose(scorer.score(sound[0], "logit"), sound[1], atol=1e-6)
+    np.testing.assert_allclose(scorer.run(sound[0], "logit"), sound[1], atol=1e-6)
     too_large = [size for size in (16, 8, 4, 2) if size > limit]
     assert failing.sizes[: len(too_large)] == too_large
     assert max(failing.sizes[len(too_large) :]) == too_large[-1] // 2 == scorer.batch_size
@@ -379,7 +383,7 @@ def test_where_memory_runs_out_the_batch_is_halved(limit: int, fresh: Classifier
 def test_a_measured_batch_stays_small_once_memory_ran_out(fresh: Classifier, sound: Sound) -> None:
     failing = Failing(fresh, lambda _, inputs: OutOfMemoryError("out of memory") if inputs > 1 else None)
     for _ in range(2):
-        np.testing.assert_allclose(scorer_of(fresh, X).score(sound[0], "logit"), sound[1], atol=1e-6)
+        np.testing.assert_allclose(scorer_of(fresh, X).run(sound[0], "logit"), sound[1], atol=1e-6)
     assert failing.sizes == [4, 2, *[1] * 32]
 
 
@@ -387,6 +391,6 @@ def test_where_not_one_input_fits_memory_is_out(fresh: Classifier, sound: Sound)
     failing = Failing(fresh, lambda *_: OutOfMemoryError("out of memory"))
     scorer = scorer_of(fresh, X, batch_size=8)
     with pytest.raises(OutOfMemoryError, match="out of memory"):
-        scorer.score(sound[0], "logit")
+        scorer.run(sound[0], "logit")
     assert failing.sizes == [8, 4, 2, 1, 1]
     assert scorer.passes == 0

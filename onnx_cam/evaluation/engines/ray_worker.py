@@ -19,7 +19,7 @@ from onnx_cam.evaluation.measuring import Measuring, Task
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric
-from onnx_cam.runtime.devices import DEVICES
+from onnx_cam.runtime.devices import running_device
 
 __all__ = ["Attempts", "Worker", "WorkerSettings"]
 
@@ -83,7 +83,7 @@ class WorkerSettings:
             classifier.size if classifier.input.height and classifier.input.width else None,
             classifier.input.name,
             classifier.head.output,
-            classifier.threads,
+            classifier.sessions.opener.threads,
             share,
             measuring.layer.name,
             dict(measuring.methods),
@@ -103,7 +103,7 @@ class WorkerSettings:
         """
         classifier = load(
             self.model,
-            device=next(name for name, provider in DEVICES.items() if provider == self.provider),
+            device=running_device(self.provider).name,
             preprocess=self.preprocessing or "none",
             size=self.size,
             input=self.input,
@@ -114,9 +114,8 @@ class WorkerSettings:
             raise ModelError(f"'{self.model}' is another file here; expected the same model on every machine: copy it")
         if classifier.provider != self.provider:
             raise DeviceError(f"{classifier.provider} would run the model here; expected {self.provider}, as elsewhere")
-        classifier.labels = self.labels
         return Measuring(
-            classifier,
+            classifier.with_labels(self.labels),
             self.methods,
             self.metrics,
             layer=self.layer,

@@ -1,0 +1,306 @@
+"""The sessions that run a model, and the few results that are kept from call to call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnx_cam.classifier.facts import BatchFacts
+from onnx_cam.classifier.keeping import make_room, read_only
+from onnx_cam.errors import ScoreError
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.head import Head
+from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.score_graph import GraphOffset, score_graph
+from onnx_cam.graph.tap import tap
+from onnx_cam.runtime.device_session import DeviceSession, open_device_session
+from onnx_cam.runtime.score_session import ScoreSession
+from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
+from onnx_cam.runtime.session import Session
+
+if TYPE_CHECKING:
+    from onnx_cam.gradients import GraphModule
+
+__all__ = ["Activations", "ModelSessions", "SessionOpener"]
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_KEPT_SESSIONS = 3  # of each kind, as each holds the weights once more; the score graph has three kinds of offset
+_KEPT_BASELINES = 4
+
+
+@dataclass(frozen=True)
+class SessionOpener:
+    """How this model's sessions are opened: on which device, with which threads, and where its weights lie.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, for messages.
+    image_input : ImageInput
+        The input that takes the image.
+    device : str
+        The requested device.
+    threads : int or None
+        Threads within an operator.
+    folder : Path or None
+        The folder of external weights.
+    """
+
+    name: str
+    image_input: ImageInput
+    device: str
+    threads: int | None
+    folder: Path | None
+
+    def open(self, proto: onnx.ModelProto, batch: BatchFacts | None = None, *, optimise: bool = True) -> Session:
+        """Return a session for the model or a rewritten one.
+
+        Parameters
+        ----------
+        proto : onnx.ModelProto
+        batch : BatchFacts, optional
+            How many images it takes at once; any number without it.
+        optimise : bool
+            False loads faster, on the CPU, for a session that runs once.
+        """
+        return Session(
+            proto,
+            name=self.name,
+            image_input=self.image_input,
+            device=self.device if optimise else "cpu",
+            threads=self.threads,
+            folder=self.folder,
+            fixed_batch=batch.fixed if batch else None,
+            one_at_a_time=batch.mixes_images if batch else False,
+            optimise=optimise,
+        )
+
+    def open_score_graph(self, proto: onnx.ModelProto) -> DeviceSession:
+        """Return a score graph on the device."""
+        return open_device_session(proto, name=self.name, device=self.device, threads=self.threads, folder=self.folder)
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What a run with a tapped layer gives for one image.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (K, h, w), float32
+        A, the layer's activation maps.
+    probabilities : ndarray of shape (classes,), float64
+        The image's scores.
+    ran : bool
+        Whether that took a forward pass; the last image's activations are kept.
+    """
+
+    maps: Floats
+    probabilities: Doubles
+    ran: bool
+
+
+class ModelSessions:
+    """The sessions of one model; they are opened when they are first needed, and a few of each kind are kept.
+
+    Parameters
+    ----------
+    opener : SessionOpener
+    proto : onnx.ModelProto
+        The model that is run.
+    head : Head
+        The output that holds the scores.
+    size : tuple of int
+        ``(H, W)`` of the network's input.
+    batch : BatchFacts
+        How many images the model takes at once.
+    is_binary : bool
+        Whether the output holds a single number for two classes.
+    session : Session
+        The model itself, with its logits among the outputs.
+
+    Attributes
+    ----------
+    refused_sizes : set of tuple of int
+        Sizes of an image at which a run failed.
+    """
+
+    def __init__(
+        self,
+        opener: SessionOpener,
+        *,
+        proto: onnx.ModelProto,
+        head: Head,
+        size: tuple[int, int],
+        batch: BatchFacts,
+        is_binary: bool,
+        session: Session,
+    ) -> None:
+        self.opener = opener
+        self.refused_sizes: set[tuple[int, int]] = set()
+        self._proto = proto
+        self._head = head
+        self._size = size
+        self._batch = batch
+        self._is_binary = is_binary
+        self._session = session
+        self._tapped_sessions: dict[str, Session] = {}
+        self._score_sessions: dict[GraphOffset, ScoreSession] = {}
+        self._last_activations: tuple[tuple[str, bytes], Floats, Doubles] | None = None
+        self._last_module: tuple[str, GraphModule] | None = None
+        self._baselines: dict[tuple[ScoreKind, bytes], Doubles] = {}
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that really runs the model."""
+        return self._session.provider
+
+    @property
+    def cpu_fallback_nodes(self) -> int | None:
+        """Nodes that the provider left to the CPU; None where ONNX Runtime does not tell."""
+        return self._session.cpu_fallback_nodes
+
+    def open(self, proto: onnx.ModelProto, *, optimise: bool = True) -> Session:
+        """Return a session for the model or a rewritten one, at this model's batch."""
+        return self.opener.open(proto, self._batch, optimise=optimise)
+
+    def activations(self, layer: Layer, image: Floats) -> Activations:
+        """Run the model with a layer tapped, unless the last call did just that.
+
+        Parameters
+        ----------
+        layer : Layer
+        image : ndarray of shape (C, H, W), float32
+
+        Raises
+        ------
+        ScoreError
+            The runtime failed, or an activation or a score is NaN or infinite.
+        """
+        key = layer.name, hashlib.sha256(image.tobytes()).digest()
+        if self._last_activations is not None and self._last_activations[0] == key:
+            return Activations(*self._last_activations[1:], ran=False)
+        # The tapped session runs once per image: an extra output keeps the runtime from fusing operators around it.
+        if layer.name not in self._tapped_sessions:
+            make_room(self._tapped_sessions, _KEPT_SESSIONS)
+            self._tapped_sessions[layer.name] = self.open(tap(self._proto, [layer.tapped]))
+        tensor, output = self._tapped_sessions[layer.name].run(image[None], [layer.output, self._head.output])
+        maps = layer.maps(tensor)  # (1, K, h, w)
+        scores = probabilities(output, self._head)[0]  # (classes,)
+        if not np.isfinite(maps).all() or not np.isfinite(scores).all():
+            raise ScoreError(
+                f"{self.opener.name} gives NaN or infinite values for this image; "
+                "check its preprocessing with onnx-cam inspect, and the model itself"
+            )
+        self._last_activations = key, read_only(maps[0]), read_only(scores)
+        return Activations(*self._last_activations[1:], ran=True)
+
+    def scores(self, images: Floats, score_kind: ScoreKind = "probability") -> Doubles:
+        """Return f^c of images for every class.
+
+        Parameters
+        ----------
+        images : ndarray of shape (B, C, H, W), float32
+        score_kind : {"probability", "logit"}
+
+        Returns
+        -------
+        ndarray of shape (B, classes), float64
+        """
+        if score_kind == "logit":
+            return logits(self._session.run(images, [self._head.logits])[0])
+        return probabilities(self._session.run(images, [self._head.output])[0], self._head)
+
+    def baseline_scores(self, image: Floats, score_kind: ScoreKind) -> tuple[Doubles, bool]:
+        """Return f^c of one image for every class, and whether that took a forward pass: the last ones are kept.
+
+        Parameters
+        ----------
+        image : ndarray of shape (C, H, W), float32
+        score_kind : {"probability", "logit"}
+        """
+        key = (score_kind, hashlib.sha256(image.tobytes()).digest())
+        is_new = key not in self._baselines
+        if is_new:
+            make_room(self._baselines, _KEPT_BASELINES)
+            self._baselines[key] = read_only(self.scores(image[None], score_kind)[0])
+        return self._baselines[key], is_new
+
+    def forget_baselines(self) -> None:
+        """Let go of the kept baselines, so that the next map counts the pass of its own, whatever ran before."""
+        self._baselines.clear()
+
+    def score_session(self, offset: GraphOffset) -> ScoreSession:
+        """Return the session of the score graph with this offset; it is kept, with the batch size that suits it."""
+        if offset not in self._score_sessions:
+            make_room(self._score_sessions, _KEPT_SESSIONS)
+            self._score_sessions[offset] = ScoreSession(
+                partial(self._open_score_graph, offset),
+                name=self.opener.name,
+                offset=offset,
+                image_input=self.opener.image_input,
+                size=self._size,
+                fixed_batch=self._batch.fixed,
+                one_at_a_time=self._batch.mixes_images,
+            )
+        return self._score_sessions[offset]
+
+    def _open_score_graph(self, offset: GraphOffset) -> DeviceSession:
+        graph = score_graph(
+            self._proto,
+            self.opener.image_input,
+            self._head,
+            offset,
+            self._size,
+            binary=self._is_binary,
+            batch=self._batch.fixed,
+        )
+        return self.opener.open_score_graph(graph)
+
+    def gradients(self, layer: Layer, image: Floats, targets: Sequence[int]) -> Floats:
+        """Return ``∂Y^c/∂A_k`` for each target's logit, by the graph as a torch module.
+
+        Parameters
+        ----------
+        layer : Layer
+        image : ndarray of shape (C, H, W), float32
+        targets : sequence of int
+            The T classes.
+
+        Returns
+        -------
+        ndarray of shape (T, K, h, w), float32
+
+        Raises
+        ------
+        MissingExtraError
+            torch is not installed.
+        ModelError
+            The graph holds an operator without a rule.
+        LayerError
+            The logits do not depend on the layer, or the gradient ends on the way.
+        """
+        from onnx_cam.gradients import GraphModule, layer_gradients
+
+        if self._last_module is None or self._last_module[0] != layer.name:
+            proto = tap(self._proto, [layer.tapped, self._head.tapped_logits])
+            self._last_module = layer.name, GraphModule(proto, name=self.opener.name, folder=self.opener.folder)
+        batch = np.repeat(image[None], self._batch.fixed or 1, axis=0)
+        _, gradients = layer_gradients(
+            self._last_module[1],
+            self.opener.image_input.feed(batch).astype(np.float32),
+            layer.tapped,
+            self._head.tapped_logits,
+            targets,
+            binary=self._is_binary,
+        )
+        return layer.maps(gradients.sum(axis=1))  # every image of a fixed batch is this one
