@@ -190,7 +190,7 @@ def test_a_network_input_is_explained_as_it_is(tiny_path: Path, tmp_path: Path) 
     np.testing.assert_array_equal(from_file.cam, onnx_cam.explain(model, x[None]).cam)
     assert from_file.crop == (0, 0, tiny.SIZE, tiny.SIZE)
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ImageError, match=r"no \.npy file"):
+    with pytest.raises(ImageError, match=r"not a \.npy file"):
         onnx_cam.explain(model, tmp_path / "objects.npy")
 
 
