@@ -435,7 +435,7 @@ def test_no_image_no_file(words: list[str], run: Run, tmp_path: Path) -> None:
         (["-o", "grid.png", "-o", ".png"], "cannot write '.png'"),
         (["--samples", "0"], "samples"),
         (["--seed", "-1"], "seed"),
-        (["--target", "top0"], "is no target"),
+        (["--target", "top0"], "invalid target 'top0'"),
         (["--colormap", "rainbows"], "colormap"),
     ],
 )
