@@ -1,9 +1,14 @@
 """Shows which pixels the decision of a deployed ONNX image classifier rests on.
 
+Examples
+--------
 >>> import onnx_cam
->>> model = onnx_cam.load("resnet50.onnx")                          # doctest: +SKIP
->>> result = onnx_cam.explain(model, "cat.jpg", method="sscam2")    # doctest: +SKIP
->>> result.save("out/")                                             # doctest: +SKIP
+>>> model = onnx_cam.load("model.onnx")
+>>> result = onnx_cam.explain(model, "cat.jpg", method="sscam2")
+>>> result.target.label
+'cat'
+>>> sorted(result.save("out/"))
+['map', 'overlay', 'record']
 """
 
 from __future__ import annotations
@@ -82,7 +87,7 @@ __all__ = [
     "read_saved",
 ]
 
-# Each name is imported when it is first asked for: ``import onnx_cam`` loads neither ONNX Runtime nor OpenCV.
+# Each name is imported when it is first used, so that ``import onnx_cam`` loads neither ONNX Runtime nor OpenCV.
 _HOMES = {
     "CAM": "methods",
     "ISCAM": "methods",

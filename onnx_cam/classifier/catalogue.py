@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["read_catalogue", "recognise"]
 
 _PLACES = (Path(__file__).parent / "catalogue.toml", Path(__file__).parent.parent.parent / "models" / "catalogue.toml")
-"""In a wheel, and in a clone."""
+"""Where the catalogue is in a wheel, and in a clone."""
 
 
 @cache
@@ -23,5 +23,5 @@ def read_catalogue() -> tuple[dict[str, Any], ...]:
 
 
 def recognise(sha256: str) -> dict[str, Any] | None:
-    """Return the entry of a file; None where it is not known."""
+    """Return the entry of the file with this hash; None where it is not in the catalogue."""
     return next((entry for entry in read_catalogue() if entry["sha256"] == sha256), None)

@@ -1,4 +1,4 @@
-"""The exporter: a model with one of its layers as an extra output."""
+"""Export: the model with one of its layers as an extra output."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ELEMENTS = {
 
 
 def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> Layer:
-    """Write the model with a layer as an extra output, behind its own; nothing else in it changes.
+    """Write the model with a layer as an extra output, after its own; nothing else in it changes.
 
-    Before it is written, it is run: its own outputs must be those of the original.
+    It is run before it is written: its own outputs must be those of the original.
 
     Parameters
     ----------
@@ -37,26 +37,33 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
     path : str or Path
         The file to write; an existing one is replaced whole or not at all.
     layer : str, optional
-        The layer's output tensor or node; the default layer without one.
+        The layer's output tensor or node; by default the default layer.
 
     Returns
     -------
     Layer
-        The tapped one.
+        The layer that was added.
 
     Raises
     ------
     LayerError, OutputError, ModelError
-        No such layer; the file cannot be written; the tapped model does not give the original's outputs.
+        There is no such layer; the file cannot be written; the new model does not give the original's outputs.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> layer = onnx_cam.export(onnx_cam.load("model.onnx"), "tapped.onnx", layer="relu1")
+    >>> layer.name, layer.shape
+    ('relu1', (6, 10, 10))
     """
     path = Path(path)
-    found = model.layer(layer)
+    explained = model.layer(layer)
     with results_folder(path.parent):
         _check_place(model, path)
-        tapped = tap(model.file.proto, [_value_info(model, found)])
-        _prove(model, tapped, found)
+        tapped = tap(model.file.proto, [_value_info(model, explained)])
+        _prove(model, tapped, explained)
         write_files({path: tapped.SerializeToString()})
-    return found
+    return explained
 
 
 def _check_place(model: Classifier, path: Path) -> None:
@@ -66,7 +73,7 @@ def _check_place(model: Classifier, path: Path) -> None:
         raise OutputError(f"'{path}' is the model itself; give another path with -o")
     if model.file.external and path.resolve().parent != model.file.path.resolve().parent:
         raise OutputError(
-            f"{model.name} keeps weights beside it; write the tapped model to the same folder: "
+            f"{model.name} keeps weights beside it; write the new model to the same folder: "
             f"{model.file.path.parent / path.name}"
         )
 
@@ -88,4 +95,6 @@ def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     after = model.sessions.open(tapped).run_once(images, names)
     for name, old, new in zip(names, before, after, strict=True):
         if not (np.array_equal(old, new) or _close(old, new)):
-            raise ModelError(f"with {layer.name!r} tapped, output {name!r} of {model.name} changes; not written")
+            raise ModelError(
+                f"with {layer.name!r} as an extra output, output {name!r} of {model.name} changes; nothing was written"
+            )

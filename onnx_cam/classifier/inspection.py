@@ -1,4 +1,4 @@
-"""What is known of a model, and what it was concluded from."""
+"""What was detected about a model, and from what."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ __all__ = ["Finding", "inspect"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is known of a model.
+    """One thing that is known about a model.
 
     Attributes
     ----------
     what : str
         What it is about.
     value : str
-        What was found.
+        What was detected.
     source : str
         What it was concluded from.
+
+    Examples
+    --------
+    >>> Finding("layout", "NCHW", "the graph, and a run").value
+    'NCHW'
     """
 
     what: str
@@ -31,16 +36,23 @@ class Finding:
 
 
 def inspect(model: Classifier) -> list[Finding]:
-    """Return what is known of a model: file, input, batch, head, labels, preprocessing, default layer, device."""
+    """Return what was detected about a model: file, input, batch, head, labels, preprocessing, default layer, device.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> {one.what: one.value for one in onnx_cam.inspect(onnx_cam.load("model.onnx"))}["head"]
+    'logits'
+    """
     return [*_file(model), *_input(model), *_output(model), _preprocessing(model), _layer(model), _device(model)]
 
 
 def _file(model: Classifier) -> list[Finding]:
     proto = model.file.proto
     opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
-    producer = " ".join(filter(None, (proto.producer_name, proto.producer_version))) or "not named"
-    known = recognise(model.file.sha256)
-    recognised = [Finding("known as", known["name"], f"the catalogue: {known['source']}")] if known else []
+    producer = " ".join(filter(None, (proto.producer_name, proto.producer_version))) or "unknown"
+    entry = recognise(model.file.sha256)
+    recognised = [Finding("known as", entry["name"], f"the catalogue: {entry['source']}")] if entry else []
     return [
         Finding("model", str(model.file.path), f"sha256 {model.file.sha256}"),
         *recognised,
@@ -63,8 +75,8 @@ def _input(model: Classifier) -> list[Finding]:
 def _batch(model: Classifier) -> Finding:
     if model.fixed_batch is not None:
         return Finding("batch", f"fixed to {model.fixed_batch}", model.facts.batch.source)
-    freed = model.facts.batch.source if model.input.batch else "a run: several images together score as they do alone"
-    return Finding("batch", "free", freed)
+    source = model.facts.batch.source if model.input.batch else "a run: several images together score as they do alone"
+    return Finding("batch", "free", source)
 
 
 def _output(model: Classifier) -> list[Finding]:
@@ -82,14 +94,15 @@ def _output(model: Classifier) -> list[Finding]:
 
 
 def _preprocessing(model: Classifier) -> Finding:
-    found = model.preprocessing
-    if found is None:
-        return Finding("preprocessing", "none", "as asked")
+    preprocessing = model.preprocessing
+    if preprocessing is None:
+        return Finding("preprocessing", "none", "as requested")
+    p = preprocessing
     values = (
-        f"{found.name}: {found.resize}, crop {found.crop_pct:g}, {found.interpolation}, {found.channels}, "
-        f"(pixel · {found.scale:.6g} − {_numbers(found.mean)}) / {_numbers(found.std)}"
+        f"{p.name}: {p.resize}, crop {p.crop_pct:g}, {p.interpolation}, {p.channels}, "
+        f"(pixel · {p.scale:.6g} − {_numbers(p.mean)}) / {_numbers(p.std)}"
     )
-    return Finding("preprocessing", values, found.source)
+    return Finding("preprocessing", values, p.source)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

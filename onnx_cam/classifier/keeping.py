@@ -1,4 +1,4 @@
-"""What a classifier keeps from call to call: a few entries of each kind, for one caller at a time."""
+"""What a classifier keeps from call to call: a few entries of each kind, used by one caller at a time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["OneAtATime", "make_room", "read_only"]
 
 
 class OneAtATime:
-    """A context for one user at a time: other threads wait, the same one is refused.
+    """A context for one user at a time: other threads wait, and the same thread is refused.
 
     Parameters
     ----------
     name : str
-        Of the model, for the message.
+        The model's name, for the message.
 
     Raises
     ------
     SettingError
-        The thread is within it already: an explanation was asked for from a progress callback of another.
+        The thread is already within it: a progress callback of one explanation asked for another.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +35,9 @@ class OneAtATime:
 
     def __enter__(self) -> None:
         if self._user == threading.get_ident():
-            raise SettingError(f"{self._name} is being explained; expected no second call from a progress callback")
+            raise SettingError(
+                f"{self._name} is already running an explanation; do not call it again from a progress callback"
+            )
         self._lock.acquire()
         self._user = threading.get_ident()
 
@@ -47,7 +49,7 @@ class OneAtATime:
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array that its users cannot change any more."""
+    """Make an array read-only, and return it."""
     array.setflags(write=False)
     return array
 

@@ -98,6 +98,17 @@ class Subject:
         Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
     gradient : callable, optional
         Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx")
+    >>> image = model.network_input("cat.jpg")
+    >>> scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
+    >>> maps = model.sessions.activations(model.layer(), image).maps
+    >>> subject = Subject(maps, scorer, "probability", linear_head=lambda: None)
+    >>> subject.maps.shape
+    (6, 5, 5)
     """
 
     maps: Floats

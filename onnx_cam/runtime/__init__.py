@@ -1,17 +1,19 @@
 """Running models: ONNX Runtime, its devices, and the loop that scores masked images.
 
-=======================  ====================================================================
-:mod:`.devices`          a device's name to execution providers, and their options
-:mod:`.load`             a model on a device, or one line that says why not
+=======================  ==========================================================================
+:mod:`.devices`          what a user calls a device, and the execution provider that runs it
+:mod:`.device_session`   a model on the requested device, or one line that says why not
 :mod:`.session`          a model that takes images: arrays in, arrays out
-:mod:`.scores`           a model's output to probabilities and logits
-:mod:`.masks`            activation maps to masks: upsampling and min-max
-:mod:`.noise`            noise fields, from a seed
-:mod:`.schedule`         what a method wants scored, and the inputs that really differ
+:mod:`.scores`           from a model's output to probabilities and logits
+:mod:`.masks`            from activation maps to masks: upsampling and min-max normalisation
+:mod:`.noise`            noise fields, drawn from a seed
+:mod:`.schedule`         what a method wants scored, and which of those inputs differ
+:mod:`.scorer`           the engine: every input of a schedule, scored in batches
+:mod:`.grid_run`         a grid of inputs cut into runs, and runs that fail repeated
 :mod:`.score_session`    a score graph on a device: maps in, scores out
 :mod:`.batch_size`       how many inputs a run takes
-:mod:`.memory`           memory that ran out, in every wording
-:mod:`.grid_run`         those inputs, cut into runs, and runs that fail
-:mod:`.scorer`           the engine: every input of a schedule, scored in batches
-=======================  ====================================================================
+:mod:`.memory`           errors that mean that memory ran out, and how much is free
+:mod:`.map_distance`     the distance of two maps whatever their scale
+:mod:`.self_test`        each device, tested with a convolution
+=======================  ==========================================================================
 """

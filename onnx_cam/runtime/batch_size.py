@@ -1,4 +1,4 @@
-"""How many inputs a run takes: as asked for, or as a short measurement says."""
+"""How many inputs a run takes: the requested number, or the fastest that a short measurement finds."""
 
 from __future__ import annotations
 
@@ -6,46 +6,57 @@ from collections.abc import Callable
 
 __all__ = ["BatchSize"]
 
-_RUNS = 3  # of each size: the first one sets up its buffers, and does not count
-_WORTH_IT = 0.97  # a batch twice as large must take less than this share of the time for an input
+_RUNS = 3  # of each size; the first one sets up its buffers and does not count
+_WORTH_IT = 0.97  # a batch twice as large must take less than this share of the time per input
 
 
 class BatchSize:
     """The number of inputs a run takes.
 
-    With `asked`, that. Else it is measured on the work itself: sizes double from `first` as long as an input gets
-    cheaper, at most to `largest`; the cheapest stays. The batch never changes a map, so no pass is spent on measuring.
+    A requested size is taken. Otherwise the size is measured on the work itself: it doubles from `first` as long as an
+    input gets cheaper, at most to `largest`, and the cheapest stays. As the batch size never changes a map, the
+    measurement costs no forward pass.
 
     Parameters
     ----------
-    asked : int, optional
+    requested : int, optional
         The size to take.
     first, largest : int
         Where the measurement begins and ends.
     fixed : bool
-        Whether the model takes no other than the size asked for.
+        Whether the model runs at no size but the requested one.
     free : callable, optional
-        Returns the bytes that the device has left, or None: a batch that would not fit is not tried.
+        Returns the free bytes of the device, or None; a batch that would not fit is not tried.
 
     Attributes
     ----------
     size : int
-        For the next run.
+        The size of the next run.
     settled : bool
-        Whether the size is final, memory permitting.
+        Whether the size is final, unless memory runs out.
+
+    Examples
+    --------
+    >>> batch = BatchSize(first=4, largest=8)
+    >>> for _ in range(3):
+    ...     batch.ran(4, seconds=0.4, full=True)
+    >>> batch.size, batch.settled
+    (8, False)
+    >>> batch.halve(), batch.size
+    (True, 4)
     """
 
     def __init__(
         self,
-        asked: int | None = None,
+        requested: int | None = None,
         *,
         first: int = 4,
         largest: int = 256,
         free: Callable[[], int | None] | None = None,
         fixed: bool = False,
     ) -> None:
-        self.settled = asked is not None
-        self.size = asked or min(first, largest)
+        self.settled = requested is not None
+        self.size = requested or min(first, largest)
         self._fixed = fixed
         self._largest = largest
         self._free = free
@@ -54,7 +65,7 @@ class BatchSize:
         self._best: tuple[float, int] | None = None  # seconds an input, size
 
     def ran(self, inputs: int, seconds: float, *, full: bool) -> None:
-        """Take note of a run; one that was not full tells nothing."""
+        """Learn from the time of a run; one that was not full tells nothing."""
         if self.settled or not full:
             return
         self._seconds.append(seconds / inputs)
@@ -62,7 +73,7 @@ class BatchSize:
             self._compare(min(self._seconds[1:]))
 
     def halve(self) -> bool:
-        """Take at most half from now on, as memory ran out; return whether there is a half to take."""
+        """Take half from now on, because memory ran out; return whether that is possible."""
         self.settled = True
         if self.size == 1 or self._fixed:
             return False
@@ -81,8 +92,8 @@ class BatchSize:
             self.size *= 2
 
     def _twice_as_many_fit(self) -> bool:
-        """Whether there is room for twice the memory that this size took, beside it: an arena gives nothing back."""
-        left = self._free() if self._free else None
-        if left is None or self._free_at_first is None:
+        """Tell whether twice the memory that this size took fits beside it: an arena gives nothing back."""
+        free_now = self._free() if self._free else None
+        if free_now is None or self._free_at_first is None:
             return True
-        return left > 2 * (self._free_at_first - left)
+        return free_now > 2 * (self._free_at_first - free_now)

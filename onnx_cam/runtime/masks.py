@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Masking:
-    """How an activation map becomes a mask.
+    """How an activation map becomes a mask (METHODS.md, "Variants").
 
     Attributes
     ----------
@@ -31,7 +31,12 @@ class Masking:
     epsilon : float
         Added to the range that is divided by.
     align_corners : bool
-        Upsample so that corner pixels coincide, instead of half-pixel centres.
+        Whether the corner pixels of map and mask coincide, instead of half-pixel centres.
+
+    Examples
+    --------
+    >>> Masking(normalise="before", epsilon=1e-8).align_corners
+    False
     """
 
     normalise: Literal["after", "before", "never"] = "after"
@@ -52,6 +57,11 @@ def normalised(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
     -------
     ndarray of shape (M, h, w), float32
         A dead map, constant at its own resolution, becomes 0 unless `masking.normalise` is ``"never"``.
+
+    Examples
+    --------
+    >>> normalised(np.array([[[1.0, 3.0]]], np.float32), (1, 2), Masking()).tolist()
+    [[[0.0, 1.0]]]
     """
     if masking.normalise == "never":
         return maps
@@ -66,12 +76,24 @@ def normalised(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
 
 
 def masks(maps: Floats, size: tuple[int, int], masking: Masking) -> Floats:
-    """Return masks ``(M, H, W)`` for maps ``(M, h, w)``; in [0, 1], unless they are not normalised."""
+    """Return masks ``(M, H, W)`` for maps ``(M, h, w)``; in [0, 1] where they are normalised.
+
+    Examples
+    --------
+    >>> masks(np.array([[[0.0, 2.0]]], np.float32), (1, 4), Masking()).tolist()
+    [[[0.0, 0.25, 0.75, 1.0]]]
+    """
     return upsample(normalised(maps, size, masking), size, masking.align_corners)
 
 
 def is_dead(maps: Floats) -> NDArray[np.bool_]:
-    """Tell which maps ``(K, h, w)`` are constant at layer resolution: their mask would be 0/0."""
+    """Tell which maps ``(K, h, w)`` are constant at layer resolution, so that their mask would be 0/0: (K,).
+
+    Examples
+    --------
+    >>> is_dead(np.array([[[1.0, 1.0]], [[1.0, 2.0]]], np.float32)).tolist()
+    [True, False]
+    """
     dead: NDArray[np.bool_] = maps.max(axis=(1, 2)) == maps.min(axis=(1, 2))
     return dead
 
@@ -86,10 +108,10 @@ def upsample(maps: Floats, size: tuple[int, int], align_corners: bool = False) -
 def upsampled_range(
     maps: Floats, size: tuple[int, int], align_corners: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the minimum and the maximum of each upsampled map, each of shape (M,)."""
+    """Return the minimum and the maximum of each upsampled map, (M,) each, without upsampling it."""
     rows = _corners(maps.shape[-2], size[0], align_corners)
     columns = _corners(maps.shape[-1], size[1], align_corners)
-    offset = maps[:, :1, :1].astype(np.float64)  # apart: the rows' sums are 1 in single precision only
+    offset = maps[:, :1, :1].astype(np.float64)  # added last: the rows' sums are 1 in single precision only
     corners = rows @ (maps - offset) @ columns.T + offset
     return corners.min(axis=(1, 2)), corners.max(axis=(1, 2))
 
@@ -117,7 +139,7 @@ def _corners(source: int, target: int, align_corners: bool) -> NDArray[np.float6
 
 
 def _positions(source: int, target: int, align_corners: bool) -> tuple[NDArray[np.int64], Floats]:
-    """Return each pixel's cell, and how far into it the pixel lies: (target,) each."""
+    """Return each pixel's cell, and how far into the cell the pixel lies: (target,) each."""
     index = np.arange(target)
     if align_corners:
         position = index * ((source - 1) / (target - 1)) if target > 1 else np.zeros(1)

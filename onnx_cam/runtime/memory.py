@@ -1,4 +1,4 @@
-"""Memory that ran out, in every wording, and what a CUDA device has left."""
+"""Errors that mean that memory ran out, in every wording, and how much a CUDA device has free."""
 
 from __future__ import annotations
 
@@ -16,12 +16,24 @@ _REQUESTED = re.compile(r"(?:buffer of size|requested bytes of|bytes of) (\d+)")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a CPU or a CUDA device: their classes share no base."""
+    """Tell whether an error says that memory ran out, on a CPU or a CUDA device: their classes share no base.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("CUDA failure 2: out of memory"))
+    True
+    """
     return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def requested_bytes(error: BaseException) -> int | None:
-    """Return the size of the buffer that could not be had, where the error names it."""
+    """Return the size of the buffer that could not be allocated, where the error names it.
+
+    Examples
+    --------
+    >>> requested_bytes(RuntimeError("Failed to allocate memory for requested buffer of size 4096"))
+    4096
+    """
     match = _REQUESTED.search(str(error))
     return int(match[1]) if match else None
 
@@ -29,8 +41,8 @@ def requested_bytes(error: BaseException) -> int | None:
 def free_cuda_memory(device: int = 0) -> int | None:
     """Return the free bytes of a CUDA device; None where the driver does not tell.
 
-    Asks the driver itself (``cuMemGetInfo``), which a machine with CUDA always has, in the device's primary context:
-    the one that ONNX Runtime works in.
+    It asks the driver itself (``cuMemGetInfo``), which every machine with CUDA has, in the device's primary context, in
+    which ONNX Runtime works.
     """
     for library in ("libcuda.so.1", "nvcuda.dll"):
         try:

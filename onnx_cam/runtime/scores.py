@@ -1,4 +1,4 @@
-"""What a model says of an image: its output, as probabilities or as logits."""
+"""From a model's output to scores: probabilities or logits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RESOLUTION", "ScoreKind", "logits", "numbers", "probabilities"]
 ScoreKind = Literal["probability", "logit"]
 
 RESOLUTION = 2.0**-22
-"""Of a score: a few units in the last place of float32."""
+"""The relative resolution of a score: a few units in the last place of float32."""
 
 
 def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
@@ -25,7 +25,7 @@ def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
     raw : ndarray of shape (B, classes) or (B, classes, 1, 1)
         The output `head.output`.
     head : Head
-        What its numbers are. One logit, or one sigmoid, becomes two classes: 1 − p and p.
+        What its numbers are. A single logit or sigmoid becomes two classes, 1 − p and p.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def numbers(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
-    """Return what an output's numbers stand for, (B, classes) float64: integers are dequantized."""
+    """Return the numbers of an output, (B, outputs) float64; integers are dequantized."""
     flat = _flat(raw)
     return (flat - head.zero_point) * head.scale if raw.dtype.kind in "iu" else flat
 

@@ -1,4 +1,4 @@
-"""What runs here: each device, proved by a convolution."""
+"""What runs here: each device, tested with a convolution."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ class DeviceCheck:
     provider : str
         Its execution provider.
     works : bool
-        Whether a convolution ran on it and came out right.
+        Whether a convolution ran on it with the right result.
     detail : str
         What happened.
+
+    Examples
+    --------
+    >>> DeviceCheck("cpu", "CPUExecutionProvider", True, "a convolution ran on it").works
+    True
     """
 
     device: str
@@ -42,19 +47,30 @@ class DeviceCheck:
 
 
 def check() -> list[DeviceCheck]:
-    """Run a convolution on every device that there could be.
+    """Run a convolution on every kind of device, and report which of them work.
+
+    Returns
+    -------
+    list of DeviceCheck
+        One for each of :data:`onnx_cam.runtime.devices.DEVICES`.
 
     Raises
     ------
     MissingExtraError
         ONNX Runtime is not installed.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> [tested.works for tested in onnx_cam.check() if tested.device == "cpu"]
+    [True]
     """
     available = import_onnxruntime().get_available_providers()
     return [
-        _check_device(device, provider)
-        if provider in available
-        else DeviceCheck(device, provider, False, "not in this build of ONNX Runtime")
-        for device, provider in ((device.name, device.provider) for device in DEVICES.values())
+        _check_device(device.name, device.provider)
+        if device.provider in available
+        else DeviceCheck(device.name, device.provider, False, "not in this build of ONNX Runtime")
+        for device in DEVICES.values()
     ]
 
 
@@ -66,15 +82,15 @@ def _check_device(device: str, provider: str) -> DeviceCheck:
         session = Session(
             _convolution(kernel), name="the self-test", image_input=ImageInput("x", None, 3, 8, 8), device=device
         )
-        found = session.run(image, ["y"])[0]
+        output = session.run(image, ["y"])[0]
     except OnnxCamError as error:
         return DeviceCheck(device, provider, False, str(error))
-    difference = float(np.abs(found - _reference(image, kernel)).max())
+    difference = float(np.abs(output - _reference(image, kernel)).max())
     if session.cpu_fallback_nodes:
         return DeviceCheck(device, provider, False, "the convolution was left to the CPU")
     if difference > _TOLERANCE:
-        return DeviceCheck(device, provider, False, f"a convolution came out wrong by {difference:.1g}")
-    return DeviceCheck(device, provider, True, f"a convolution ran on it, right to {difference:.0e}")
+        return DeviceCheck(device, provider, False, f"a convolution gave a wrong result, off by {difference:.1g}")
+    return DeviceCheck(device, provider, True, f"a convolution ran on it; largest difference to NumPy {difference:.0e}")
 
 
 def _convolution(kernel: NDArray[np.float32]) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""A model on a device."""
+"""A model that takes images, on a device: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Session"]
 
 
 class Session:
-    """A model that takes images, loaded on the device that was asked for, or not at all.
+    """A model that takes images, loaded on the requested device.
 
-    It is made to run now and then: on a CPU the memory of a run is given back after it.
+    It is meant for runs now and then: on a CPU the memory of a run is given back after it.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ class Session:
     image_input : ImageInput
         The input that takes the image.
     fixed_batch : int, optional
-        The batch that the file fixes: every run is cut into such batches, the last one padded.
+        The batch size that the file fixes: every run is cut into such batches, and the last one is padded.
     one_at_a_time : bool
-        Fill each batch with one image: for a model that mixes the images of a batch.
+        Whether each batch is filled with a single image, for a model that mixes the images of a batch.
 
     Attributes
     ----------
     provider : str
         The execution provider that really runs the model.
     cpu_fallback_nodes : int or None
-        Nodes that another provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
+        Nodes that the provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class Session:
 
     @property
     def outputs(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
-        """Each output's shape, None where it is not fixed, and ONNX type."""
+        """Each output's shape, with None for sizes that are not fixed, and its ONNX type."""
         return {
             output.name: (tuple(d if isinstance(d, int) and d > 0 else None for d in output.shape), output.type)
             for output in self._session.get_outputs()
@@ -85,14 +85,14 @@ class Session:
         Parameters
         ----------
         images : ndarray of shape (B, C, H, W), float32
-            Any B: a fixed batch is filled up and cut to size here.
+            Any B: a fixed batch is padded, and its outputs are cut to size here.
         outputs : sequence of str
             The outputs to return.
 
         Returns
         -------
         list of ndarray
-            One an output, its first dimension B.
+            One for each output, with B as its first dimension.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class Session:
         return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
     def run_once(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run the model on one batch, filled up where it is fixed; outputs come back as they are, filling included."""
+        """Run the model on one batch, padded where it is fixed; the outputs come back with the padding."""
         missing = (self.fixed_batch or len(images)) - len(images)
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
         try:
@@ -113,7 +113,10 @@ class Session:
             raise run_error(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):
             if not isinstance(array, np.ndarray):
-                raise ScoreError(f"output {output!r} of {self.name} is a {type(array).__name__}; expected a tensor")
+                raise ScoreError(
+                    f"output {output!r} of {self.name} is a {type(array).__name__}; expected a tensor: "
+                    "name another with --output"
+                )
         return arrays
 
     def _run_part(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:

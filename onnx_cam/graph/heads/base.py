@@ -30,6 +30,12 @@ class HeadKind(ABC):
         The name in records, and for ``--head``.
     operators : tuple of str
         The ONNX operators that make such numbers when a graph ends in one of them.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.heads import HEADS
+    >>> HEADS["softmax"].operators
+    ('Softmax', 'QLinearSoftmax')
     """
 
     name: ClassVar[str]
