@@ -61,7 +61,7 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
       onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
     """
     methods = _methods(settings, paths)
-    from onnx_cam.comparison.comparing import Comparing
+    from onnx_cam.comparison.comparing import ComparisonBuilder
     from onnx_cam.comparison.result import output_folders
     from onnx_cam.methods.spelling import ALL
 
@@ -69,7 +69,7 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
     unique, failed = list_files(images, settings)
     chosen = {key: settings[key] for key in ("layer", "seed", "batch_size")}
     with output_folders(paths):
-        comparing = Comparing(
+        comparing = ComparisonBuilder(
             classifier,
             methods,
             images=max(1, len(unique)),

@@ -22,7 +22,7 @@ from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.runtime.scorer import Progress
 
-__all__ = ["Comparing", "choose_methods", "compare"]
+__all__ = ["ComparisonBuilder", "choose_methods", "compare"]
 
 _MAX_CELLS = 400  # of the grid, the images as given included
 
@@ -89,7 +89,7 @@ def compare(
 
     # Explain each image by each method: M methods and T targets give T rows of M maps.
     image_list: list[ImageLike] = list(images) if isinstance(images, list | tuple) else [cast("ImageLike", images)]
-    comparing = Comparing(
+    comparing = ComparisonBuilder(
         model if isinstance(model, Classifier) else load(model),
         method_objects,
         images=len(image_list),
@@ -108,7 +108,7 @@ def compare(
     return comparison
 
 
-class Comparing:
+class ComparisonBuilder:
     """A comparison to which images are added one at a time: an image that fails does not cost the others.
 
     Parameters
@@ -132,7 +132,7 @@ class Comparing:
     --------
     >>> import onnx_cam
     >>> model = onnx_cam.load("model.onnx")
-    >>> comparing = Comparing(model, choose_methods("scorecam,cam"), images=2, target=[0, 1])
+    >>> comparing = ComparisonBuilder(model, choose_methods("scorecam,cam"), images=2, target=[0, 1])
     >>> for image in ("cat.jpg", "dog.jpg"):
     ...     len(comparing.add(image))  # a row for each target
     2

@@ -30,7 +30,7 @@ from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method, Subject, make_method
-from onnx_cam.methods.base import Weighed, weighted_sum
+from onnx_cam.methods.weights import Weighed, weighted_sum
 from onnx_cam.names import BASELINES, SCORES
 from onnx_cam.runtime.map_distance import unit_distance
 from onnx_cam.runtime.masks import is_dead

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.methods import Method, Subject
-from onnx_cam.methods.base import TargetWeighed
+from onnx_cam.methods.weights import TargetWeighed
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.scorer import Scorer
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from onnx_cam.errors import SettingError, did_you_mean
-from onnx_cam.methods.base import Method, Subject, Variant
+from onnx_cam.methods.base import Method, Variant
 from onnx_cam.methods.cam import CAM
 from onnx_cam.methods.gradcam import GradCAM
 from onnx_cam.methods.gradcam_pp import GradCAMpp
@@ -19,6 +19,7 @@ from onnx_cam.methods.smoothgradcam_pp import SmoothGradCAMpp
 from onnx_cam.methods.sscam1 import SSCAM1
 from onnx_cam.methods.sscam2 import SSCAM2
 from onnx_cam.methods.sscam_max import SSCAMMax
+from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.xgradcam import XGradCAM
 
 __all__ = [

@@ -7,37 +7,30 @@ METHODS.md, "One engine for all gradient-free methods". The gradient methods hav
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.budget.map_error import MapError
-from onnx_cam.errors import ScoreError, SettingError, did_you_mean
+from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weighed, Weights, authors_deviation, weighted_sum
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.schedule import OffsetSpace, Schedule
 from onnx_cam.runtime.scorer import Scorer
-from onnx_cam.runtime.scores import RESOLUTION, ScoreKind
+from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = [
     "Method",
     "NoisyMethod",
     "SampledMethod",
-    "Subject",
-    "TargetWeighed",
     "Variant",
-    "Weighed",
-    "authors_deviation",
-    "difference",
-    "weighted_sum",
 ]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Weights = Doubles
 
 _MAX_SAMPLES = 10_000  # N noise fields are held at once
 
@@ -80,108 +73,6 @@ class Variant:
     softmax: bool = False
     samples: int = 1
     sigma: float = 0.0
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a method works on: the activations of one image, and what it needs to score inputs.
-
-    Attributes
-    ----------
-    maps : ndarray of shape (K, h, w), float32
-        A, the activation maps of the target layer.
-    scorer : Scorer
-        For the T targets.
-    score_kind : {"probability", "logit"}
-        What f^c is.
-    linear_head : callable
-        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
-    gradient : callable, optional
-        Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
-
-    Examples
-    --------
-    >>> import onnx_cam
-    >>> model = onnx_cam.load("model.onnx")
-    >>> image = model.network_input("cat.jpg")
-    >>> scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
-    >>> maps = model.sessions.activations(model.layer(), image).maps
-    >>> subject = Subject(maps, scorer, "probability", linear_head=lambda: None)
-    >>> subject.maps.shape
-    (6, 5, 5)
-    """
-
-    maps: Floats
-    scorer: Scorer
-    score_kind: ScoreKind
-    linear_head: Callable[[], NDArray[np.float32] | None]
-    gradient: Callable[[Floats], Floats] | None = None
-
-    @cached_property
-    def gradients(self) -> Floats:
-        """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit."""
-        return self._gradients_at(self.scorer.image, 1)
-
-    def noisy_gradients(self, deviation: float, step: int, steps: int) -> Floats:
-        """Return the gradients at X with the noise field of a step added, (T, K, h, w) float32."""
-        return self._gradients_at(self.scorer.noisy_image(deviation, step), steps)
-
-    def _gradients_at(self, image: Floats, steps: int) -> Floats:
-        assert self.gradient is not None
-        gradients = self.gradient(image)
-        self.scorer.count_pass(steps)
-        if not np.isfinite(gradients).all():
-            raise ScoreError("the gradient at this layer is NaN or infinite; choose another --layer")
-        return gradients
-
-
-@dataclass(frozen=True)
-class TargetWeighed:
-    """The weights of one target's map, and what is known about them.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (K,), float64
-        α.
-    error : MapError or None
-        How far the map may be from the true one.
-    notes : tuple of str
-        What the reader of this map should know.
-    """
-
-    weights: Weights
-    error: MapError | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Weighed:
-    """The weights of T targets' maps, and what is known about them.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (T, K), float64
-        α.
-    errors : tuple of MapError
-        The error of each target's map; empty for exact maps without noise.
-    exact_passes : int, optional
-        The inputs that an exact map takes, where there was a budget or a tolerance.
-    notes : tuple of str
-        What the reader of all the maps should know.
-    own_notes : tuple of tuple of str
-        What the reader of each target's map should know; empty where there is nothing.
-    """
-
-    weights: Weights
-    errors: tuple[MapError, ...] = ()
-    exact_passes: int | None = None
-    notes: tuple[str, ...] = ()
-    own_notes: tuple[tuple[str, ...], ...] = ()
-
-    def of(self, target: int) -> TargetWeighed:
-        """Return one target's part, without the notes on all maps."""
-        error = self.errors[target] if self.errors else None
-        return TargetWeighed(self.weights[target], error, self.own_notes[target] if self.own_notes else ())
 
 
 @dataclass(frozen=True)
@@ -375,42 +266,3 @@ class NoisyMethod(SampledMethod):
         if wiring.spread == "masked":
             return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
         return np.full(len(maps), sigma)
-
-
-def weighted_sum(weights: Weights, maps: Floats) -> Doubles:
-    """Return ``ReLU(Σ_k α_k A_k)`` for each row of weights (T, K) and maps (K, h, w): (T, h, w).
-
-    Examples
-    --------
-    >>> weighted_sum(np.array([[1.0, -2.0]]), np.array([[[3.0]], [[1.0]]], np.float32))
-    array([[[1.]]])
-    """
-    return np.maximum(np.tensordot(weights, maps.astype(np.float64), axes=1), 0)
-
-
-def difference(scores: Doubles, baseline: Doubles) -> Doubles:
-    """Return scores less the baseline's; 0 where they differ by no more than a network in float32 can tell.
-
-    Otherwise a map could consist of rounding errors alone, stretched to look like one.
-
-    Examples
-    --------
-    >>> difference(np.array([0.5, 0.5000000001]), np.array(0.25)).tolist()
-    [0.25, 0.2500000001]
-    >>> difference(np.array([0.5000000001]), np.array(0.5)).tolist()
-    [0.0]
-    """
-    least = RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
-    return np.where(np.abs(scores - baseline) <= least, 0.0, scores - baseline)
-
-
-def authors_deviation(sigma: float, spread: Doubles) -> Doubles:
-    """Return ``(σ / (max − min))²``, the noise scale of the SS-CAM authors' code; 0 where the range is 0.
-
-    Examples
-    --------
-    >>> authors_deviation(2.0, np.array([4.0, 0.0]))
-    array([0.25, 0.  ])
-    """
-    with np.errstate(over="ignore"):  # the scorer reports infinite scores
-        return np.divide(sigma, spread, out=np.zeros_like(spread), where=spread > 0) ** 2

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from onnx_cam.errors import LayerError
-from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights
 
 __all__ = ["CAM"]
 

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights
 from onnx_cam.runtime.masks import is_dead
 
 __all__ = ["EqualWeights"]

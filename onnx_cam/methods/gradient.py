@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Method, Subject, Variant, Weights
+from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights
 
 __all__ = ["GRADIENT", "GradientMethod", "PositionMethod", "gradcam_pp_shares", "no_gradient"]
 

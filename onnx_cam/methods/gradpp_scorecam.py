@@ -8,8 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Method, Subject, Variant, Weights, difference
+from onnx_cam.methods.base import Method, Variant
 from onnx_cam.methods.gradient import gradcam_pp_shares, no_gradient
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights, difference
 from onnx_cam.runtime.masks import is_dead, normalised
 from onnx_cam.runtime.schedule import Schedule
 

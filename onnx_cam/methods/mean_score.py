@@ -9,8 +9,10 @@ import numpy as np
 
 from onnx_cam.errors import SettingError
 from onnx_cam.graph.heads import softmax
-from onnx_cam.methods.base import Method, Subject, Weighed, Weights, difference
+from onnx_cam.methods.base import Method
 from onnx_cam.methods.limit import Limit, read_budget, read_tolerance
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weighed, Weights, difference
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.schedule import Schedule
 

@@ -17,8 +17,9 @@ from onnx_cam.budget.observations import Observations
 from onnx_cam.budget.plan import SMALLEST_PLAN, growing_rounds, next_passes, round_sizes
 from onnx_cam.budget.regression import Regression, regress
 from onnx_cam.budget.regression_error import estimate_error
-from onnx_cam.methods.base import Subject, Weighed, difference
 from onnx_cam.methods.limit import Limit
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weighed, difference
 from onnx_cam.runtime.masks import normalised
 from onnx_cam.runtime.schedule import Schedule, distinct_inputs
 

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import NoisyMethod, Subject, Weights
+from onnx_cam.methods.base import NoisyMethod
 from onnx_cam.methods.gradient import GRADIENT, GradientMethod, gradcam_pp_shares
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights
 
 __all__ = ["SmoothGradCAMpp"]
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.heads import softmax
-from onnx_cam.methods.base import NoisyMethod, Subject, Variant, Weights
+from onnx_cam.methods.base import NoisyMethod, Variant
+from onnx_cam.methods.subject import Subject
+from onnx_cam.methods.weights import Weights
 from onnx_cam.runtime.schedule import Schedule
 
 __all__ = ["SSCAMMax"]

@@ -1,0 +1,71 @@
+"""What a method works on: one image's activation maps, and what scores inputs or gives gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx_cam.errors import ScoreError
+from onnx_cam.runtime.scorer import Scorer
+from onnx_cam.runtime.scores import ScoreKind
+
+__all__ = ["Subject"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a method works on: the activations of one image, and what it needs to score inputs.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (K, h, w), float32
+        A, the activation maps of the target layer.
+    scorer : Scorer
+        For the T targets.
+    score_kind : {"probability", "logit"}
+        What f^c is.
+    linear_head : callable
+        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
+    gradient : callable, optional
+        Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx")
+    >>> image = model.network_input("cat.jpg")
+    >>> scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
+    >>> maps = model.sessions.activations(model.layer(), image).maps
+    >>> subject = Subject(maps, scorer, "probability", linear_head=lambda: None)
+    >>> subject.maps.shape
+    (6, 5, 5)
+    """
+
+    maps: Floats
+    scorer: Scorer
+    score_kind: ScoreKind
+    linear_head: Callable[[], NDArray[np.float32] | None]
+    gradient: Callable[[Floats], Floats] | None = None
+
+    @cached_property
+    def gradients(self) -> Floats:
+        """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit."""
+        return self._gradients_at(self.scorer.image, 1)
+
+    def noisy_gradients(self, deviation: float, step: int, steps: int) -> Floats:
+        """Return the gradients at X with the noise field of a step added, (T, K, h, w) float32."""
+        return self._gradients_at(self.scorer.noisy_image(deviation, step), steps)
+
+    def _gradients_at(self, image: Floats, steps: int) -> Floats:
+        assert self.gradient is not None
+        gradients = self.gradient(image)
+        self.scorer.count_pass(steps)
+        if not np.isfinite(gradients).all():
+            raise ScoreError("the gradient at this layer is NaN or infinite; choose another --layer")
+        return gradients
