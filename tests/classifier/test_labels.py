@@ -1,4 +1,4 @@
-"""Class names, and what a target's name stands for."""
+"""Class names, and which class a name stands for."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def test_labels_from_a_file(name: str, text: str, tmp_path: Path) -> None:
     ],
 )
 def test_labels_from_the_metadata(key: str, value: str, tmp_path: Path) -> None:
-    found = find_labels(None, None, model(tmp_path, {key: value}), 4)
-    assert found.names == NAMES
-    assert key in found.source
+    labels = find_labels(None, None, model(tmp_path, {key: value}), 4)
+    assert labels.names == NAMES
+    assert key in labels.source
 
 
 def test_labels_from_a_config_beside_the_model(tmp_path: Path) -> None:
@@ -56,20 +56,20 @@ def test_labels_from_a_config_beside_the_model(tmp_path: Path) -> None:
     assert find_labels(None, None, model(tmp_path), 4).names == NAMES
 
 
-def test_names_that_nobody_asked_for_and_do_not_fit_are_passed_over(tmp_path: Path) -> None:
+def test_names_in_the_model_that_do_not_fit_are_ignored(tmp_path: Path) -> None:
     assert find_labels(None, None, model(tmp_path, {"names": "a,b"}), 4).names is None
 
 
 def test_imagenets_background_class_is_found_from_the_number_of_names(tmp_path: Path) -> None:
-    found = find_labels("imagenet", None, model(tmp_path), 1001)
-    assert (found.offset, found.name(0), found.name(1), found.name(1000)) == (1, None, "tench", "toilet tissue")
-    assert found.index("tench") == 1
-    assert found.index("0") == 0
+    labels = find_labels("imagenet", None, model(tmp_path), 1001)
+    assert (labels.offset, labels.name(0), labels.name(1), labels.name(1000)) == (1, None, "tench", "toilet tissue")
+    assert labels.index("tench") == 1
+    assert labels.index("0") == 0
 
 
 def test_an_offset_is_taken_from_the_user(tmp_path: Path) -> None:
-    found = find_labels(NAMES, 1, model(tmp_path), 5)
-    assert [found.name(i) for i in range(5)] == [None, *NAMES]
+    labels = find_labels(NAMES, 1, model(tmp_path), 5)
+    assert [labels.name(i) for i in range(5)] == [None, *NAMES]
 
 
 def test_a_file_that_is_one_line_short_does_not_shift_the_names(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_that_is_too_large_is_refused_and_never_cut(tmp_path: Path) -> No
         find_labels(path, None, model(tmp_path), 4)
 
 
-def test_a_config_that_is_too_large_is_passed_over(tmp_path: Path) -> None:
+def test_a_config_that_is_too_large_is_ignored(tmp_path: Path) -> None:
     config = json.dumps({"id2label": dict(enumerate(NAMES))})
     (tmp_path / "config.json").write_text(config + " " * MAX_SMALL_FILE_BYTES)
     assert find_labels(None, None, model(tmp_path), 4).names is None

@@ -1,4 +1,4 @@
-"""A freed batch gives each image what it gets alone."""
+"""In a batch that was freed, each image gets the same scores as alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def constant(name: str, values: Any, kind: type[np.generic] = np.int64) -> onnx.
 
 
 def classifier(
-    behind_pool: Sequence[onnx.NodeProto],
+    after_pool: Sequence[onnx.NodeProto],
     initializers: dict[str, Any] | None = None,
     *,
     flat: str = "flat",
@@ -40,7 +40,7 @@ def classifier(
     last = weights.pop("w3").T
     del weights["b3"]
     return tiny.build(
-        [*tiny.body()[:5], *behind_pool, node("MatMul", [flat, "w3"], "logits")],
+        [*tiny.body()[:5], *after_pool, node("MatMul", [flat, "w3"], "logits")],
         {**weights, "w3": last, **(initializers or {})},
         image=[batch, 3, tiny.SIZE, tiny.SIZE],
         outputs=[tiny.value_info("logits", [batch, tiny.CLASSES])],
@@ -50,7 +50,7 @@ def classifier(
 
 
 def transformer(token: Sequence[onnx.NodeProto], *, batch: int = 1, opset: int = 17) -> onnx.ModelProto:
-    """Return patches (B, 16, 8) behind a class token, which mixes with them and is read; `token` makes ``token``."""
+    """Return a model that mixes a class token, which the nodes `token` compute, with patches (B, 16, 8)."""
     generator = np.random.default_rng(0)
     nodes = [
         node("Conv", ["image", "w"], "patches", strides=[5, 5]),
@@ -203,7 +203,7 @@ def test_a_weight_reshaped_to_lead_with_1_stays_as_it_is() -> None:
     assert list(assert_freed(model).graph.node) == list(model.graph.node)
 
 
-def test_a_shape_listed_among_the_inputs_as_ir_3_wants_it_leaves_none_behind() -> None:
+def test_a_shape_listed_among_the_inputs_as_ir_3_requires_leaves_no_input_over() -> None:
     model = classifier([node("Reshape", ["pooled", "shape"], "flat")], {"shape": [1, 6]}, opset=8, ir_version=3)
     for tensor in model.graph.initializer:
         model.graph.input.append(tiny.value_info(tensor.name, list(tensor.dims), tensor.data_type))
@@ -262,13 +262,13 @@ def test_a_class_token_expanded_to_the_fixed_batch_takes_the_batch_of_the_run(ba
 def test_a_class_token_expanded_as_pytorch_writes_it_takes_the_batch_of_the_run(batch: int) -> None:
     """``cls.expand(B, -1, -1)``: a -1 means 'as it is', which Expand does not know."""
     token = [
-        constant("wanted", [batch, -1, -1]),
+        constant("requested", [batch, -1, -1]),
         constant("rank", [3]),
         node("ConstantOfShape", ["rank"], "ones", value=numpy_helper.from_array(np.array([1]))),
         constant("minus", -1),
         node("Mul", ["ones", "minus"], "minus_ones"),
-        node("Equal", ["wanted", "minus_ones"], "kept"),
-        node("Where", ["kept", "ones", "wanted"], "shape"),
+        node("Equal", ["requested", "minus_ones"], "kept"),
+        node("Where", ["kept", "ones", "requested"], "shape"),
         node("Expand", ["cls", "shape"], "token"),
     ]
     assert_freed(transformer(token, batch=batch), batch)

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are using the legacy:Depreca
 
 
 class Attention(nn.Module):
-    """With normalised queries and keys and a rotary embedding where asked: sums and norms that are no tokens."""
+    """With `inner_norms`: normalised queries and keys, and a rotary embedding, none of which holds tokens."""
 
     def __init__(self, inner_norms: bool) -> None:
         super().__init__()
@@ -83,13 +83,13 @@ class ResidualPostNormBlock(Block):
 
 
 class Vit(nn.Module):
-    """Two blocks on 4×4 patches; a mean over the tokens where there is none in front."""
+    """Two blocks on 4×4 patches; a mean over the tokens where there is no prefix token."""
 
     def __init__(self, prefix: int, linear: bool = False, inner_norms: bool = False, post: bool = False) -> None:
         super().__init__()
         self.embed = nn.Linear(3 * 8 * 8, DIM) if linear else nn.Conv2d(3, DIM, 8, 8)
         self.prefix = prefix
-        self.front = nn.Parameter(torch.randn(1, prefix, DIM))
+        self.prefix_tokens = nn.Parameter(torch.randn(1, prefix, DIM))
         self.positions = nn.Parameter(torch.randn(1, prefix + 16, DIM))
         block = ResidualPostNormBlock if post else Block
         self.blocks = nn.Sequential(block(inner_norms=inner_norms), block(inner_norms=inner_norms))
@@ -100,7 +100,7 @@ class Vit(nn.Module):
             x = self.embed(x.reshape(-1, 3, 4, 8, 4, 8).permute(0, 2, 4, 1, 3, 5).reshape(-1, 16, 3 * 8 * 8))
         else:
             x = self.embed(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.front.expand(x.shape[0], -1, -1), x], 1) + self.positions
+        x = torch.cat([self.prefix_tokens.expand(x.shape[0], -1, -1), x], 1) + self.positions
         x = self.norm(self.blocks(x))
         return cast(Tensor, self.head(x[:, 0] if self.prefix else x.mean(1)))
 
@@ -156,9 +156,9 @@ class Exported:
         return cast(tuple[int, int], self.run(images(), self.patch_embedding).shape[2:])
 
     def default(self) -> TokenCandidate:
-        chosen = choose_default(self.candidates)
-        assert chosen is not None
-        return chosen
+        default = choose_default(self.candidates)
+        assert default is not None
+        return default
 
 
 @functools.cache
@@ -183,13 +183,13 @@ def images() -> np.ndarray:
 
 def norm_outputs(module: nn.Module, image: np.ndarray) -> dict[str, np.ndarray]:
     """Return what each LayerNorm of a torch module makes of images, by the module's name."""
-    seen: dict[str, np.ndarray] = {}
+    outputs: dict[str, np.ndarray] = {}
     for name, part in module.named_modules():
         if isinstance(part, nn.LayerNorm):
-            part.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.numpy()}))
+            part.register_forward_hook(lambda _, __, output, name=name: outputs.update({name: output.numpy()}))
     with torch.no_grad():
         module(torch.from_numpy(image))
-    return seen
+    return outputs
 
 
 def matching(tensor: np.ndarray, outputs: dict[str, np.ndarray]) -> list[str]:
@@ -212,8 +212,8 @@ def test_the_tokens_on_the_grid_become_maps(architecture: str, opset: int) -> No
     tensor = model.run(images(), model.default().name)
     grid = token_grid(tensor.shape, model.patch_grid())
     assert grid == TokenGrid(*GRIDS.get(architecture, (4, 4, 0)))
-    seen = torch.from_numpy(norm_outputs(model.module, images())["blocks.1.norm1"])
-    patches = seen.flatten(1, -2)[:, -16:]
+    norm = torch.from_numpy(norm_outputs(model.module, images())["blocks.1.norm1"])
+    patches = norm.flatten(1, -2)[:, -16:]
     expected = torch.stack([patches[:, row * 4 : row * 4 + 4] for row in range(4)], 1).permute(0, 3, 1, 2)
     np.testing.assert_allclose(tokens_to_maps(tensor, grid), expected.numpy(), atol=1e-4)
 
@@ -234,8 +234,8 @@ def test_a_changed_patch_changes_the_map_at_its_own_place(architecture: str, ops
 
 @each_model
 @pytest.mark.parametrize("architecture", ON_ONE_GRID)
-def test_candidates_are_the_sums_and_norms_of_the_blocks_alone(architecture: str, opset: int) -> None:
-    """Nothing of attention's inner norms, of the rotary embedding x·cos + x'·sin and of tanh's x + x³ is among them."""
+def test_candidates_are_only_the_sums_and_norms_of_the_blocks(architecture: str, opset: int) -> None:
+    """They do not include attention's inner norms, the rotary embedding x·cos + x'·sin, or tanh's x + x³."""
     model = exported(architecture, opset)
     outputs = norm_outputs(model.module, images())
     named = [next(iter(matching(model.run(images(), c.name), outputs)), "sum") for c in model.candidates]
@@ -245,7 +245,7 @@ def test_candidates_are_the_sums_and_norms_of_the_blocks_alone(architecture: str
 
 @each_model
 def test_attention_reads_up_to_the_next_residual_sum(opset: int) -> None:
-    """A norm behind the branch is read by the next block through a sum only."""
+    """A norm after the branch is read by the next block through a sum only."""
     before, after = (exported(name, opset).candidates for name in ("class token", "residual post-norm"))
     assert [i for i, c in enumerate(before) if c.read_by_attention] == [0, 3, 4]  # norm1, the sum before norm1, norm1
     assert [i for i, c in enumerate(after) if c.read_by_attention] == [3]
@@ -265,12 +265,12 @@ def test_an_old_file_without_names_and_with_its_weights_as_inputs_has_the_same_c
     for made in old.graph.node:
         made.ClearField("name")
     old.graph.input.extend(tiny.value_info(w.name, list(w.dims), w.data_type) for w in old.graph.initializer)
-    found = find_token_candidates(gs.import_onnx(old), old.graph.output[0].name)
-    assert found == [replace(candidate, node="") for candidate in model.candidates]
+    candidates = find_token_candidates(gs.import_onnx(old), old.graph.output[0].name)
+    assert candidates == [replace(candidate, node="") for candidate in model.candidates]
 
 
 def node(line: str, **attributes: Any) -> onnx.NodeProto:
-    """Return a node from a line ``domain::Operator inputs -> outputs``; ``_`` is an output left out."""
+    """Return a node from a line ``domain::Operator inputs -> outputs``; ``_`` is an output that is left out."""
     operator, *names = line.split()
     domain, _, op = operator.rpartition("::")
     arrow = names.index("->")
@@ -287,14 +287,14 @@ def candidates_of(*parts: str | onnx.NodeProto) -> list[TokenCandidate]:
         node("Reshape patches flat -> columns"),
         node("Transpose columns -> x", perm=[0, 2, 1]),
     ]
-    behind = [n for part in parts for n in (map(node, part.split(";")) if isinstance(part, str) else [part])]
+    tail = [n for part in parts for n in (map(node, part.split(";")) if isinstance(part, str) else [part])]
     outputs = [tiny.value_info("logits", None)]
-    proto = tiny.build([*embed, *behind], weights, image=["n", 3, SIDE, SIDE], outputs=outputs)
+    proto = tiny.build([*embed, *tail], weights, image=["n", 3, SIDE, SIDE], outputs=outputs)
     return find_token_candidates(gs.import_onnx(proto), "logits")
 
 
 def test_the_fused_operators_of_onnx_runtime_are_understood() -> None:
-    found = candidates_of(
+    candidates = candidates_of(
         "LayerNormalization x γ β -> norm1",
         "com.microsoft::Attention norm1 w β -> attended",
         "com.microsoft::SkipLayerNormalization x attended γ -> norm2 _ _ sum",
@@ -302,31 +302,31 @@ def test_the_fused_operators_of_onnx_runtime_are_understood() -> None:
         "com.microsoft::SkipLayerNormalization sum mlp γ -> norm",
         "MatMul norm w -> logits",
     )
-    assert [c.name for c in found] == ["norm1", "norm2", "sum", "norm"]
-    assert [c.normalised for c in found] == [True, True, False, True]
-    assert [c.read_by_attention for c in found] == [True, False, False, False]
+    assert [c.name for c in candidates] == ["norm1", "norm2", "sum", "norm"]
+    assert [c.normalised for c in candidates] == [True, True, False, True]
+    assert [c.read_by_attention for c in candidates] == [True, False, False, False]
 
 
 def test_a_norm_as_tensorflow_writes_it_ends_in_its_sum() -> None:
-    """y = x·s + (β - μ·s), s = γ/√(σ² + ε): the sum of two computed tensors that is no residual sum."""
-    found = candidates_of(
+    """y = x·s + (β - μ·s), s = γ/√(σ² + ε): a sum of two computed tensors that is not a residual sum."""
+    candidates = candidates_of(
         "ReduceMean x -> μ; Sub x μ -> centred; Mul centred centred -> squared; ReduceMean squared -> σ²",
         "Add σ² ε -> σ²+ε; Sqrt σ²+ε -> σ; Reciprocal σ -> 1/σ",
         node("Constant -> constant", value_floats=[0.5] * 4),
         "Mul 1/σ constant -> s; Mul x s -> x·s; Mul μ s -> μ·s; Sub β μ·s -> shift; Add x·s shift -> y",
         "MatMul y w -> logits",
     )
-    assert [(c.name, c.normalised) for c in found] == [("y", True)]
+    assert [(c.name, c.normalised) for c in candidates] == [("y", True)]
 
 
-@pytest.mark.parametrize("behind", ["Add x n -> sum", "Mul n β -> scaled; Add x scaled -> sum"])
-def test_a_norm_ends_before_the_residual_sum_and_the_layer_scale(behind: str) -> None:
+@pytest.mark.parametrize("tail", ["Add x n -> sum", "Mul n β -> scaled; Add x scaled -> sum"])
+def test_a_norm_ends_before_the_residual_sum_and_the_layer_scale(tail: str) -> None:
     """A root mean square norm: y·γ/√(mean(y²) + ε), without the β that would end it."""
-    found = candidates_of(
+    candidates = candidates_of(
         "MatMul x w -> y; Mul y y -> y²; ReduceMean y² -> σ²; Add σ² ε -> σ²+ε; Sqrt σ²+ε -> σ; Div y σ -> y/σ",
-        f"Mul y/σ γ -> n; {behind}; MatMul sum w -> logits",
+        f"Mul y/σ γ -> n; {tail}; MatMul sum w -> logits",
     )
-    assert [(c.name, c.normalised) for c in found] == [("n", True), ("sum", False)]
+    assert [(c.name, c.normalised) for c in candidates] == [("n", True), ("sum", False)]
 
 
 def test_tokens_are_found_through_an_if() -> None:
@@ -334,16 +334,16 @@ def test_tokens_are_found_through_an_if() -> None:
         f"{name}_branch": helper.make_graph([node(f"Identity sum -> {name}")], name, [], [tiny.value_info(name, None)])
         for name in ("then", "else")
     }
-    found = candidates_of("MatMul x w -> y; Add x y -> sum", node("If w -> z", **branches), "MatMul z w -> logits")
-    assert [c.name for c in found] == ["sum"]
+    candidates = candidates_of("MatMul x w -> y; Add x y -> sum", node("If w -> z", **branches), "MatMul z w -> logits")
+    assert [c.name for c in candidates] == ["sum"]
 
 
 def test_residual_sums_of_convolutions_hold_no_tokens() -> None:
-    found = candidates_of(
+    candidates = candidates_of(
         "Conv patches kernel -> y; Add patches y -> sum",
         "GlobalAveragePool sum -> pooled; Flatten pooled -> flattened; MatMul flattened w -> logits",
     )
-    assert found == []
+    assert candidates == []
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_the_default_falls_back_on_the_last_norm_and_on_the_last_sum() -> None:
 def test_a_deployed_transformer_with_batch_norms() -> None:
     graph = gs.import_onnx(onnx.load(REAL))
     candidates = find_token_candidates(graph, "output")
-    chosen = choose_default(candidates)
-    assert chosen is not None
-    assert chosen.name == "/1/1.2/1.2.0/fn/fn.0/Transpose_1_output_0"
+    default = choose_default(candidates)
+    assert default is not None
+    assert default.name == "/1/1.2/1.2.0/fn/fn.0/Transpose_1_output_0"
     assert find_patch_embedding(graph, candidates) == "/0/projection/Conv_output_0"

@@ -1,4 +1,4 @@
-"""Images as they come: formats, orientations, and what is refused."""
+"""Image files: formats, orientations, and which files are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_lossless_formats(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
-    turned = {
+    stored = {
         1: RGB,
         2: RGB[:, ::-1],
         3: RGB[::-1, ::-1],
@@ -50,10 +50,10 @@ def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
         6: np.rot90(RGB, 1),
         7: RGB[::-1, ::-1].transpose(1, 0, 2),
         8: np.rot90(RGB, -1),
-    }[orientation]  # what the camera stored, so that the picture is RGB when it is held upright
+    }[orientation]  # what the camera stores, to be RGB when it is turned upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(Image.fromarray(np.ascontiguousarray(turned)), tmp_path / "a.png", exif=exif)
+    path = saved(Image.fromarray(np.ascontiguousarray(stored)), tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(pixels(path), RGB)
 
 
@@ -122,7 +122,7 @@ def test_sizes_at_both_ends_are_refused(tmp_path: Path) -> None:
         pixels(saved(Image.new("1", (20_000, 20_000)), tmp_path / "b.png"))
 
 
-def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("hello")
     with pytest.raises(ImageError, match="not an image that can be read"):
         pixels(tmp_path / "a.jpg")
@@ -159,21 +159,21 @@ def test_folders_and_globs_are_sets_of_images(tmp_path: Path) -> None:
 
 
 def test_stems_differ_where_two_inputs_share_one() -> None:
-    found = stems(["a/cat.jpg", "b/cat.png", "c/Cat.png", "dog.jpg", "-"])
-    assert found[3:] == ["dog", "stdin"]
-    assert len(set(found)) == 5
-    assert all(name.lower().startswith("cat-") and len(name) == len("cat-") + 8 for name in found[:3])
+    names_of_results = stems(["a/cat.jpg", "b/cat.png", "c/Cat.png", "dog.jpg", "-"])
+    assert names_of_results[3:] == ["dog", "stdin"]
+    assert len(set(names_of_results)) == 5
+    assert all(name.lower().startswith("cat-") and len(name) == len("cat-") + 8 for name in names_of_results[:3])
 
 
 def test_stems_that_become_the_same_name_still_differ() -> None:
     long = "a" * 150
     names = ["cat:1.png", "cat?1.png", f"{long}b.png", f"{long}c.png", "猫" * 80 + ".png", "\udcff.png"]
-    found = stems(names)
-    assert len(set(found)) == len(names)
-    assert all(len(name.encode()) <= 110 for name in found)
+    names_of_results = stems(names)
+    assert len(set(names_of_results)) == len(names)
+    assert all(len(name.encode()) <= 110 for name in names_of_results)
 
 
-def test_only_the_formats_that_are_promised_are_opened(tmp_path: Path) -> None:
+def test_only_the_documented_formats_are_opened(tmp_path: Path) -> None:
     """Pillow hands an EPS file to Ghostscript, whatever its name says."""
     (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
     with pytest.raises(ImageError, match="not an image that can be read"):

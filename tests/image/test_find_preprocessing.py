@@ -1,4 +1,4 @@
-"""Where preprocessing is found, and in which order."""
+"""Where a preprocessing is found, and in which order."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TIMM: dict[str, Any] = {
 }
 
 
-def chosen(folder: Path, name: str = "auto", metadata: dict[str, str] | None = None) -> Preprocessing:
+def choose(folder: Path, name: str = "auto", metadata: dict[str, str] | None = None) -> Preprocessing:
     return choose_preprocessing(name, read_model(tiny.save(tiny.model(metadata=metadata), folder)))
 
 
@@ -80,15 +80,20 @@ def test_hugging_faces_convnext_stretches_from_384_pixels() -> None:
 
 
 def test_hugging_faces_older_files_give_a_square() -> None:
-    found = from_config({"do_resize": True, "size": 224, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, "x")
-    assert (found.resize, found.size) == ("stretch", (224, 224))
+    preprocessing = from_config({"do_resize": True, "size": 224, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, "x")
+    assert (preprocessing.resize, preprocessing.size) == ("stretch", (224, 224))
 
 
 @pytest.mark.parametrize("config", [TIMM, TIMM["pretrained_cfg"]])
 def test_timm_configurations(config: dict[str, Any]) -> None:
-    found = from_config(config, "x")
-    assert (found.resize, found.size, found.crop_pct, found.interpolation) == ("cover", (288, 288), 0.95, "cubic")
-    assert found.scale == pytest.approx(1 / 255)
+    preprocessing = from_config(config, "x")
+    assert (preprocessing.resize, preprocessing.size, preprocessing.crop_pct, preprocessing.interpolation) == (
+        "cover",
+        (288, 288),
+        0.95,
+        "cubic",
+    )
+    assert preprocessing.scale == pytest.approx(1 / 255)
 
 
 def test_ours_reads_back_what_it_describes() -> None:
@@ -97,30 +102,30 @@ def test_ours_reads_back_what_it_describes() -> None:
 
 
 def test_metadata_comes_before_a_file_and_a_file_before_the_guess(tmp_path: Path) -> None:
-    assert chosen(tmp_path).source.startswith("a guess")
+    assert choose(tmp_path).source.startswith("a guess")
     (tmp_path / "config.json").write_text(json.dumps(TIMM))
-    assert chosen(tmp_path).size == (288, 288)
+    assert choose(tmp_path).size == (288, 288)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(HUGGING_FACE["stretch"]))
-    assert chosen(tmp_path).resize == "stretch"
+    assert choose(tmp_path).resize == "stretch"
     metadata = {METADATA_KEY: json.dumps(PRESETS["tf"].describe())}
-    found = chosen(tmp_path, metadata=metadata)
-    assert (found.name, found.source) == ("tf", f"the model's metadata, {METADATA_KEY}")
-    assert chosen(tmp_path, "caffe", metadata) == PRESETS["caffe"]
+    preprocessing = choose(tmp_path, metadata=metadata)
+    assert (preprocessing.name, preprocessing.source) == ("tf", f"the model's metadata, {METADATA_KEY}")
+    assert choose(tmp_path, "caffe", metadata) == PRESETS["caffe"]
 
 
-def test_hugging_faces_onnx_folder_is_looked_out_of(tmp_path: Path) -> None:
+def test_configurations_are_found_in_the_folder_above_hugging_faces_onnx_folder(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(HUGGING_FACE["stretch"]))
     (tmp_path / "onnx").mkdir()
-    assert chosen(tmp_path / "onnx").resize == "stretch"
+    assert choose(tmp_path / "onnx").resize == "stretch"
 
 
-def test_a_config_that_says_nothing_of_images_is_passed_over(tmp_path: Path) -> None:
+def test_a_config_without_preprocessing_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "resnet", "id2label": {"0": "a"}}')
-    assert chosen(tmp_path).source.startswith("a guess")
+    assert choose(tmp_path).source.startswith("a guess")
 
 
 @pytest.mark.parametrize("text", ["// no JSON", '{"mean": "the average"}', '{"pretrained_cfg": {"mean": [0, 0, 0]}}'])
-def test_a_file_that_nobody_asked_for_is_passed_over_and_said(text: str, tmp_path: Path) -> None:
+def test_an_unusable_file_beside_the_model_is_ignored_with_a_note(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)
     model = onnx_cam.load(tiny.save(tiny.model(), tmp_path), device="cpu")
     assert model.preprocessing is not None
@@ -137,8 +142,8 @@ def test_a_file_that_nobody_asked_for_is_passed_over_and_said(text: str, tmp_pat
     ],
 )
 def test_metadata_that_others_write(metadata: dict[str, str], name: str, channels: str, tmp_path: Path) -> None:
-    found = chosen(tmp_path, metadata=metadata)
-    assert (found.name, found.channels) == (name, channels)
+    preprocessing = choose(tmp_path, metadata=metadata)
+    assert (preprocessing.name, preprocessing.channels) == (name, channels)
 
 
 @pytest.mark.parametrize(
@@ -168,24 +173,24 @@ def test_a_configuration_that_cannot_be_used_is_refused(config: Any) -> None:
 
 def test_a_missing_or_damaged_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(PreprocessingError, match="cannot read the preprocessing"):
-        chosen(tmp_path, str(tmp_path / "none.json"))
+        choose(tmp_path, str(tmp_path / "none.json"))
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(PreprocessingError, match="is not JSON"):
-        chosen(tmp_path, str(tmp_path / "bad.json"))
+        choose(tmp_path, str(tmp_path / "bad.json"))
     with pytest.raises(PreprocessingError, match="did you mean 'imagenet'"):
-        chosen(tmp_path, "imagnet")
+        choose(tmp_path, "imagnet")
 
 
-def test_a_file_that_is_too_large_is_refused_and_passed_over_where_it_was_not_requested(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_refused_if_requested_and_ignored_otherwise(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(TIMM) + " " * MAX_SMALL_FILE_BYTES)
     with pytest.raises(PreprocessingError, match="the file is larger than 16 MiB"):
-        chosen(tmp_path, str(tmp_path / "config.json"))
-    preprocessing = chosen(tmp_path)
+        choose(tmp_path, str(tmp_path / "config.json"))
+    preprocessing = choose(tmp_path)
     assert preprocessing.name == "imagenet"
     assert "the file is larger than 16 MiB" in preprocessing.source
 
 
-def test_the_guess_is_said(tmp_path: Path) -> None:
+def test_a_guess_is_noted(tmp_path: Path) -> None:
     path = tiny.save(tiny.model(), tmp_path)
     assert any("a guess" in note for note in onnx_cam.load(path, device="cpu").notes)
     assert not onnx_cam.load(path, device="cpu", preprocess="imagenet").notes

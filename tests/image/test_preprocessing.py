@@ -1,4 +1,4 @@
-"""Image to input and map to image: the presets by their written-down constants, and the geometry."""
+"""From image to network input and from map to image: the documented constants of the presets, and the geometry."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_every_preset_has_a_formula() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_presets_are_what_they_say(name: str) -> None:
+def test_presets_follow_their_formulas(name: str) -> None:
     image = picture(300, 500)
-    found, geometry = PRESETS[name].apply(image, (224, 224))
+    network_input, geometry = PRESETS[name].apply(image, (224, 224))
     resized = cv2.resize(image, (round(500 * 256 / 300), 256), interpolation=cv2.INTER_LINEAR)  # 427 × 256
     crop = resized[16:240, 101:325]
     expected = np.moveaxis(FORMULAS[name](crop.astype(np.float64)), -1, 0)
-    np.testing.assert_allclose(found, expected, atol=1e-4 if name in ("caffe", "raw") else 1e-6)
-    assert found.dtype == np.float32
+    np.testing.assert_allclose(network_input, expected, atol=1e-4 if name in ("caffe", "raw") else 1e-6)
+    assert network_input.dtype == np.float32
     assert geometry.crop == (
         round(101 * 500 / 427),
         round(16 * 300 / 256),
@@ -49,14 +49,14 @@ def test_presets_are_what_they_say(name: str) -> None:
 
 def test_an_image_that_shrinks_more_than_twice_is_resized_by_area() -> None:
     image = picture(1000, 1000)
-    found, _ = PRESETS["raw"].apply(image, (224, 224))
+    network_input, _ = PRESETS["raw"].apply(image, (224, 224))
     resized = cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA)[16:240, 16:240]
-    np.testing.assert_array_equal(found, np.moveaxis(resized, -1, 0))
+    np.testing.assert_array_equal(network_input, np.moveaxis(resized, -1, 0))
 
 
 def test_a_non_square_input_is_covered() -> None:
-    found, geometry = PRESETS["raw"].apply(picture(100, 100), (48, 192))
-    assert found.shape == (3, 48, 192)  # scaled to 219 × 219, which covers 55 × 219
+    network_input, geometry = PRESETS["raw"].apply(picture(100, 100), (48, 192))
+    assert network_input.shape == (3, 48, 192)  # scaled to 219 × 219, which covers 55 × 219
     x0, y0, x1, y1 = geometry.crop
     assert (x0, x1) == (round(13 * 100 / 219), round(205 * 100 / 219))
     assert (y1 - y0) / (x1 - x0) == pytest.approx(48 / 192, rel=0.05)
@@ -64,9 +64,9 @@ def test_a_non_square_input_is_covered() -> None:
 
 def test_one_channel_is_luma_with_the_constants_averaged() -> None:
     image = picture(64, 64)
-    found, _ = PRESETS["imagenet"].apply(image, (56, 56), channels=1)
+    network_input, _ = PRESETS["imagenet"].apply(image, (56, 56), channels=1)
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[4:60, 4:60]
-    np.testing.assert_allclose(found[0], (luma / 255 - 0.449) / 0.226, atol=1e-5)
+    np.testing.assert_allclose(network_input[0], (luma / 255 - 0.449) / 0.226, atol=1e-5)
 
 
 def test_four_channels_are_refused() -> None:
@@ -75,8 +75,8 @@ def test_four_channels_are_refused() -> None:
 
 
 def test_stretching_sees_the_whole_image() -> None:
-    found, geometry = Preprocessing("custom", resize="stretch").apply(picture(30, 90), (20, 20))
-    assert found.shape == (3, 20, 20)
+    network_input, geometry = Preprocessing("custom", resize="stretch").apply(picture(30, 90), (20, 20))
+    assert network_input.shape == (3, 20, 20)
     assert geometry.crop == (0, 0, 90, 30)
 
 
@@ -104,9 +104,9 @@ def test_the_map_is_upsampled_then_normalised() -> None:
 
 @pytest.mark.parametrize("size", [(2, 2), (2, 300), (300, 3), (223, 225), (1001, 777)])
 def test_any_image_fills_the_input(size: tuple[int, int]) -> None:
-    found, geometry = PRESETS["imagenet"].apply(picture(*size), (224, 224))
+    network_input, geometry = PRESETS["imagenet"].apply(picture(*size), (224, 224))
     x0, y0, x1, y1 = geometry.crop
-    assert found.shape == (3, 224, 224)
+    assert network_input.shape == (3, 224, 224)
     assert 0 <= x0 < x1 <= size[1]
     assert 0 <= y0 < y1 <= size[0]
 
@@ -115,7 +115,7 @@ def test_a_left_right_object_is_where_its_map_is() -> None:
     """The crop is in the image's own pixels: a white bar ends up under the map's peak."""
     image = np.zeros((200, 600, 3), np.uint8)
     image[:, 300:340] = 255
-    found, geometry = PRESETS["unit"].apply(image, (56, 56))
-    heat = geometry.place(found.mean(axis=0))
+    network_input, geometry = PRESETS["unit"].apply(image, (56, 56))
+    heat = geometry.place(network_input.mean(axis=0))
     columns = np.flatnonzero(heat.max(axis=0) > 0.5)
     assert abs(columns.mean() - 319.5) < 3
