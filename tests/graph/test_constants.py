@@ -47,9 +47,8 @@ def test_the_stored_value_of_a_tensor(node: onnx.NodeProto, expected: np.ndarray
 
 @pytest.mark.parametrize("axis", [None, 0, -1])
 def test_integers_become_the_numbers_that_they_stand_for(axis: int | None) -> None:
-    node = helper.make_node(
-        "DequantizeLinear", ["q", "scale", "zero"], ["y"], **({} if axis is None else {"axis": axis})
-    )
+    attributes: Any = {} if axis is None else {"axis": axis}
+    node = helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"], **attributes)
     size = 2 if axis == 0 else 3  # the default axis is 1
     scale = np.arange(1, size + 1, dtype=np.float32) / 2
     zero = np.arange(size, dtype=np.int8)
