@@ -1,29 +1,32 @@
-"""How far every method and variant is from its slow reference, and from the tool that it is named after.
+"""How far every method and variant is from its slow reference, and from the tool that a variant is named after.
 
     python -m benchmarks.agreement [> benchmarks/results/agreement.md]
 
-Largest difference of the maps L over the reference's maximum, float32 on the CPU. First on the tiny network of the
-tests (all classes) and on EfficientNet-Lite0 with a photo of a cat, at layers small enough for one pass at a
-time. Then the gradient family and grad-cam's Score-CAM on the networks of `models/`, each exported to ONNX by the torch
-exporter's functions, against torchcam, captum and grad-cam on the torch network: their maps as they are before any
-resizing and normalising. grad-cam, and MobileNetV2's trained weights, where they are installed.
+The figures are the largest difference of the maps L, relative to the maximum of the reference, in float32 on the CPU.
+The first table is about the tiny network of the tests (all classes) and EfficientNet-Lite0 with a photo of a cat, at
+layers that are small enough for one forward pass at a time.
+
+The second table is about the networks of `models/`, each exported to ONNX by the torch exporter. The gradient methods
+and grad-cam's Score-CAM are compared with torchcam, captum and grad-cam on the torch network, with their maps before
+any resizing and normalising. grad-cam and the trained weights of MobileNetV2 are used if they are installed.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
 import numpy as np
 from torch import nn
 
 import onnx_cam
+from benchmarks.versions import versions_line
 from onnx_cam.demo import demo_image, demo_model, demo_weights
-from onnx_cam.explanation.versions import package_versions
 from onnx_cam.image.picture import open_picture
 from onnx_cam.methods import METHODS
 from tests import tiny
@@ -47,7 +50,7 @@ from tests.peers import (
 from tests.torch_twins import Lite0, Tiny
 
 LAYER = "_blocks.10._bn2"  # 112 channels, 14×14
-SMALL_LAYER = "_blocks.0._bn2"  # 16 channels, 112×112, for sscam-max's two passes
+SMALL_LAYER = "_blocks.0._bn2"  # 16 channels, 112×112: sscam-max scores every channel twice
 
 NETWORKS: dict[str, tuple[Any, ...]] = {
     "alexnet": (224, "features.12", "features.7"),
@@ -56,48 +59,55 @@ NETWORKS: dict[str, tuple[Any, ...]] = {
     "squeezenet1_0": (128, "features.12", "features.7"),
     "vgg16": (224, "features.29"),
 }
-"""To the size of the input (where the pooling leaves a choice, a small one) and the layers that are explained."""
+"""Network to the size of its input, small where its pooling allows that, and the layers to explain."""
 
-NO_SCORECAM = ("vgg16",)  # 512 passes of 15 GFLOP, twice
+NO_SCORECAM = ("vgg16",)  # 512 forward passes of 15 GFLOP, by both tools
 CLASSES = 1000
-TARGETS = 3  # the likeliest classes; one for Score-CAM
+CAT = 285  # the class of the photo, Egyptian cat
+TARGETS = 3  # the most likely classes; for Score-CAM only one
 COMPARISONS: list[tuple[str, str, PeerMap]] = [
     *(("torchcam", method, torchcam_gradient_map) for method in TORCHCAM_GRADIENTS),
     ("captum", "gradcam", captum_map),
     *(("grad-cam", method, grad_cam_map) for method in GRAD_CAM),
 ]
-"""Peer, method, and the peer's map."""
+"""Other tool, method, and the function that returns the other tool's map."""
 
 
-def relative(found: np.ndarray, reference: np.ndarray) -> float | None:
-    """Return the largest difference over the reference's maximum; None where both maps are empty."""
-    if not reference.max() and not found.max():
+def relative(cam: np.ndarray, reference: np.ndarray) -> float | None:
+    """Return the largest difference, relative to the maximum of the reference; None if both maps are empty."""
+    if not reference.max() and not cam.max():
         return None
-    return float(np.abs(found - reference).max() / reference.max())
+    return float(np.abs(cam - reference).max() / reference.max())
 
 
 def settings(method: str) -> dict[str, Any]:
+    """Return the settings of a method that make it quick."""
     return {} if method == "scorecam" else {"samples": SAMPLES}
 
 
+def largest(differences: Iterable[float | None]) -> float | None:
+    """Return the largest difference; None if there is none, because all maps are empty."""
+    return max((difference for difference in differences if difference is not None), default=None)
+
+
 def oracle_on_tiny(method: str, variant: str, model: onnx_cam.Classifier) -> float | None:
+    """Return the largest difference from the reference over all classes of the tiny network."""
     sigma = SMALL_SIGMA.get((method, variant))
-    found = [_oracle_on_tiny(method, variant, model, target, sigma) for target in range(tiny.CLASSES)]
-    return max((value for value in found if value is not None), default=None)
+    return largest(_oracle_on_tiny(method, variant, model, target, sigma) for target in range(tiny.CLASSES))
 
 
 def _oracle_on_tiny(
     method: str, variant: str, model: onnx_cam.Classifier, target: int, sigma: float | None
 ) -> float | None:
-    made = METHODS[method](variant=variant, **settings(method))
+    parameters = METHODS[method](variant=variant, **settings(method)).parameters
     x = tiny.image(target)
     case = Case(
         Network(model.file.proto, "relu2", "logits"),
         x.astype(np.float64),
         target,
         seed=SEED,
-        samples=int(getattr(made, "samples", 1)),
-        sigma=float(getattr(made, "sigma", 0) if sigma is None else sigma),
+        samples=int(parameters.get("samples", 1)),
+        sigma=float(parameters.get("sigma", 0) if sigma is None else sigma),
         head=tiny.weights()["w3"].astype(np.float64),
     )
     result = onnx_cam.explain(
@@ -107,7 +117,8 @@ def _oracle_on_tiny(
 
 
 def oracle_on_lite0(method: str, variant: str, model: onnx_cam.Classifier) -> float | None:
-    made = METHODS[method](variant=variant, **settings(method))
+    """Return the difference from the reference for the most likely class of a photo."""
+    parameters = METHODS[method](variant=variant, **settings(method)).parameters
     layer = SMALL_LAYER if method == "sscam-max" else LAYER
     x = open_picture(demo_image(), model.preprocessing, 3, model.size).network_input
     result = onnx_cam.explain(
@@ -118,29 +129,30 @@ def oracle_on_lite0(method: str, variant: str, model: onnx_cam.Classifier) -> fl
         x.astype(np.float64),
         result.target.index,
         seed=SEED,
-        samples=int(getattr(made, "samples", 1)),
-        sigma=float(getattr(made, "sigma", 0)),
+        samples=int(parameters.get("samples", 1)),
+        sigma=float(parameters.get("sigma", 0)),
     )
     return relative(result.cam, REFERENCES[method, variant](case))
 
 
 def against_torchcam(method: str, small: onnx_cam.Classifier, real: onnx_cam.Classifier) -> tuple[float, float]:
-    chosen = {"method": method, "variant": "torchcam", "seed": SEED, **settings(method)}
+    """Return the largest differences from torchcam's maps, on the tiny network and on EfficientNet-Lite0."""
+    method_settings = {"method": method, "variant": "torchcam", "seed": SEED, **settings(method)}
     differences = [
         relative(
-            onnx_cam.explain(small, tiny.image(target), target=target, **chosen).cam,
+            onnx_cam.explain(small, tiny.image(target), target=target, **method_settings).cam,
             torchcam_map(Tiny(), "relu2", tiny.image(target), target, method),
         )
         for target in range(tiny.CLASSES)
     ]
     x = open_picture(demo_image(), real.preprocessing, 3, real.size).network_input
-    result = onnx_cam.explain(real, demo_image(), layer=LAYER, target=285, **chosen)
-    there = relative(result.cam, torchcam_map(Lite0(demo_weights()), LAYER, x, 285, method))
-    return max(d or 0.0 for d in differences), there or 0.0
+    result = onnx_cam.explain(real, demo_image(), layer=LAYER, target=CAT, **method_settings)
+    on_lite0 = relative(result.cam, torchcam_map(Lite0(demo_weights()), LAYER, x, CAT, method))
+    return largest(differences) or 0.0, on_lite0 or 0.0
 
 
 def networks() -> Iterator[tuple[str, nn.Module, int, tuple[str, ...]]]:
-    """Make each network of the papers: its name, itself, the size of its input, and the layers to explain."""
+    """Yield each network of the papers: its name, the module, the size of its input, and the layers to explain."""
     for name, (size, *layers) in NETWORKS.items():
         yield name, seeded_network(name, CLASSES, size), size, tuple(layers)
     checkpoint = mobilenet_checkpoint()
@@ -150,7 +162,7 @@ def networks() -> Iterator[tuple[str, nn.Module, int, tuple[str, ...]]]:
 
 
 def against_peers(name: str, network: nn.Module, size: int, layer: str) -> Iterator[tuple[str, str, float | None]]:
-    """Return peer, method and the largest difference over the classes, for one exported file."""
+    """Yield each other tool, method and the largest difference over the classes, for one exported network."""
     with TemporaryDirectory() as folder:
         model = onnx_cam.load(exported(network, layer, size, Path(folder)), device="cpu")
     x = open_picture(demo_image(), model.preprocessing, 3, model.size).network_input
@@ -158,12 +170,12 @@ def against_peers(name: str, network: nn.Module, size: int, layer: str) -> Itera
         if (peer == "grad-cam" and not has_grad_cam()) or (method == "scorecam" and name in NO_SCORECAM):
             continue
         targets = 1 if method == "scorecam" else TARGETS
-        found = onnx_cam.explain(
+        results = onnx_cam.explain(
             model, demo_image(), method=method, variant=named_variant(method), target=f"top{targets}"
         )
-        assert isinstance(found, list)
-        apart = [relative(one.cam, peer_map(network, layer, x, one.target.index, method)) for one in found]
-        yield peer, method, max((value for value in apart if value is not None), default=None)
+        assert isinstance(results, list)
+        peer_maps = [peer_map(network, layer, x, result.target.index, method) for result in results]
+        yield peer, method, largest(map(relative, (result.cam for result in results), peer_maps))
 
 
 def has_grad_cam() -> bool:
@@ -179,7 +191,7 @@ def shown(value: float | None) -> str:
 
 
 def print_references() -> None:
-    """Print the table of the slow references."""
+    """Print the first table: every variant, compared with its reference."""
     with TemporaryDirectory() as folder:
         small = onnx_cam.load(tiny.save(tiny.model(), Path(folder)), device="cpu", preprocess="none")
         real = onnx_cam.load(demo_model(), device="cpu")
@@ -194,26 +206,28 @@ def print_references() -> None:
 
 
 def print_peers() -> None:
-    """Print the table of the networks of the papers."""
+    """Print the second table: the networks of the papers, compared with other tools."""
     columns = [f"{method}, {peer}" for peer, method, _ in COMPARISONS]
     print(f"| network, layer, input | {' | '.join(columns)} |")
     print(f"|---|{'---|' * len(columns)}")
     for name, network, size, layers in networks():
         for layer in layers:
-            found = {f"{method}, {peer}": shown(d) for peer, method, d in against_peers(name, network, size, layer)}
-            print(f"| {name}, {layer}, {size} | {' | '.join(found.get(c, '–') for c in columns)} |", flush=True)
+            cells = {f"{method}, {peer}": shown(d) for peer, method, d in against_peers(name, network, size, layer)}
+            print(f"| {name}, {layer}, {size} | {' | '.join(cells.get(c, '–') for c in columns)} |", flush=True)
 
 
+@click.command()
 def main() -> None:
-    """Print the tables as Markdown."""
-    versions = ", ".join(f"{name} {found}" for name, found in package_versions().items())
+    """Print how far maps are from slow references and from other tools, as Markdown tables."""
     peers = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchcam", "captum"))
     peers += f", grad-cam {version('grad-cam')}" if has_grad_cam() else ", without grad-cam"
     print("# Agreement with the references\n")
-    print(f"`python -m benchmarks.agreement` on {platform.machine()}, CPU; {versions}; {peers}. N = {SAMPLES}.\n")
-    print("## Every variant\n\nTiny: the network of the tests. Lite0: EfficientNet-Lite0.\n")
+    print(
+        f"`python -m benchmarks.agreement` on {platform.machine()}, CPU; {versions_line()}; {peers}. N = {SAMPLES}.\n"
+    )
+    print("## Every variant\n\nTiny is the network of the tests, Lite0 is EfficientNet-Lite0.\n")
     print_references()
-    print(f"\n## The networks of the papers\n\nSeeded weights; {TARGETS} classes, one for Score-CAM.\n")
+    print(f"\n## The networks of the papers\n\nRandom weights from a seed; {TARGETS} classes, for Score-CAM one.\n")
     print_peers()
 
 

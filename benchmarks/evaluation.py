@@ -1,15 +1,25 @@
-"""Prints the tables of runs of ``onnx-cam evaluate`` as Markdown: ``python -m benchmarks.evaluation RUN…``."""
+"""Print the tables of runs of ``onnx-cam evaluate`` as Markdown.
+
+    python -m benchmarks.evaluation RUN…
+
+RUN is the folder of a finished run.
+"""
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import Any
+
+import click
 
 from onnx_cam.evaluation import Evaluation, read_evaluation, summarise
 
 
-def main() -> None:
-    for folder in sys.argv[1:]:
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def main(runs: tuple[Path, ...]) -> None:
+    """Print the tables of finished runs as Markdown."""
+    for folder in runs:
         evaluation = read_evaluation(folder)
         print_facts(evaluation)
         print_figures(evaluation)
@@ -17,13 +27,15 @@ def main() -> None:
 
 
 def print_facts(evaluation: Evaluation) -> None:
+    """Print what was measured, and with which versions."""
     versions = ", ".join(f"{name} {version}" for name, version in evaluation.facts["versions"].items())
-    right = sum(image.facts.is_right for image in evaluation.images)
+    correct = sum(image.facts.is_right for image in evaluation.images)
     print(f"{evaluation.facts['provider']}, layer `{evaluation.facts['layer']}`; {versions}.")
-    print(f"{len(evaluation.images)} images, {right} taken for the labelled class; in brackets 95 % intervals.\n")
+    print(f"{len(evaluation.images)} images, {correct} classified as labelled; in brackets 95 % intervals.\n")
 
 
 def print_figures(evaluation: Evaluation) -> None:
+    """Print each method's mean of each metric, with its interval."""
     metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
     print(f"| | {' | '.join(f'{m.title} {m.unit}'.strip() for m in metrics)} | empty | passes |")
     print("|---|" + "---|" * (len(metrics) + 2))
@@ -36,6 +48,7 @@ def print_figures(evaluation: Evaluation) -> None:
 
 
 def print_wins(evaluation: Evaluation) -> None:
+    """Print how often each method beats each other one."""
     if evaluation.metric("win") is None:
         return
     names = list(evaluation.methods)
@@ -47,6 +60,7 @@ def print_wins(evaluation: Evaluation) -> None:
 
 
 def show(figure: dict[str, Any]) -> str:
+    """Return a mean and its interval."""
     if figure["value"] is None:
         return "–"
     digits = 1 if figure["high"] >= 10 else 3

@@ -2,10 +2,14 @@
 
     python -m benchmarks.gpu --device cuda --model MODEL --image IMAGE [--preprocess imagenet] [--part …]
 
-`truth`: which devices pass the self-test, and where the model's nodes ran. `agreement`: the maps of every method on the
-device and on the CPU. `throughput`: engine and bare inference, float32 and float16, on a ResNet-50 of random weights,
-and images a second for Score-CAM. `options`: what the CUDA provider's options are worth. `memory`: a batch that cannot
-fit. Everything but `options` runs with `--device cpu`, too, as a trial of the script.
+The parts:
+
+`devices`: which devices pass the self-test, and where the model's nodes ran. `agreement`: the maps of every method on
+the device and on the CPU. `throughput`: forward passes per second of the engine and of bare inference, in float32 and
+float16, on a ResNet-50 with random weights, and Score-CAM maps per second. `options`: what the options of the CUDA
+provider change. `memory`: a batch that does not fit into memory.
+
+All parts except `options` also run with `--device cpu`, to try out the script.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import numpy as np
 import onnx_cam
 from benchmarks.resnet50 import resnet50
 from benchmarks.throughput import Bare, compare
-from onnx_cam.explanation.versions import package_versions
+from benchmarks.versions import versions_line
 from onnx_cam.runtime.devices import DEVICES
 
 BATCHES = (1, 8, 16, 32, 64, 128, 256)
@@ -39,30 +43,33 @@ OPTIONS: list[dict[str, str]] = [
 Settings = dict[str, Any]
 
 
-def truth(settings: Settings, image: str, device: str) -> None:
+def devices(settings: Settings, image: str, device: str) -> None:
+    """Print which devices work, and where the nodes of the model ran."""
     for tested in onnx_cam.check():
-        print(f"* {tested.device}: {'works' if tested.works else 'no'}: {tested.detail}")
+        print(f"* {tested.device}: {'works' if tested.works else 'does not work'}: {tested.detail}")
     model = onnx_cam.load(**settings, device=device)
     result = onnx_cam.explain(model, image, layer=model.layers()[-1])
-    print(f"* {model.name}: provider {result.provider}, nodes left to the CPU: {result.cpu_fallback_nodes}")
+    print(f"* {model.name}: provider {result.provider}, nodes that ran on the CPU instead: {result.cpu_fallback_nodes}")
 
 
 def agreement(settings: Settings, image: str, device: str) -> None:
-    there, here = onnx_cam.load(**settings, device=device), onnx_cam.load(**settings, device="cpu")
-    layer = min(here.layers(), key=lambda layer: layer.shape[0])
-    print("| method | variant | largest difference to the CPU, of the maximum |\n|---|---|---|")
+    """Print how far the maps on the device differ from those on the CPU, for every method and variant."""
+    models = onnx_cam.load(**settings, device=device), onnx_cam.load(**settings, device="cpu")
+    layer = min(models[1].layers(), key=lambda layer: layer.shape[0])
+    print("| method | variant | largest difference from the CPU, relative to the maximum |\n|---|---|---|")
     for name, method in onnx_cam.METHODS.items():
         for variant in method.variants:
-            chosen: Settings = {"method": name, "variant": variant, "layer": layer.name}
-            if name != "scorecam":
-                chosen["samples"] = SAMPLES
-            a, b = (onnx_cam.explain(model, image, target=None, **chosen).cam for model in (there, here))
+            method_settings: Settings = {"method": name, "variant": variant, "layer": layer.name}
+            if "samples" in method(variant=variant).parameters:
+                method_settings["samples"] = SAMPLES
+            a, b = (onnx_cam.explain(model, image, target=None, **method_settings).cam for model in models)
             difference = f"{np.abs(a - b).max() / b.max():.1e}" if b.any() else "both empty" if not a.any() else "∞"
             print(f"| {name} | {variant} | {difference} |", flush=True)
 
 
 def throughput(settings: Settings, image: str, device: str, runs: int = 5) -> None:
-    print("| type | method | N | bare, passes/s (batch) | engine, passes/s (batch) | ratio | maps/s |")
+    """Print the forward passes per second of the engine and of bare inference, for each floating type."""
+    print("| type | method | N | bare, passes/s (batch size) | engine, passes/s (batch size) | ratio | maps/s |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for half in (False, True):
@@ -71,8 +78,8 @@ def throughput(settings: Settings, image: str, device: str, runs: int = 5) -> No
             model = onnx_cam.load(path, device=device, preprocess="imagenet")
             bare = Bare(model, None, BATCHES)
             for name in ("scorecam", "sscam2"):
-                chosen: Settings = {"method": name, **({} if name == "scorecam" else {"samples": SAMPLES})}
-                bare_seconds, engine_seconds, result = compare(model, image, chosen, runs, bare)
+                method_settings: Settings = {"method": name, **({} if name == "scorecam" else {"samples": SAMPLES})}
+                bare_seconds, engine_seconds, result = compare(model, image, method_settings, runs, bare)
                 ratio = statistics.median(b / e for b, e in zip(bare_seconds, engine_seconds, strict=True))
                 engine = statistics.median(engine_seconds)
                 print(
@@ -84,9 +91,10 @@ def throughput(settings: Settings, image: str, device: str, runs: int = 5) -> No
 
 
 def options(settings: Settings, image: str, device: str) -> None:
+    """Print the speed and the map's difference for several options of the CUDA provider."""
     cuda_options = cast("dict[str, str]", DEVICES["cuda"].options)
     standard = dict(cuda_options)
-    print("| options | first map, s | passes/s after | difference to the standard options |\n|---|---|---|---|")
+    print("| options | first map, s | passes/s after it | difference from the standard options |\n|---|---|---|---|")
     reference = None
     for changed in OPTIONS:
         cuda_options.update(standard)
@@ -105,14 +113,18 @@ def options(settings: Settings, image: str, device: str) -> None:
 
 
 def memory(settings: Settings, image: str, device: str) -> None:
+    """Print what happens with a batch size that does not fit into memory."""
     model = onnx_cam.load(**settings, device=device)
-    asked = 32768 if device.startswith("cuda") else 64
-    result = onnx_cam.explain(model, image, batch_size=asked, method="sscam1", samples=max(1, asked // 1024))
-    print(f"* a batch of {asked} asked for: {result.passes} passes at {result.batch_size}; {result.warnings}")
+    requested = 32768 if device.startswith("cuda") else 64
+    result = onnx_cam.explain(model, image, batch_size=requested, method="sscam1", samples=max(1, requested // 1024))
+    print(
+        f"* requested batch size {requested}: {result.passes} forward passes at batch size {result.batch_size}; "
+        f"{result.warnings}"
+    )
 
 
 PARTS: dict[str, Callable[[Settings, str, str], None]] = {
-    "truth": truth,
+    "devices": devices,
     "agreement": agreement,
     "throughput": throughput,
     "options": options,
@@ -121,18 +133,25 @@ PARTS: dict[str, Callable[[Settings, str, str], None]] = {
 
 
 @click.command()
-@click.option("--model", "path", required=True)
-@click.option("--image", required=True)
-@click.option("--preprocess", default="auto")
-@click.option("--device", default="cuda")
-@click.option("--part", "parts", multiple=True, type=click.Choice(tuple(PARTS)), default=tuple(PARTS))
+@click.option("--model", "path", required=True, help="Model to explain.")
+@click.option("--image", required=True, help="Image to explain.")
+@click.option("--preprocess", default="auto", show_default=True, help="As for onnx-cam explain.")
+@click.option("--device", default="cuda", show_default=True, help="Device to measure.")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(tuple(PARTS)),
+    default=tuple(PARTS),
+    help="Part to run; all by default. Can be repeated.",
+)
 def main(path: str, image: str, preprocess: str, device: str, parts: tuple[str, ...]) -> None:
-    """Print each part."""
-    print(f"{device}; {', '.join(f'{name} {version}' for name, version in package_versions().items())}")
+    """Print what only a GPU can show, as Markdown."""
+    print(f"{device}; {versions_line()}")
     for part in parts:
         print(f"\n## {part}\n", flush=True)
         if part == "options" and not device.startswith("cuda"):
-            print("of the CUDA provider alone")
+            print("only for the CUDA provider")
             continue
         PARTS[part]({"path": path, "preprocess": preprocess}, image, device)
 

@@ -1,13 +1,14 @@
-"""The graph as a torch module: forward against ONNX Runtime, gradients against central differences.
+"""The graph as a torch module: outputs compared with ONNX Runtime, gradients with central differences.
 
     python -m benchmarks.gradients ../shared
 
-`forward`: for every model of the panel the largest difference, over trial images one at a time, relative to the
-tensor's largest number; for the logits and for the default layer. `itself`: the same between ONNX Runtime with and
-without its optimisations, for the logits: of quantized models it is how far its fused kernels move the scores.
+The first table has, for every model of the panel, the largest difference from ONNX Runtime over some trial images,
+relative to the tensor's largest number, for the logits and for the default layer. The column "ONNX Runtime itself" is
+the same between ONNX Runtime with and without its graph optimisations, for the logits: on quantized models its fused
+kernels change the scores.
 
-`gradient`: in float64, the derivative of a logit along random directions of the default layer, by autograd and by
-central differences; the largest difference relative to the largest derivative.
+The second table has derivatives of a logit along random directions of the default layer, in float64, by autograd and by
+central differences: the largest difference, relative to the largest derivative.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 
 import onnx_cam
 from benchmarks.panel import load
-from onnx_cam.explanation.versions import package_versions
+from benchmarks.versions import versions_line
 from onnx_cam.gradients import GraphModule, layer_gradients
 from onnx_cam.graph.tap import tap
 
@@ -36,12 +37,12 @@ Array = NDArray[Any]
 
 IMAGES = 3
 DIRECTIONS = 5
-STEP = 1e-5  # of the layer's root mean square
+STEP = 1e-5  # relative to the layer's root mean square
 DIFFERENTIATED = ("mobilenetv2_tv", "mobilenetv1_025_keras_nhwc", "vit_cifar10_ibp_3_3_8")
 
 
-class _Block(nn.Module):
-    """A transformer's block, normalised first."""
+class _TransformerBlock(nn.Module):
+    """A transformer block that normalises before attention and before its MLP."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -58,15 +59,15 @@ class _Block(nn.Module):
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
-class MadeViT(nn.Module):
-    """A vision transformer of two blocks with random weights: class token, position embedding, linear head."""
+class RandomViT(nn.Module):
+    """A vision transformer of two blocks with random weights, a class token and a linear head."""
 
     def __init__(self, size: int = 64, patch: int = 8, width: int = 48, classes: int = 10) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, width, patch, stride=patch)
         self.token = nn.Parameter(torch.randn(1, 1, width))
         self.position = nn.Parameter(torch.randn(1, (size // patch) ** 2 + 1, width) / 4)
-        self.blocks = nn.Sequential(*(_Block(width, 4) for _ in range(2)))
+        self.blocks = nn.Sequential(*(_TransformerBlock(width, 4) for _ in range(2)))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,14 +76,14 @@ class MadeViT(nn.Module):
         return self.head(self.norm(self.blocks(tokens))[:, 0])  # type: ignore[no-any-return]
 
 
-def made_vit(folder: Path) -> onnx_cam.Classifier:
-    """Return the made transformer, exported."""
+def random_vit(folder: Path) -> onnx_cam.Classifier:
+    """Return the transformer with random weights, exported to ONNX."""
     torch.manual_seed(0)
     exported = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            MadeViT().eval(),
+            RandomViT().eval(),
             (torch.zeros(1, 3, 64, 64),),
             exported,  # type: ignore[arg-type]
             input_names=["image"],
@@ -90,18 +91,19 @@ def made_vit(folder: Path) -> onnx_cam.Classifier:
             dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
             dynamo=False,
         )
-    path = folder / "made_vit.onnx"
+    path = folder / "random_vit.onnx"
     path.write_bytes(exported.getvalue())
     return onnx_cam.load(path, device="cpu", preprocess="none")
 
 
-def difference(found: Array, expected: Array) -> float:
-    """Return the largest difference relative to the largest number."""
+def difference(values: Array, expected: Array) -> float:
+    """Return the largest difference, relative to the largest expected number."""
     expected = expected.astype(np.float64)
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    return float(np.abs(values - expected).max() / np.abs(expected).max())
 
 
 def forward(model: onnx_cam.Classifier, name: str) -> str:
+    """Return a model's line of the first table."""
     layer = model.layer()
     proto = tap(model.facts.proto, [model.head.tapped_logits, layer.tapped])
     names = [_name(model.head.tapped_logits), layer.output]
@@ -110,25 +112,26 @@ def forward(model: onnx_cam.Classifier, name: str) -> str:
     rows = []
     for image in model.trial_images(IMAGES):
         with torch.no_grad():
-            found = [t.numpy() for t in module(torch.as_tensor(model.input.feed(image[None])), names)]
-        expected, itself = optimised.run(image[None], names), plain.run(image[None], names)
-        rows.append([*map(difference, found, expected), difference(itself[0], expected[0])])
-    logits, maps, itself_ = np.max(rows, axis=0)
-    return f"| {name} | {_kind(proto)} | {logits:.1e} | {maps:.1e} | {itself_:.1e} |"
+            tensors = [t.numpy() for t in module(torch.as_tensor(model.input.feed(image[None])), names)]
+        expected, unoptimised = optimised.run(image[None], names), plain.run(image[None], names)
+        rows.append([*map(difference, tensors, expected), difference(unoptimised[0], expected[0])])
+    logits, maps, runtime_itself = np.max(rows, axis=0)
+    return f"| {name} | {_weight_type(proto)} | {logits:.1e} | {maps:.1e} | {runtime_itself:.1e} |"
 
 
 def _name(tensor: Any) -> str:
     return tensor if isinstance(tensor, str) else str(tensor.name)
 
 
-def _kind(proto: onnx.ModelProto) -> str:
-    kinds = {weight.data_type for weight in proto.graph.initializer}
+def _weight_type(proto: onnx.ModelProto) -> str:
+    types = {weight.data_type for weight in proto.graph.initializer}
     if any(node.op_type.startswith(("Quantize", "QLinear")) for node in proto.graph.node):
         return "8 bits"
-    return "float16" if onnx.TensorProto.FLOAT16 in kinds else "float32"
+    return "float16" if onnx.TensorProto.FLOAT16 in types else "float32"
 
 
 def gradient(model: onnx_cam.Classifier, name: str) -> str:
+    """Return a model's line of the second table."""
     layer, logits = model.layer(), model.head.logits
     module = GraphModule(tap(model.facts.proto, [logits, layer.name]), name=model.name).double()
     image = model.input.feed(model.trial_images(1))
@@ -140,14 +143,15 @@ def gradient(model: onnx_cam.Classifier, name: str) -> str:
     for _ in range(DIRECTIONS):
         direction = generator.standard_normal(activations.shape)
         step = STEP * float(np.sqrt((activations**2).mean()))
-        ahead, behind = (
+        forward_logit, backward_logit = (
             _logit(module, image, logits, target, {layer.name: activations + s * direction}) for s in (step, -step)
         )
-        pairs.append((float((gradients[0] * direction).sum()), (ahead - behind) / (2 * step)))
-    found, expected = np.array(pairs).T
+        pairs.append((float((gradients[0] * direction).sum()), (forward_logit - backward_logit) / (2 * step)))
+    derivatives, expected = np.array(pairs).T
     shape = "×".join(map(str, activations.shape[1:]))
     return (
-        f"| {name} | `{layer.name[-40:]}` {shape} | {np.abs(gradients).max():.1e} | {difference(found, expected):.1e} |"
+        f"| {name} | `{layer.name[-40:]}` {shape} | {np.abs(gradients).max():.1e} "
+        f"| {difference(derivatives, expected):.1e} |"
     )
 
 
@@ -160,22 +164,20 @@ def _logit(module: GraphModule, image: Array, logits: str, target: int, replaced
 @click.command()
 @click.argument("shared", type=click.Path(exists=True, path_type=Path))
 def main(shared: Path) -> None:
-    """Print both tables as Markdown."""
+    """Print both tables as Markdown; SHARED is the folder of the panel."""
     entries = json.loads((shared / "panel" / "index.json").read_text())
-    print(
-        ", ".join(f"{name} {version}" for name, version in package_versions().items()) + f", torch {torch.__version__}"
-    )
+    print(f"{versions_line()}, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         models = {entry["name"]: load(shared, entry, Path(folder)) for entry in entries}
-        vit = made_vit(Path(folder))
-        print("\n| model | weights | logits | layer | itself |\n|---|---|---|---|---|")
+        vit = random_vit(Path(folder))
+        print("\n| model | weights | logits | layer | ONNX Runtime itself |\n|---|---|---|---|---|")
         for name, model in models.items():
             print(forward(model, name))
-        print(forward(vit, "made ViT, two blocks"))
+        print(forward(vit, "ViT of two blocks, random weights"))
         print("\n| model | layer | largest gradient | difference |\n|---|---|---|---|")
         for name in DIFFERENTIATED:
             print(gradient(models[name], name))
-        print(gradient(vit, "made ViT, two blocks"))
+        print(gradient(vit, "ViT of two blocks, random weights"))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Every model of a panel of deployed classifiers: what is concluded of it, and whether its maps are right.
+"""A panel of deployed classifiers: what is detected about each model, and whether its maps are correct.
 
-    python -m benchmarks.panel ../shared [--part facts|oracle|energy] [--images 12]
+    python -m benchmarks.panel ../shared [--part facts|oracle|variants|energy] [--images 12]
 
-`facts`: what `inspect` concludes. `oracle`: the largest difference between `scorecam` (`paper`) and the slow reference:
-it runs the file itself, one input at a time, told its layout, types and head by the panel's index, not by onnx-cam.
-`variants`: the same for every method and variant, N = 2, at the layer with the fewest channels; for quantized models
-also how far the reference itself moves when the network's input is multiplied by 1 + 1e-6, in brackets.
-`energy`: for the ImageNet models, the median share of the map's energy inside the box over boxed photos whose top-1 is
-right, beside the median share of the crop that the box covers.
+The folder holds the models and photos, each with an index. The parts:
+
+`facts`: what `onnx-cam inspect` detects. `oracle`: the largest difference between `scorecam` (`paper`) and a slow
+reference implementation. The reference runs the model file one input at a time, and takes the layout, types and head
+from the panel's index, not from onnx-cam. `variants`: the same for every method and variant, N = 2, at the layer with
+the fewest channels; for quantized models also, in brackets, how much the reference itself changes when the network's
+input is multiplied by 1 + 1e-6. `energy`: for the ImageNet models, the median share of the map's energy inside the box,
+over photos with boxes that the model classifies correctly, and the median share of the crop that the box covers.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 import onnx_cam
+from benchmarks.versions import versions_line
 from onnx_cam.errors import ScoreError
-from onnx_cam.explanation.versions import package_versions
 from onnx_cam.graph.head import RESHAPING
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.picture import open_picture
@@ -36,7 +38,7 @@ from tests.oracle import REFERENCES, Case, Network, scorecam_paper, softmax
 
 Array = NDArray[np.float64]
 
-PREPROCESSING = {  # the index's mean and std, as a preset or a file
+PREPROCESSING = {  # the mean and std of the index, as a preset or a JSON file
     "ch_ppocr_mobile_v2.0_cls_infer": {
         "resize": "stretch", "channels": "BGR", "mean": [127.5] * 3, "std": [127.5] * 3, "size": [48, 192],
     },
@@ -51,12 +53,12 @@ PREPROCESSING = {  # the index's mean and std, as a preset or a file
     "mobilenetv2_quant_nns": "imagenet",
 }  # fmt: skip
 SAMPLES = 2
-NUDGE = 1e-6
-FITTING = "cat_720p.jpg"
+PERTURBATION = 1e-6  # relative
+PHOTO = "cat_720p.jpg"
 
 
 class DeployedNetwork(Network):
-    """A file of the panel, fed and read as its index entry says."""
+    """A model file of the panel, whose input and output are described by its index entry."""
 
     def __init__(self, proto: onnx.ModelProto, layer: str, entry: dict[str, Any]) -> None:
         self.entry = entry
@@ -75,7 +77,7 @@ class DeployedNetwork(Network):
         return {self.input: arranged.astype(np.float16 if "float16" in kind else np.float32)}
 
     def real(self, tensor: np.ndarray, name: str) -> Array:
-        """Return what a tensor's integers stand for."""
+        """Return the real numbers that a tensor of integers represents."""
         values = tensor.astype(np.float64)
         if tensor.dtype.kind == "f":
             return values
@@ -112,42 +114,46 @@ class DeployedNetwork(Network):
 
 
 def load(shared: Path, entry: dict[str, Any], folder: Path) -> onnx_cam.Classifier:
-    chosen: Any = PREPROCESSING.get(entry["name"], "auto")
-    if isinstance(chosen, dict):
+    """Return a model of the panel, with its own preprocessing and labels."""
+    preprocessing: Any = PREPROCESSING.get(entry["name"], "auto")
+    if isinstance(preprocessing, dict):
         path = folder / f"{entry['name']}.json"
-        path.write_text(json.dumps({"scale": 1.0, **chosen}))
-        chosen = str(path)
+        path.write_text(json.dumps({"scale": 1.0, **preprocessing}))
+        preprocessing = str(path)
     labels = entry.get("labels")
     if isinstance(labels, str):
         labels = "imagenet" if "imagenet_classes" in labels else None
-    return onnx_cam.load(shared / "panel" / entry["file"], device="cpu", preprocess=chosen, labels=labels)
+    return onnx_cam.load(shared / "panel" / entry["file"], device="cpu", preprocess=preprocessing, labels=labels)
 
 
 def image_for(shared: Path, entry: dict[str, Any]) -> Any:
-    if entry["name"] == "mnist_cntk":  # a one, drawn
+    """Return a photo, or for the model of digits an image of a one."""
+    if entry["name"] == "mnist_cntk":
         digit = np.zeros((28, 28, 3), np.uint8)
         digit[4:24, 13:16] = 255
         return digit
-    return shared / "images" / FITTING
+    return shared / "images" / PHOTO
 
 
 def facts(shared: Path, entry: dict[str, Any], folder: Path) -> str:
+    """Return the line of a model: what is detected about it."""
     model = load(shared, entry, folder)
-    found = {f.what: f for f in onnx_cam.inspect(model)}
+    findings = {finding.what: finding for finding in onnx_cam.inspect(model)}
     layer = model.layer()
     image = image_for(shared, entry)
     top = onnx_cam.explain(model, image, layer=model.layers()[-1].name, preprocess=None).top[0]
-    taken = f"{model.input.layout} {model.input.dtype} {model.input.shape}"
-    batch = found["batch"].value + (", freed" if model.input.batch else "")
-    preset = found["preprocessing"].value.split(":")[0]
+    image_input = f"{model.input.layout} {model.input.dtype} {model.input.shape}"
+    batch = findings["batch"].value + (" (fixed in the file)" if model.input.batch else "")
+    preset = findings["preprocessing"].value.split(":")[0]
     shape = "×".join(map(str, layer.shape))
     return (
-        f"| {entry['name']} | {taken} | {batch} | {model.head.kind.name} {model.classes} | {preset} "
+        f"| {entry['name']} | {image_input} | {batch} | {model.head.kind.name} {model.classes} | {preset} "
         f"| `{layer.name[-36:]}` {layer.op_type} {shape} {layer.layout} | {top} {top.score:.2f} |"
     )
 
 
 def oracle(shared: Path, entry: dict[str, Any], folder: Path) -> str:
+    """Return the line of a model: the difference of its Score-CAM map from the reference."""
     model = load(shared, entry, folder)
     layer = model.layer()
     image = image_for(shared, entry)
@@ -160,6 +166,7 @@ def oracle(shared: Path, entry: dict[str, Any], folder: Path) -> str:
 
 
 def variants(shared: Path, entry: dict[str, Any], folder: Path) -> str:
+    """Return the line of a model: the differences of all methods and variants from their references."""
     model = load(shared, entry, folder)
     layer = min((layer for layer in model.layers() if layer.layout == model.layer().layout), key=lambda a: a.shape[0])
     image = image_for(shared, entry)
@@ -168,39 +175,41 @@ def variants(shared: Path, entry: dict[str, Any], folder: Path) -> str:
     target = onnx_cam.explain(model, image, layer=layer).target.index
     cells = []
     for (method, variant), reference in REFERENCES.items():
-        chosen: dict[str, Any] = {} if method == "scorecam" else {"samples": SAMPLES}
-        made = METHODS[method](variant=variant, **chosen)
-        sigma = float(getattr(made, "sigma", 0.0))
-        case = Case(network, x, target, seed=1, samples=getattr(made, "samples", 1), sigma=sigma)
+        settings: dict[str, Any] = {} if method == "scorecam" else {"samples": SAMPLES}
+        parameters = METHODS[method](variant=variant, **settings).parameters
+        sigma = float(parameters.get("sigma", 0.0))
+        case = Case(network, x, target, seed=1, samples=parameters.get("samples", 1), sigma=sigma)
         with np.errstate(over="ignore", invalid="ignore"):
             expected = reference(case)
         try:
-            result = onnx_cam.explain(model, image, layer=layer, method=method, variant=variant, seed=1, **chosen)
-            moved = ""
+            result = onnx_cam.explain(model, image, layer=layer, method=method, variant=variant, seed=1, **settings)
+            own_change = ""
             if any(node.op_type == "QuantizeLinear" for node in model.file.proto.graph.node):
-                moved = f" ({relative(reference(replace(case, x=x * (1 + NUDGE))), expected)})"
-            cells.append(relative(result.cam, expected) + moved)
+                own_change = f" ({relative(reference(replace(case, x=x * (1 + PERTURBATION))), expected)})"
+            cells.append(relative(result.cam, expected) + own_change)
         except ScoreError:
             cells.append("NaN" if np.isnan(expected).any() else "∞")
     return f"| {entry['name']} | {layer.shape[0]}×{layer.shape[1]}×{layer.shape[2]} | {' | '.join(cells)} |"
 
 
-def relative(found: np.ndarray, reference: Array) -> str:
+def relative(cam: np.ndarray, reference: Array) -> str:
+    """Return the largest difference of two maps, relative to the maximum of the reference."""
     if not reference.any():
-        return "∞" if found.any() else "empty"
-    return f"{np.abs(found - reference).max() / reference.max():.0e}"
+        return "∞" if cam.any() else "empty"
+    return f"{np.abs(cam - reference).max() / reference.max():.0e}"
 
 
 def energy(shared: Path, entry: dict[str, Any], folder: Path, count: int) -> str:
+    """Return the line of a model: the energy of its maps inside the boxes of correctly classified photos."""
     model = load(shared, entry, folder)
-    cheap = model.layers()[-1].name
+    last_layer = model.layers()[-1].name
     inside: list[float] = []
     area: list[float] = []
     for photo in json.loads((shared / "images" / "index.json").read_text()):
         if len(inside) == count or not photo.get("boxes"):
             continue
         path = shared / "images" / photo["file"]
-        top = onnx_cam.explain(model, path, layer=cheap).target
+        top = onnx_cam.explain(model, path, layer=last_layer).target
         if top.index != photo["imagenet_id"] + model.labels.offset:
             continue
         result = onnx_cam.explain(model, path)
@@ -216,25 +225,25 @@ def energy(shared: Path, entry: dict[str, Any], folder: Path, count: int) -> str
 
 HEADERS = {
     "facts": "| model | input | batch | head | preprocessing | default layer | top-1 |\n|---|---|---|---|---|---|---|",
-    "oracle": "| model | passes | empty | largest difference to the reference |\n|---|---|---|---|",
+    "oracle": "| model | passes | empty | largest difference from the reference |\n|---|---|---|---|",
     "variants": "| model | layer | "
     + " | ".join(f"{method} {variant}" for method, variant in REFERENCES)
     + " |\n|---|---|"
     + "---|" * len(REFERENCES),
-    "energy": "| model | photos | median energy in the box | median area of the box |\n|---|---|---|---|",
+    "energy": "| model | photos | median energy inside the box | median area of the box |\n|---|---|---|---|",
 }
 
 
 @click.command()
 @click.argument("shared", type=click.Path(path_type=Path))
-@click.option("--part", type=click.Choice(tuple(HEADERS)), default="facts")
-@click.option("--images", default=12)
-@click.option("--model", "names", multiple=True, help="These alone.")
+@click.option("--part", type=click.Choice(tuple(HEADERS)), default="facts", show_default=True, help="Table to print.")
+@click.option("--images", default=12, show_default=True, help="Photos for the part 'energy'.")
+@click.option("--model", "names", multiple=True, help="Model to include; all by default. Can be repeated.")
 def main(shared: Path, part: str, images: int, names: tuple[str, ...]) -> None:
-    """Print one part as a Markdown table."""
+    """Print one part as a Markdown table; SHARED is the folder of the panel and the photos."""
     import tempfile
 
-    print(f"{', '.join(f'{name} {version}' for name, version in package_versions().items())}\n")
+    print(f"{versions_line()}\n")
     print(HEADERS[part], flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for entry in json.loads((shared / "panel" / "index.json").read_text()):

@@ -1,12 +1,12 @@
-"""The same map by onnx-cam and by the peers, on the same weights: wall time, peak memory, and how far the maps differ.
+"""The same map by onnx-cam and by other tools, with the same weights: time, peak memory, and how far the maps differ.
 
     python -m benchmarks.peers [--network resnet18|lite0] [--method scorecam] [--image FILE] [--runs 1]
 
-Each map is made in a process of its own, which loads its tool, makes the map and reports: the seconds of the map alone,
-and the process's peak resident memory, its framework included. SSCAM gets our noise fields, so that its map is ours.
-ResNet-18 has random weights: what a map shows is no matter here.
+Each map is made in a separate process, which loads its tool and reports the seconds for the map (without loading) and
+the peak resident memory of the process (with the framework). torchcam's SSCAM is given onnx-cam's noise fields, so that
+both compute the same map. ResNet-18 has random weights, since it does not matter here what the map shows.
 
-grad-cam is run where it is installed. openvino-xai has no method of this family, so there is no map to compare.
+grad-cam is compared if it is installed. openvino-xai has no method of the Score-CAM family.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import click
 import numpy as np
 
 SAMPLES = 2
-SEED = 5  # that of tests.peers, which imports torch
+SEED = 5  # the seed of tests.peers, repeated here because that module imports torch
 LAYERS = {"resnet18": ("layer4", None), "lite0": ("head", "_bn1.relu6")}
-"""Network to torch module and ONNX tensor; None: the default one."""
+"""Network to the explained layer, as a torch module and as an ONNX tensor; None is the default layer."""
 
 METHODS = ("scorecam", "sscam1", "iscam")
 
 
 def torch_network(network: str) -> Any:
-    """Return the torch module, in evaluation mode."""
+    """Return a network as a torch module in evaluation mode."""
     import torch
 
     if network == "lite0":
@@ -48,7 +48,7 @@ def torch_network(network: str) -> Any:
 
 
 def prepare(folder: Path, network: str, image: Path) -> None:
-    """Write the model as ONNX, and the network's input."""
+    """Write the network as an ONNX model, and its input as an array."""
     import torch
 
     import onnx_cam
@@ -75,6 +75,7 @@ def prepare(folder: Path, network: str, image: Path) -> None:
 
 
 def by_onnx_cam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    """Return a map by onnx-cam, its seconds and its forward passes."""
     import onnx_cam
 
     model = onnx_cam.load(folder / "model.onnx", device="cpu", preprocess="none")
@@ -93,6 +94,7 @@ def by_onnx_cam(folder: Path, network: str, method: str, target: int, variant: s
 
 
 def by_torchcam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    """Return a map by torchcam, its seconds and its forward passes."""
     from tests.peers import torchcam_map
 
     module = torch_network(network)
@@ -104,6 +106,7 @@ def by_torchcam(folder: Path, network: str, method: str, target: int, variant: s
 
 
 def by_grad_cam(folder: Path, network: str, method: str, target: int, variant: str) -> tuple[np.ndarray, float, int]:
+    """Return a map by grad-cam, its seconds and its forward passes."""
     from tests.peers import grad_cam_map, import_grad_cam
 
     import_grad_cam()
@@ -130,20 +133,21 @@ TOOLS = {"onnx-cam": by_onnx_cam, "torchcam": by_torchcam, "grad-cam": by_grad_c
 
 
 def measure(folder: Path, tool: str, network: str, method: str, variant: str) -> dict[str, Any] | None:
-    """Make one map in a process of its own; None where the tool is missing."""
-    given = json.dumps([str(folder), tool, network, method, variant])
-    command = [sys.executable, "-m", "benchmarks.peers", "--child", given]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        click.echo(f"{tool}: {ran.stderr.strip().splitlines()[-1]}", err=True)
+    """Return the map and the figures of one tool, measured in a process of its own; None if the tool is missing."""
+    arguments = json.dumps([str(folder), tool, network, method, variant])
+    command = [sys.executable, "-m", "benchmarks.peers", "--child", arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        click.echo(f"{tool}: {process.stderr.strip().splitlines()[-1]}", err=True)
         return None
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    found["map"] = np.load(folder / f"{tool}.npy")
-    return found
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    figures["map"] = np.load(folder / f"{tool}.npy")
+    return figures
 
 
-def child(given: str) -> None:
-    folder, tool, network, method, variant = json.loads(given)
+def child(arguments: str) -> None:
+    """Make one map in this process, and print its figures as JSON."""
+    folder, tool, network, method, variant = json.loads(arguments)
     cam, seconds, passes = TOOLS[tool](Path(folder), network, method, 285, variant)
     np.save(Path(folder) / f"{tool}.npy", cam)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -151,7 +155,7 @@ def child(given: str) -> None:
 
 
 def compare(folder: Path, peer: str, network: str, method: str, runs: int) -> str | None:
-    """Return one line of the table: the two take turns."""
+    """Return one line of the table; the two tools take turns."""
     variant = "torchcam" if peer == "torchcam" else "pytorch-grad-cam"
     pairs = []
     for _ in range(runs):
@@ -172,21 +176,35 @@ def compare(folder: Path, peer: str, network: str, method: str, runs: int) -> st
 
 
 @click.command()
-@click.option("--network", "networks", multiple=True, type=click.Choice(tuple(LAYERS)), default=tuple(LAYERS))
-@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS)
-@click.option("--image", type=click.Path(path_type=Path), default=None)
-@click.option("--runs", default=1)
-@click.option("--child", "given", hidden=True, default=None)
-def main(networks: tuple[str, ...], methods: tuple[str, ...], image: Path | None, runs: int, given: str | None) -> None:
-    """Print the table as Markdown."""
-    if given is not None:
-        child(given)
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    type=click.Choice(tuple(LAYERS)),
+    default=tuple(LAYERS),
+    help="Network to explain; all by default. Can be repeated.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    default=METHODS,
+    help="Method to compare; all by default. Can be repeated.",
+)
+@click.option("--image", type=click.Path(path_type=Path), default=None, help="Image; the demo's photo by default.")
+@click.option("--runs", default=1, show_default=True, help="Runs of each tool, which take turns.")
+@click.option("--child", "child_arguments", hidden=True, default=None)
+def main(
+    networks: tuple[str, ...], methods: tuple[str, ...], image: Path | None, runs: int, child_arguments: str | None
+) -> None:
+    """Compare maps by onnx-cam with the same maps by other tools, as a Markdown table."""
+    if child_arguments is not None:
+        child(child_arguments)
         return
     from onnx_cam.demo import demo_image
 
-    print(
-        "| network | map | peer | passes, ours / peer's | seconds, ours / peer's | ratio | peak MiB | maps differ by |"
-    )
+    print("| network | map | other tool | passes: onnx-cam / other | seconds | ratio | peak MiB | maps differ by |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for network in networks:
         with tempfile.TemporaryDirectory() as name:

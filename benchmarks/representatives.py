@@ -1,4 +1,4 @@
-"""Weighted k-means: the plain way to choose channels, against which the regression is measured."""
+"""Weighted k-means: a simple way to choose channels, with which the regression is compared."""
 
 from __future__ import annotations
 
@@ -8,71 +8,73 @@ from scipy.spatial.distance import cdist
 
 __all__ = ["nearest_representative", "representatives"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _ITERATIONS = 15
 
 
-def representatives(points: Floats, weights: Floats, count: int, seed: int = 0) -> Indices:
-    """Return the points nearest to the centres of a weighted k-means (Lloyd's, begun by k-means++).
+def representatives(points: Doubles, weights: Doubles, count: int, seed: int = 0) -> Indices:
+    """Return the points nearest to the centres of a weighted k-means (Lloyd's algorithm, started by k-means++).
 
     Parameters
     ----------
     points : ndarray of shape (M, d), float64
     weights : ndarray of shape (M,), float64
-        ≥ 0, how much each point counts: its map's norm.
+        How much each point counts, ≥ 0: the norm of its map.
     count : int
-        1 ≤ count.
+        How many points, ≥ 1.
     seed : int
+        Random seed of the first centres.
 
     Returns
     -------
     ndarray of shape (count,), int64
-        Sorted, without repetition; all M where `count` is no less.
+        Positions of the points, sorted, without repetition; all M if `count` is at least M.
     """
     if count >= len(points):
         return np.arange(len(points))
     weights = weights if weights.sum() > 0 else np.ones(len(points))
     centres = _spread_out(points, weights, count, np.random.default_rng(seed))
     for _ in range(_ITERATIONS):
-        moved = _centres_of_mass(points, weights, cdist(points, centres).argmin(axis=1), centres)
-        if np.array_equal(moved, centres):
+        new_centres = _centres_of_mass(points, weights, cdist(points, centres).argmin(axis=1), centres)
+        if np.array_equal(new_centres, centres):
             break
-        centres = moved
+        centres = new_centres
     return _nearest_distinct(cdist(centres, points))
 
 
-def nearest_representative(points: Floats, chosen: Indices) -> Indices:
-    """Return the position in `chosen` of each point's nearest one, (M,) int64."""
-    return np.asarray(cdist(points, points[chosen]).argmin(axis=1), np.int64)
+def nearest_representative(points: Doubles, centres: Indices) -> Indices:
+    """Return the position in `centres` of each point's nearest one, (M,) int64."""
+    return np.asarray(cdist(points, points[centres]).argmin(axis=1), np.int64)
 
 
-def _spread_out(points: Floats, weights: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Return k-means++ centres: each drawn by weight times squared distance to those before."""
-    chosen = [int(rng.choice(len(points), p=weights / weights.sum()))]
-    distance = cdist(points, points[chosen], "sqeuclidean")[:, 0]
-    while len(chosen) < count:
-        chance = weights * distance
-        if chance.sum() <= 0:  # nothing but repetitions is left
+def _spread_out(points: Doubles, weights: Doubles, count: int, rng: np.random.Generator) -> Doubles:
+    """Return k-means++ centres: each is drawn by its weight times its squared distance to the centres before it."""
+    centres = [int(rng.choice(len(points), p=weights / weights.sum()))]
+    distance = cdist(points, points[centres], "sqeuclidean")[:, 0]
+    while len(centres) < count:
+        probability = weights * distance
+        if probability.sum() <= 0:  # only repetitions of the centres remain
             break
-        chosen.append(int(rng.choice(len(points), p=chance / chance.sum())))
-        distance = np.minimum(distance, cdist(points, points[chosen[-1:]], "sqeuclidean")[:, 0])
-    return points[chosen]
+        centres.append(int(rng.choice(len(points), p=probability / probability.sum())))
+        distance = np.minimum(distance, cdist(points, points[centres[-1:]], "sqeuclidean")[:, 0])
+    return points[centres]
 
 
-def _centres_of_mass(points: Floats, weights: Floats, cluster: Indices, centres: Floats) -> Floats:
+def _centres_of_mass(points: Doubles, weights: Doubles, cluster: Indices, centres: Doubles) -> Doubles:
+    """Return the centre of mass of each cluster; an empty cluster keeps its centre."""
     mass = np.bincount(cluster, weights, len(centres))
     sums = np.zeros_like(centres)
     np.add.at(sums, cluster, points * weights[:, None])
     return np.where(mass[:, None] > 0, sums / np.where(mass > 0, mass, 1)[:, None], centres)
 
 
-def _nearest_distinct(distance: Floats) -> Indices:
-    """Return each centre's nearest point that no earlier centre took: ``(k, M)`` distances to (k,) points."""
-    free = np.ones(distance.shape[1], bool)
-    chosen = []
+def _nearest_distinct(distance: Doubles) -> Indices:
+    """Return the nearest point of each centre, (k,), from distances (k, M); no point is returned twice."""
+    available = np.ones(distance.shape[1], bool)
+    positions = []
     for row in distance:
-        chosen.append(int(np.where(free, row, np.inf).argmin()))
-        free[chosen[-1]] = False
-    return np.sort(np.asarray(chosen, np.int64))
+        positions.append(int(np.where(available, row, np.inf).argmin()))
+        available[positions[-1]] = False
+    return np.sort(np.asarray(positions, np.int64))

@@ -1,4 +1,4 @@
-"""A ResNet-50 of random weights as ONNX: for speed, where no file of that size is at hand."""
+"""A ResNet-50 with random weights as an ONNX model, to measure speed without a model file of that size."""
 
 from __future__ import annotations
 
@@ -49,24 +49,27 @@ def resnet50(half: bool = False) -> onnx.ModelProto:
 
     References
     ----------
-    He et al., Deep Residual Learning for Image Recognition, CVPR 2016, table 1; batch normalisation folded.
+    He et al., Deep Residual Learning for Image Recognition, CVPR 2016, table 1; batch normalisation is folded into the
+    convolutions.
     """
-    made = _Builder(half)
-    x = made.add("Relu", made.conv("image", 3, 64, 7, 2))
-    x = made.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    builder = _Builder(half)
+    x = builder.add("Relu", builder.conv("image", 3, 64, 7, 2))
+    x = builder.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     inner = 64
     for repeats, width, stride in STAGES:
         for i in range(repeats):
-            x = made.block(x, inner, width, stride if i == 0 else 1)
+            x = builder.block(x, inner, width, stride if i == 0 else 1)
             inner = 4 * width
-    flat = made.add("Flatten", made.add("GlobalAveragePool", x))
-    made.nodes.append(helper.make_node("Gemm", [flat, made.weight(1000, 2048)], ["logits"], name="Gemm", transB=1))
+    flat = builder.add("Flatten", builder.add("GlobalAveragePool", x))
+    builder.nodes.append(
+        helper.make_node("Gemm", [flat, builder.weight(1000, 2048)], ["logits"], name="Gemm", transB=1)
+    )
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     graph = helper.make_graph(
-        made.nodes,
+        builder.nodes,
         "resnet50",
         [helper.make_tensor_value_info("image", kind, ["batch", 3, 224, 224])],
         [helper.make_tensor_value_info("logits", kind, ["batch", 1000])],
-        made.weights,
+        builder.weights,
     )
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])

@@ -1,13 +1,13 @@
-"""The engine against bare inference: passes a second of both, alternately in one process, and their ratio.
+"""The engine compared with bare inference: forward passes per second of both, and their ratio.
 
     python -m benchmarks.throughput MODEL IMAGE --method scorecam [--samples N] [--preprocess …] [--device cpu]
 
-MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare is `session.run` of the model's own
-file on random input, at its best batch (as first measured, or the engine's own, whichever is faster at the time), with
-the session settings that onnx-cam uses. The engine's time is that of the whole call after the image was read, noise
-fields and all. The two take turns; the ratio is the median of the turns' ratios. Where other work shares the machine
-its speed drifts from turn to turn: with `--interleave` bare batches of the same size take turns with the engine's own,
-batch by batch.
+MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare inference is `session.run` of the model
+file on random input, with the session settings of onnx-cam, at its best batch size: the one measured first or the
+engine's own, whichever is faster at the time. The engine's time is that of the whole call after the image was read,
+including the noise fields. The two take turns in one process, and the ratio is the median over the turns. If other
+programs use the machine, its speed drifts between turns: with `--interleave` each of the engine's batches is followed
+by a bare one of the same size.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import numpy as np
 import onnx
 
 import onnx_cam
+from benchmarks.versions import versions_line
 from onnx_cam.demo import demo_model
-from onnx_cam.explanation.versions import package_versions
 from onnx_cam.runtime.device_session import open_device_session
 from onnx_cam.runtime.devices import import_onnxruntime
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-BARE_SECONDS = 1.5  # before each of the engine's runs, and again behind it
+BARE_SECONDS = 1.5  # of bare inference before each of the engine's runs, and again after it
 
 
 class Bare:
-    """The model's own file, run on random input."""
+    """Bare inference: the model file, run on random input."""
 
     def __init__(self, model: onnx_cam.Classifier, threads: int | None, batches: tuple[int, ...] = BATCHES) -> None:
         proto = onnx.load(model.file.path)
@@ -45,7 +45,7 @@ class Bare:
         self.batch = fixed or min(batches, key=lambda batch: self.seconds_a_pass(batch, 1.0))
 
     def seconds_a_pass(self, batch: int, seconds: float) -> float:
-        """Run for a while and return the mean time of a pass; on CUDA input and output stay on the device."""
+        """Return the mean time of a forward pass; on CUDA the input and output stay on the device."""
         run = self.bound_run(batch)
         for _ in range(3):
             run()
@@ -56,7 +56,7 @@ class Bare:
         return elapsed / passes
 
     def bound_run(self, batch: int) -> Any:
-        """Return what runs a batch of this size."""
+        """Return a function that runs one batch of this size."""
         if "CUDA" in self.loaded.provider:
             return self._run_on_device(batch)
         feed = {self.input.name: self.input.feed(self.images[:batch])}
@@ -73,7 +73,7 @@ class Bare:
 def interleave(
     model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
 ) -> tuple[list[float], list[float], Any]:
-    """As `compare`; after each of the engine's batches a bare one of the same size runs, and is timed apart."""
+    """Return the same as `compare`, but run a bare batch of the same size after each of the engine's batches."""
     onnx_cam.explain(model, image, **settings)
     bare_seconds, engine_seconds = [], []
     for run in range(runs):
@@ -85,7 +85,7 @@ def interleave(
 
 
 class _Clock:
-    """Runs and times bare batches whenever the engine reports one."""
+    """Run and time a bare batch whenever the engine reports progress."""
 
     def __init__(self, bare: Bare) -> None:
         self.bare = bare
@@ -107,9 +107,10 @@ class _Clock:
 def compare(
     model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
 ) -> tuple[list[float], list[float], Any]:
-    """Return the seconds a pass of bare inference and of the engine, for each run, and the last explanation."""
-    settled = onnx_cam.explain(model, image, **settings).batch_size  # loads the score graph, too
-    sizes = {bare.batch, bare.input.batch or settled}
+    """Return the seconds per forward pass of bare inference and of the engine in each run, and the last explanation."""
+    # The first call also loads the score graph and measures the engine's batch size.
+    engine_batch = onnx_cam.explain(model, image, **settings).batch_size
+    sizes = {bare.batch, bare.input.batch or engine_batch}
     bare_seconds, engine_seconds = [], []
     for run in range(runs):
         before = min(bare.seconds_a_pass(size, BARE_SECONDS) for size in sizes)
@@ -123,16 +124,16 @@ def compare(
 @click.command()
 @click.argument("path")
 @click.argument("image")
-@click.option("--method", "methods", multiple=True, default=("scorecam",))
-@click.option("--variant", default=None)
-@click.option("--samples", type=int, default=None)
-@click.option("--layer", default=None)
-@click.option("--preprocess", default="auto")
-@click.option("--device", default="cpu")
-@click.option("--threads", type=int, default=None)
-@click.option("--batch-size", type=int, default=None)
-@click.option("--runs", default=5)
-@click.option("--interleave", "interleaved", is_flag=True)
+@click.option("--method", "methods", multiple=True, default=("scorecam",), help="Method to measure. Can be repeated.")
+@click.option("--variant", default=None, help="Variant; the method's default if omitted.")
+@click.option("--samples", type=int, default=None, help="Number of samples N; the variant's default if omitted.")
+@click.option("--layer", default=None, help="Layer to explain; the last spatial one by default.")
+@click.option("--preprocess", default="auto", show_default=True, help="As for onnx-cam explain.")
+@click.option("--device", default="cpu", show_default=True, help="Device to run on.")
+@click.option("--threads", type=int, default=None, help="Threads of ONNX Runtime; its own choice by default.")
+@click.option("--batch-size", type=int, default=None, help="Batch size of the engine; measured by default.")
+@click.option("--runs", default=5, show_default=True, help="Runs of each method.")
+@click.option("--interleave", "interleaved", is_flag=True, help="Take turns batch by batch instead of run by run.")
 def main(  # noqa: PLR0917
     path: str,
     image: str,
@@ -143,20 +144,23 @@ def main(  # noqa: PLR0917
     threads: int | None,
     runs: int,
     interleaved: bool,
-    **chosen: Any,
+    **other_settings: Any,
 ) -> None:
-    """Print a line a method: passes a second of bare inference and of the engine, medians, and the ratio."""
+    """Print a line for each method: forward passes per second of bare inference and of the engine, and their ratio.
+
+    The speeds are medians over the runs.
+    """
     model = onnx_cam.load(
         demo_model() if path == "lite0" else path, device=device, preprocess=preprocess, threads=threads
     )
     bare = Bare(model, threads)
-    versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
-    print(f"{model.name} on {platform.machine()}, {model.provider} ({import_onnxruntime().get_device()}); {versions}\n")
-    print("| method | N | passes | bare, passes/s (batch) | engine, passes/s (batch) | engine / bare: median (range) |")
+    runtime = f"{model.provider} ({import_onnxruntime().get_device()})"
+    print(f"{model.name} on {platform.machine()}, {runtime}; {versions_line()}\n")
+    print("| method | N | passes | bare, passes/s (batch size) | engine, passes/s (batch size) | ratio (range) |")
     print("|---|---|---|---|---|---|")
     turns = interleave if interleaved else compare
     for method in methods:
-        settings = {"method": method, **{k: v for k, v in chosen.items() if v is not None}}
+        settings = {"method": method, **{k: v for k, v in other_settings.items() if v is not None}}
         if samples is not None and method != "scorecam":
             settings["samples"] = samples
         bare_seconds, engine_seconds, result = turns(model, image, settings, runs, bare)
