@@ -15,7 +15,9 @@ from click.testing import CliRunner
 
 from exporters.efficientnet_lite import main as lite0_exporter
 from exporters.torch_exporter import main as torch_exporter
+from onnx_cam import names
 from onnx_cam.cli.main import main
+from onnx_cam.graph.heads import HEADS
 from onnx_cam.methods import METHODS
 from tests import tiny
 from tests.examples import imagenet_model, write_pictures
@@ -174,6 +176,11 @@ def test_every_method_and_variant_is_in_the_table() -> None:
         row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
         for variant in method.variants:
             assert f"`{variant}`" in row
+
+
+def test_the_kinds_of_heads_are_listed_among_the_names() -> None:
+    """`CONTRIBUTING.md` says so of every list of names; tests of the command line compare the others."""
+    assert tuple(HEADS) == names.HEADS
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
