@@ -32,7 +32,7 @@ SCRIPT = "<script>alert(1)</script>"
 LABELS = [SCRIPT, 'dog "&" cat', "https://example.org/a b", "鳥 {{ 7 * 7 }}"]
 FACTS: dict[str, Any] = {
     "unreadable": {"<b>cut off</b>.jpg": "'cut off' ends too early"},
-    "left_out": {"taken for another class by the model": 3, "too small": 0},
+    "left_out": {"the model predicts another class": 3, "too small": 0},
     "notes": ["2 images <count> once"],
     "versions": {"onnx-cam": "1.2.3", "onnxruntime": "4.5.6"},
     "seed": 77,
@@ -146,14 +146,14 @@ def test_what_was_run_is_said(page: str) -> None:
         "score probability, steps 5, baseline blur",
         "share of pixels kept 1",
         "onnx-cam: 1.2.3; onnxruntime: 4.5.6",
-        "taken for another class by the model: 3",
+        "the model predicts another class: 3",
         "'cut off' ends too early",
         "2,000 resamples",
         "1 more could not be used",
         "seed77",
         "samples 2",
         "relu2, 6×5×5",
-        "12 images, of 12 drawn in the data set's order",
+        "12 images, of 12 drawn in the dataset's order",
     ):
         assert said in text, said
     assert "too small: 0" not in text
@@ -176,9 +176,9 @@ def test_several_runs_stand_side_by_side(run: Evaluation, page: str, tmp_path: P
     assert {"models", "run-1", "run-2"} <= set(ids)
     assert {"href": "#run-2"} in parsed.all("a")
     assert "All runs" in parsed.text
-    assert "over different images" not in parsed.text
+    assert "use different images" not in parsed.text
     fewer = dataclasses.replace(other, images=other.images[1:])
-    assert "over different images" in written([run, fewer], tmp_path)
+    assert "use different images" in written([run, fewer], tmp_path)
     assert "All runs" not in page
     levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -208,9 +208,9 @@ def test_maps_that_are_all_empty(tmp_path: Path) -> None:
     figures: Figures = {Deletion(): {"a": [0.5] * 12, "b<i>": [None] * 12}}
     found = made.evaluation(figures, empty={"b<i>": range(12)}, curves={"a": curve, "b<i>": curve})
     text = " ".join(Page(written([found], tmp_path)).text.split())
-    assert "Not drawn, as all their maps are empty: b<i>." in text
+    assert "Not drawn because all their maps are empty: b<i>." in text
     assert "All its maps are empty." in text
-    assert "more than 1 % of the maps are empty" in text
+    assert "more than 1 % of the method's maps are empty" in text
 
 
 def test_without_a_direction_there_are_no_examples(tmp_path: Path) -> None:

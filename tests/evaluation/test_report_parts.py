@@ -179,14 +179,14 @@ def test_examples_are_the_best_the_median_and_the_worst() -> None:
     found = made.evaluation({Insertion(): {"a": insertion}, Deletion(): {"a": deletion}}, empty={"a": [1]})
     gallery = show_examples(found)
     assert gallery is not None
-    assert gallery.title == "Insertion less Deletion"
+    assert gallery.title == "Insertion minus Deletion"
     ((_, examples, note),) = gallery.groups
     assert [(one.case, one.image, one.value) for one in examples] == [
         ("best", "3.png", "0.600"),  # that of 1.png is empty
         ("median", "0.png", "0.400"),
         ("worst", "2.png", "0.000"),
     ]
-    assert note == "1 empty map not among them."
+    assert note == "1 empty map left out."
     assert not gallery.has_boxes
 
 

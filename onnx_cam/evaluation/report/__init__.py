@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from onnx_cam.drawing.templates import make_environment
 from onnx_cam.errors import MissingExtraError, SettingError
@@ -13,22 +14,60 @@ from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import Summary, summarise
 from onnx_cam.files import results_folder, write_files
 
+if TYPE_CHECKING:
+    from onnx_cam.evaluation.report.charts import Chart
+    from onnx_cam.evaluation.report.examples import Gallery
+    from onnx_cam.evaluation.report.provenance import Provenance
+    from onnx_cam.evaluation.report.tables import MethodsTable, WinTable
+
 __all__ = ["write_report"]
 
 _TEMPLATE = "report.html.jinja"
 
 
-def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
-    """Write the report of runs as one HTML file; an existing one is replaced whole or not at all.
+@dataclass(frozen=True)
+class _RunPart:
+    """What the template prints of a run.
 
-    In it are the papers' tables with intervals, the Insertion and Deletion curves, how often each method wins, examples
-    and what was run. The same runs give the same bytes.
+    Attributes
+    ----------
+    id : str
+        The part's id in the page.
+    name : str
+    progress : str
+        How far an unfinished run has come; empty once it is finished.
+    unusable : int
+        Images that could not be used.
+    table : MethodsTable
+    charts : list of Chart
+    wins : WinTable or None
+    gallery : Gallery or None
+    provenance : Provenance
+    """
+
+    id: str
+    name: str
+    progress: str
+    unusable: int
+    table: MethodsTable
+    charts: list[Chart]
+    wins: WinTable | None
+    gallery: Gallery | None
+    provenance: Provenance
+
+
+def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
+    """Write the report of runs as one HTML file. An existing file is replaced whole or not at all.
+
+    The report holds the papers' tables with intervals, the Insertion and Deletion curves, how often each method wins,
+    examples, and what was run. The same runs give the same bytes.
 
     Parameters
     ----------
     evaluations : sequence of Evaluation
-        One a model, or several of one model.
+        The runs, of one model or of several.
     path : str or Path
+        The file to write.
 
     Raises
     ------
@@ -38,6 +77,13 @@ def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
         There is no run.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    This needs Matplotlib and two runs:
+
+    >>> from onnx_cam.evaluation import read_evaluation
+    >>> write_report([read_evaluation("run-vgg"), read_evaluation("run-resnet")], "report.html")  # doctest: +SKIP
     """
     _check_extra()
     if not evaluations:
@@ -63,40 +109,45 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
     from onnx_cam.evaluation.report.ranking import FEW_IMAGES, MOST_EMPTY
     from onnx_cam.evaluation.report.tables import models_tables
 
-    template = make_environment("evaluation/report").get_template(_TEMPLATE)
+    # Each run gets a name, a summary and a part of the page. With several runs, a table for each metric comes first
+    # that compares them: methods × runs.
     names = name_runs(evaluations)
     summaries = [summarise(evaluation) for evaluation in evaluations]
-    numbered = enumerate(zip(evaluations, summaries, names, strict=True), 1)
-    page = template.render(
-        title=f"Evaluation of {names[0]}" if len(names) == 1 else f"Evaluation of {len(names)} runs",
-        runs=[_run(*run, f"run-{i}") for i, run in numbered],
-        models=models_tables(evaluations, summaries, names) if len(names) > 1 else [],
-        same_images=len({frozenset(image.sha256 for image in one.images) for one in evaluations}) == 1,
-        few=FEW_IMAGES,
-        most_empty=f"{100 * MOST_EMPTY:g}",
-        version=__version__,
+    parts = [
+        _run_part(evaluation, summary, name, f"run-{number}")
+        for number, (evaluation, summary, name) in enumerate(zip(evaluations, summaries, names, strict=True), 1)
+    ]
+    several = len(evaluations) > 1
+    page = (
+        make_environment("evaluation/report")
+        .get_template(_TEMPLATE)
+        .render(
+            title=f"Evaluation of {len(names)} runs" if several else f"Evaluation of {names[0]}",
+            runs=parts,
+            models=models_tables(evaluations, summaries, names) if several else [],
+            same_images=len({frozenset(image.sha256 for image in one.images) for one in evaluations}) == 1,
+            few=FEW_IMAGES,
+            most_empty=f"{100 * MOST_EMPTY:g}",
+            version=__version__,
+        )
     )
     return page.lstrip()
 
 
-def _run(evaluation: Evaluation, summary: Summary, name: str, prefix: str) -> dict[str, Any]:
-    """Return what the template prints of a run."""
-    from markupsafe import Markup
-
+def _run_part(evaluation: Evaluation, summary: Summary, name: str, prefix: str) -> _RunPart:
     from onnx_cam.evaluation.report.charts import draw_charts
     from onnx_cam.evaluation.report.examples import show_examples
     from onnx_cam.evaluation.report.provenance import describe_run
     from onnx_cam.evaluation.report.tables import methods_table, win_table
 
-    charts = draw_charts(evaluation, prefix)
-    return {
-        "id": prefix,
-        "name": name,
-        "table": methods_table(evaluation, summary),
-        "charts": [(chart, Markup(chart.svg)) for chart in charts],
-        "wins": win_table(evaluation, summary),
-        "gallery": show_examples(evaluation),
-        "provenance": describe_run(evaluation),
-        "unusable": len(evaluation.facts.get("unreadable") or ()),
-        "progress": str(evaluation.progress or ""),
-    }
+    return _RunPart(
+        id=prefix,
+        name=name,
+        progress=str(evaluation.progress or ""),
+        unusable=len(evaluation.facts.get("unreadable") or ()),
+        table=methods_table(evaluation, summary),
+        charts=draw_charts(evaluation, prefix),
+        wins=win_table(evaluation, summary),
+        gallery=show_examples(evaluation),
+        provenance=describe_run(evaluation),
+    )

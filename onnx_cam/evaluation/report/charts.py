@@ -1,4 +1,4 @@
-"""Insertion and Deletion curves with their bands (Figure 4 of the SS-CAM paper), as SVG that stands in the page."""
+"""Insertion and Deletion curves with their bands (Figure 4 of the SS-CAM paper), as SVG inside the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.evaluation.report.ranking import competitors
-from onnx_cam.evaluation.report.wording import choices, count, figure, label, span
+from onnx_cam.evaluation.report.wording import count, figure, label, settings, span
 from onnx_cam.evaluation.results.evaluation import Evaluation, figure_key
 from onnx_cam.metrics import Metric
 from onnx_cam.metrics.interval import mean_band
@@ -26,32 +26,44 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "Chart", "draw_charts"]
 
 COLOURS = ("#005ea8", "#b84300", "#00735a", "#a33b83", "#5c5c5c", "#8a6100", "#00789a", "#8c2f4f")
-"""Of the lines on white; the page has a name for each, and its own for a dark background."""
+"""The colours of the lines on white. The page has a variable for each, with another value on a dark background."""
 
-_TEXT, _FAINT = "#010203", "#040506"  # stand for the page's own colours
+_TEXT, _FAINT = "#010203", "#040506"  # placeholders, which become the page's own colours
 _VARIABLES = {_TEXT: "currentColor", _FAINT: "var(--rule)"} | {
     colour: f"var(--line-{i})" for i, colour in enumerate(COLOURS)
 }
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
 _MARKERS = "osD^vPX*<>"
-_POINTS = 101  # of a curve, at most
+_MAX_POINTS = 101  # of a curve
 _WIDTH, _HEIGHT = 5.2, 3.3  # inches of 72 points
-_FONT = 11.5  # points: a telephone shows the chart about as large as it is
-_WIDE = 20  # characters of a name in the legend, beyond which there is one column
+_FONT = 11.5  # points: a phone shows the chart at about its own size
+_LONG_NAME = 20  # characters: with a longer name the legend has one column
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart, and the numbers in it: a line each, its first column the share of pixels in %.
+    """A chart, and the numbers in it as a table.
 
     Attributes
     ----------
+    title : str
+        The metric's title.
+    settings : str
+        The metric's settings on one line.
     svg : str
-        Markup, safe to stand in a page.
+        The drawing as markup, safe to be printed as it is; empty where no method has a map to draw.
+    columns : list of str
+        The methods that are drawn.
+    lines : list of list of str
+        The table: the share of pixels in %, then each method's mean with its interval.
+    left_out : list of str
+        The methods whose maps are all empty.
+    has_uncompared : bool
+        Whether too many maps of a method are empty for a comparison.
     """
 
     title: str
-    choices: str
+    settings: str
     svg: str
     columns: list[str]
     lines: list[list[str]]
@@ -61,8 +73,10 @@ class Chart:
 
 @dataclass(frozen=True)
 class _Series:
+    """The mean curve of a method."""
+
     method: str
-    place: int
+    place: int  # among the methods, which gives the line its look
     band: NDArray[np.float64]  # (3, points): mean, low, high
     area: float
     images: int
@@ -76,7 +90,19 @@ def draw_charts(evaluation: Evaluation, prefix: str) -> list[Chart]:
     ----------
     evaluation : Evaluation
     prefix : str
-        Of all ids in the markup, so that several charts can stand in one page.
+        What all ids in the markup begin with, so that one page can hold several charts.
+
+    Returns
+    -------
+    list of Chart
+
+    Examples
+    --------
+    This needs Matplotlib and a run:
+
+    >>> from onnx_cam.evaluation import read_evaluation
+    >>> [chart.title for chart in draw_charts(read_evaluation("run"), "run-1")]  # doctest: +SKIP
+    ['Insertion', 'Deletion']
     """
     curved = [metric for metric in evaluation.metrics if _has_curves(evaluation, metric)]
     return [
@@ -93,35 +119,34 @@ def _has_curves(evaluation: Evaluation, metric: Metric) -> bool:
 
 
 def _chart(evaluation: Evaluation, metric: Metric, prefix: str) -> Chart:
-    found = [_series(evaluation, metric, name, place) for place, name in enumerate(evaluation.methods)]
-    series = [one for one in found if one is not None]
-    shown = [one.method for one in series]
-    shares = np.linspace(0, 100, series[0].band.shape[1]) if series else np.zeros(0)
+    series = list(filter(None, (_series(evaluation, metric, *numbered) for numbered in enumerate(evaluation.methods))))
+    drawn = [one.method for one in series]
+    shares = np.linspace(0, 100, series[0].band.shape[1]) if series else np.zeros(0)  # (points,) of the pixels, %
     lines = [
         [f"{share:.3g}", *(f"{figure(one.band[0, i])} {span(*one.band[1:, i])}" for one in series)]
         for i, share in enumerate(shares)
     ]
     return Chart(
-        metric.title,
-        choices(metric),
-        _svg(series, metric, shares, prefix) if series else "",
-        [label(name) for name in shown],
-        lines,
-        [label(name) for name in evaluation.methods if name not in shown],
-        any(one.mark for one in series),
+        title=metric.title,
+        settings=settings(metric),
+        svg=_svg(series, metric, shares, prefix) if series else "",
+        columns=[label(name) for name in drawn],
+        lines=lines,
+        left_out=[label(name) for name in evaluation.methods if name not in drawn],
+        has_uncompared=any(one.mark for one in series),
     )
 
 
-def _series(evaluation: Evaluation, metric: Metric, method: str, place: int) -> _Series | None:
-    """Return the mean over the images whose map is not empty."""
-    own = ~evaluation.blank(method)
-    if not own.any():
+def _series(evaluation: Evaluation, metric: Metric, place: int, method: str) -> _Series | None:
+    """Return the mean curve over the images whose map is not empty."""
+    usable = ~evaluation.blank(method)
+    if not usable.any():
         return None
-    curves = evaluation.curves(metric, method)[own]  # (n, points)
-    if curves.shape[1] > _POINTS:
-        curves = curves[:, np.linspace(0, curves.shape[1] - 1, _POINTS).round().astype(int)]
+    curves = evaluation.curves(metric, method)[usable]  # (n, points)
+    if curves.shape[1] > _MAX_POINTS:
+        curves = curves[:, np.linspace(0, curves.shape[1] - 1, _MAX_POINTS).round().astype(int)]
     mark = "" if method in competitors(evaluation) else " †"
-    area = float(np.nanmean(evaluation.values(metric, method)[own]))
+    area = float(np.nanmean(evaluation.values(metric, method)[usable]))
     return _Series(method, place, mean_band(curves), area, len(curves), mark)
 
 
@@ -129,10 +154,10 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
     import matplotlib
     from matplotlib.figure import Figure
 
-    columns = 2 if max(len(one.method) for one in series) <= _WIDE else 1
+    columns = 2 if max(len(one.method) for one in series) <= _LONG_NAME else 1
     legend = 0.215 * -(-len(series) // columns) + 0.1
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
-    with matplotlib.rc_context(settings):
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
+    with matplotlib.rc_context(style):
         drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
         bottom = (0.56 + legend) / (_HEIGHT + legend)
         axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
@@ -143,12 +168,12 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
         content = io.StringIO()
         drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
-    about = f"Mean curves with 95 % bands over images. Area under each: {areas}. The numbers follow as a table."
+    about = f"Mean curves over images with bands of 95 %. Area under each: {areas}. A table of the numbers follows."
     return _for_the_page(content.getvalue(), prefix, f"{metric.title} curves", about)
 
 
 def _opacity(bands: int) -> float:
-    """Return how dense a band may be: where many lie over each other, the lines must stay in sight."""
+    """Return how opaque a band may be: where many of them overlap, the lines must stay visible."""
     return 0.16 if bands <= 2 else 0.1 if bands <= 4 else 0.05
 
 
@@ -165,7 +190,7 @@ def _draw(axes: Axes, series: _Series, shares: NDArray[np.float64], *, opacity: 
         linestyle=_DASHES[(place + place // len(COLOURS)) % len(_DASHES)],
         marker=_MARKERS[place % len(_MARKERS)],
         markersize=4.5,
-        markevery=((place % 5) / 40, 0.125),  # of the axes' diagonal: markers of two lines do not meet
+        markevery=((place % 5) / 40, 0.125),  # of the axes' diagonal, so that markers of two lines do not overlap
     )
     return line
 
@@ -200,7 +225,7 @@ def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str]
 
 
 def _for_the_page(svg: str, prefix: str, title: str, about: str) -> str:
-    """Return the drawing as an element of the page: its colours and font, ids of its own, a title and a description."""
+    """Return the drawing as an element of the page, with the page's colours and font, ids of its own and a title."""
     size = re.search(r'viewBox="[\d. ]+"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)

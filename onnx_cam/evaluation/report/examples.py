@@ -25,14 +25,21 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class Criterion:
-    """What maps are sorted by: a metric, or the difference of two.
+    """What maps are sorted by: a metric, or the difference of two metrics.
 
     Attributes
     ----------
     title, unit : str
     plus : Metric
     minus : Metric or None
+        The metric whose value is subtracted.
     better : {"lower", "higher"}
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import AverageDrop
+    >>> Criterion("Average Drop", "%", AverageDrop(), None, "lower").title
+    'Average Drop'
     """
 
     title: str
@@ -42,7 +49,7 @@ class Criterion:
     better: str
 
     def values(self, evaluation: Evaluation, method: str) -> NDArray[np.float64]:
-        """Return one value an image, (n,); NaN where there is none, or the map is empty."""
+        """Return one value for each image, (n,); NaN where it is not defined, or the map is empty."""
         values = evaluation.values(self.plus, method)
         if self.minus is not None:
             values = values - evaluation.values(self.minus, method)
@@ -51,7 +58,27 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture: which case it is, of what, and what the figure is."""
+    """A picture with its caption.
+
+    Attributes
+    ----------
+    case : str
+        ``best``, ``median``, ``worst`` or ``only image``.
+    image : str
+        The image's name.
+    predicted : str
+        The predicted class and its probability.
+    labelled : str
+        The label, where it is another class.
+    value : str
+        The criterion's value, with its unit.
+    source : str
+        The picture as a data URI.
+    width, height : int
+        Of the picture, in pixels.
+    alt : str
+        The text in place of the picture.
+    """
 
     case: str
     image: str
@@ -66,7 +93,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The examples of each method, and what they were chosen by."""
+    """The examples of each method.
+
+    Attributes
+    ----------
+    title, better : str
+        Of the criterion that they are chosen by.
+    groups : list of (str, list of Example, str)
+        A method's name, its examples, and a note on them, which may be empty.
+    has_boxes : bool
+        Whether boxes are drawn.
+    """
 
     title: str
     better: str
@@ -75,20 +112,44 @@ class Gallery:
 
 
 def choose_criterion(evaluation: Evaluation) -> Criterion | None:
-    """Return what cases are chosen by: Insertion less Deletion, else Average Drop, else what has a direction."""
+    """Return what examples are chosen by; None where no metric has a better direction.
+
+    It is Insertion minus Deletion where the run measured both, otherwise Average Drop, otherwise the first metric that
+    has a better direction.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="insertion,deletion", out="run")
+    >>> choose_criterion(evaluation).title
+    'Insertion minus Deletion'
+    """
     insertion, deletion = evaluation.metric("insertion"), evaluation.metric("deletion")
     if insertion and deletion:
-        return Criterion("Insertion less Deletion", "", insertion, deletion, "higher")
+        return Criterion("Insertion minus Deletion", "", insertion, deletion, "higher")
     drop = evaluation.metric("average-drop")
-    directed = [metric for metric in evaluation.metrics if is_ranked(metric)]
-    for metric in [drop, *directed]:
+    ranked = [metric for metric in evaluation.metrics if is_ranked(metric)]
+    for metric in [drop, *ranked]:
         if metric is not None and metric.better is not None:
             return Criterion(metric.title, metric.unit, metric, None, metric.better)
     return None
 
 
 def show_examples(evaluation: Evaluation) -> Gallery | None:
-    """Return the examples of each method; None where no metric tells a good map from a bad one."""
+    """Return the examples of each method; None where no metric tells a good map from a bad one.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam", metrics="average-drop", out="run")
+    >>> (method, examples, note), = show_examples(evaluation).groups
+    >>> method, [example.case for example in examples]
+    ('scorecam', ['best', 'worst'])
+    """
     criterion = choose_criterion(evaluation)
     if criterion is None or not evaluation.images:
         return None
@@ -98,7 +159,7 @@ def show_examples(evaluation: Evaluation) -> Gallery | None:
 
 
 def _group(evaluation: Evaluation, method: str, criterion: Criterion) -> tuple[list[Example], str]:
-    """Return a method's examples, and what should be said of them."""
+    """Return a method's examples, and a note on them."""
     values = criterion.values(evaluation, method)
     examples = []
     for index, case in _cases(values, criterion.better):
@@ -108,15 +169,16 @@ def _group(evaluation: Evaluation, method: str, criterion: Criterion) -> tuple[l
         examples.append(_example(image, cam, case, value, f"Map by {label(method)}, {case} by {criterion.title}"))
     empty = int(evaluation.blank(method).sum())
     if not examples:
-        return [], "All its maps are empty." if empty == len(evaluation.images) else "It has no such figure."
-    return examples, f"{count(empty, 'empty map')} not among them." if empty else ""
+        all_empty = empty == len(evaluation.images)
+        return [], "All its maps are empty." if all_empty else "The figure is not defined for any of its maps."
+    return examples, f"{count(empty, 'empty map')} left out." if empty else ""
 
 
 def _cases(values: NDArray[np.float64], better: str) -> list[tuple[int, str]]:
     """Return the positions of the best, the median and the worst value; fewer where there are fewer images."""
-    known = np.flatnonzero(~np.isnan(values))
-    signed = values[known] if better == "lower" else -values[known]
-    order = known[np.argsort(signed, kind="stable")]
+    defined = np.flatnonzero(~np.isnan(values))
+    signed = values[defined] if better == "lower" else -values[defined]
+    order = defined[np.argsort(signed, kind="stable")]
     if len(order) == 0:
         return []
     if len(order) == 1:
@@ -132,12 +194,34 @@ def _example(image: SeenImage, cam: NDArray[np.float32], case: str, value: str, 
     name = label(image.name)
     predicted = f"{_class(facts.predicted, facts.predicted_name)} · {facts.score:.3f}"
     labelled = "" if facts.label is None or facts.is_right else _class(facts.label, facts.label_name)
-    alt = f"{about}: {value}. {name}; the model says {predicted}."
+    alt = f"{about}: {value}. {name}, predicted class {predicted}."
     return Example(case, name, predicted, labelled, value, data_uri(_jpeg(picture), "image/jpeg"), width, height, alt)
 
 
 def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a map drawn over the small copy of its image, the boxes outlined; (H, W, 3) uint8 RGB."""
+    """Return a map drawn over the small copy of its image, with the boxes as outlines.
+
+    Parameters
+    ----------
+    image : SeenImage
+    cam : ndarray of shape (h, w), float32
+        L, the map at the layer's resolution.
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3), uint8, RGB
+        No side is longer than 300 pixels.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam", metrics="average-drop", out="run")
+    >>> image = evaluation.images[0]
+    >>> draw_example(image, evaluation.maps[image.sha256, "scorecam"].cam).shape
+    (36, 48, 3)
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(image.picture)) as opened:

@@ -1,4 +1,4 @@
-"""What was run: with which model, data, settings, versions and seeds."""
+"""What was run: the model, the dataset, the settings, the versions and the seeds."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from onnx_cam.evaluation.results.evaluation import Evaluation
 
 __all__ = ["Provenance", "describe_run", "name_runs"]
 
-_SHOWN = 50  # unreadable images that are named
+_MAX_NAMED = 50  # images that could not be used
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was run; pairs are a name and a value.
+    """What was run, as pairs of a name and a value.
 
     Attributes
     ----------
     facts, methods, versions, left_out, unreadable : list of (str, str)
     unnamed : int
-        Unreadable images beyond those that are listed.
+        How many more images could not be used than `unreadable` names.
     notes : list of str
     record : str
-        All of it, as JSON.
+        All facts, as JSON.
     """
 
     facts: list[tuple[str, str]]
@@ -42,31 +42,51 @@ class Provenance:
 
 
 def name_runs(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Return a name for each run: its model's file name, with its folder's where two are called the same."""
+    """Return a name for each run: its model's file name, with the folder's where two models have the same.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> runs = [evaluate(model, "photos.csv", methods="equal", metrics="specificity", out=out) for out in ("a", "b")]
+    >>> name_runs(runs[:1]), name_runs(runs)
+    (['model.onnx'], ['model.onnx, a', 'model.onnx, b'])
+    """
     names = [_model(evaluation) for evaluation in evaluations]
-    seen = Counter(names)
-    full = [
-        name if seen[name] == 1 else f"{name}, {label(evaluation.folder.name)}"
+    times = Counter(names)
+    longer = [
+        name if times[name] == 1 else f"{name}, {label(evaluation.folder.name)}"
         for name, evaluation in zip(names, evaluations, strict=True)
     ]
-    twice = Counter(full)
-    return [name if twice[name] == 1 else f"{name} (run {i})" for i, name in enumerate(full, 1)]
+    times = Counter(longer)
+    return [name if times[name] == 1 else f"{name} (run {i})" for i, name in enumerate(longer, 1)]
 
 
 def describe_run(evaluation: Evaluation) -> Provenance:
-    """Return what was run; what a run does not say is left out."""
+    """Return what was run. Facts that a run does not have are left out.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> run = evaluate(model, "photos.csv", methods="equal", metrics="specificity", out="run")
+    >>> dict(describe_run(run).facts)["images"]
+    "2 images, of 2 drawn in the dataset's order"
+    """
     facts = evaluation.facts
     unreadable = _pairs(facts.get("unreadable"))
     versions = facts.get("versions")
     return Provenance(
-        _facts(evaluation),
-        [(label(name), _settings(evaluation, name)) for name in evaluation.methods],
-        _pairs(versions if isinstance(versions, Mapping) else {}),
-        [(name, value) for name, value in _pairs(facts.get("left_out")) if value != "0"],
-        unreadable[:_SHOWN],
-        max(0, len(unreadable) - _SHOWN),
-        [plain(note) for note in facts.get("notes") or []],
-        json.dumps(dict(facts), indent=1, ensure_ascii=False, sort_keys=True, default=str),
+        facts=_facts(evaluation),
+        methods=[(label(name), _settings(evaluation, name)) for name in evaluation.methods],
+        versions=_pairs(versions if isinstance(versions, Mapping) else {}),
+        left_out=[(name, value) for name, value in _pairs(facts.get("left_out")) if value != "0"],
+        unreadable=unreadable[:_MAX_NAMED],
+        unnamed=max(0, len(unreadable) - _MAX_NAMED),
+        notes=[plain(note) for note in facts.get("notes") or []],
+        record=json.dumps(dict(facts), indent=1, ensure_ascii=False, sort_keys=True, default=str),
     )
 
 
@@ -79,7 +99,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts = evaluation.facts
     level, resamples = facts.get("level"), facts.get("resamples")
     bootstrap = f"{100 * level:g} %, percentile bootstrap over images" if level else None
-    found = {
+    pairs = {
         "model": facts.get("model"),
         "SHA-256": facts.get("model_sha256"),
         "layer": _layer(facts),
@@ -91,14 +111,14 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         "seed": facts.get("seed"),
         "intervals": bootstrap and (f"{bootstrap}, {resamples:,} resamples" if resamples else bootstrap),
     }
-    return [(name, plain(value)) for name, value in found.items() if value is not None]
+    return [(name, plain(value)) for name, value in pairs.items() if value is not None]
 
 
 def _images(evaluation: Evaluation) -> str:
     number, drawn = count(len(evaluation.images), "image"), evaluation.facts.get("drawn")
     if drawn is None:
         return number
-    how = "at random, by the seed" if evaluation.facts.get("shuffled") else "in the data set's order"
+    how = "at random with the seed" if evaluation.facts.get("shuffled") else "in the dataset's order"
     return f"{number}, of {drawn:,} drawn {how}"
 
 
@@ -109,7 +129,7 @@ def _layer(facts: Mapping[str, Any]) -> str | None:
 
 
 def _named(value: Any) -> str | None:
-    """Return a preprocessing's name, and where it was found."""
+    """Return a preprocessing's name and where it was found."""
     if not isinstance(value, Mapping) or "name" not in value:
         return None if value is None else plain(value)
     return plain(value["name"]) + (f": {plain(value['source'])}" if value.get("source") else "")
@@ -119,8 +139,8 @@ def _settings(evaluation: Evaluation, method: str) -> str:
     if not evaluation.images:
         return ""
     record = evaluation.maps[evaluation.images[0].sha256, method].record
-    own = {"method": record.get("method"), "variant": record.get("variant"), **record.get("parameters", {})}
-    return plain({**own, "seed": record.get("seed")})
+    method_facts = {"method": record.get("method"), "variant": record.get("variant"), **record.get("parameters", {})}
+    return plain({**method_facts, "seed": record.get("seed")})
 
 
 def _pairs(values: Any) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Which method is best by a metric, and which ones cannot be told apart from it."""
+"""Which method is best by a metric, and which methods cannot be told apart from it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from onnx_cam.metrics.interval import mean_interval
 __all__ = ["FEW_IMAGES", "MOST_EMPTY", "Ranking", "competitors", "is_ranked", "rank"]
 
 FEW_IMAGES = 10
-"""With fewer images nothing is told apart: the bootstrap's intervals are too narrow then."""
+"""With fewer images no two methods are told apart, since the bootstrap's intervals are too narrow then."""
 
 MOST_EMPTY = 0.01
-"""A larger share of empty maps, and a method's means, which leave them out, are not compared."""
+"""A method with a larger share of empty maps is not compared, since its means leave those images out."""
 
-_EQUAL = 1e-6  # means that are no further apart are equal: float32 scores tell no more
+_EQUAL = 1e-6  # the difference up to which means are equal: scores in float32 are no more precise
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,15 @@ class Ranking:
     Attributes
     ----------
     best : tuple of str
-        The methods with the best mean; more than one where they are equal, none where all are.
+        The methods with the best mean: several where they are equal, none where all are.
     level : tuple of str
-        Those whose difference from the best one, image by image, has an interval that holds 0.
+        The other methods that cannot be told apart from the best: the 95 % interval of the difference, image by image,
+        contains 0.
+
+    Examples
+    --------
+    >>> Ranking(best=("sscam2",), level=("scorecam",)).best
+    ('sscam2',)
     """
 
     best: tuple[str, ...] = ()
@@ -39,21 +45,52 @@ class Ranking:
 
 
 def is_ranked(metric: Metric) -> bool:
-    """Tell whether methods have a best one by this metric; Win compares them in pairs instead."""
+    """Tell whether a metric has a best method. Win compares methods in pairs instead.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import Deletion
+    >>> is_ranked(Deletion()), is_ranked(Win())
+    (True, False)
+    """
     return metric.better is not None and not isinstance(metric, Win)
 
 
 def competitors(evaluation: Evaluation) -> list[str]:
-    """Return the methods with few enough empty maps to be compared."""
+    """Return the methods that have few enough empty maps to be compared.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> competitors(evaluate(model, "photos.csv", methods="scorecam,equal", metrics="specificity", out="run"))
+    ['scorecam', 'equal']
+    """
     return [name for name in evaluation.methods if not _too_empty(evaluation, name)]
 
 
 def rank(evaluation: Evaluation, metric: Metric) -> Ranking:
-    """Rank methods by the mean of a metric over their maps that are not empty."""
+    """Rank methods by the mean of a metric over the images whose map is not empty.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    metric : Metric
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="specificity", out="run")
+    >>> rank(evaluation, evaluation.metric("specificity"))  # neither direction is better
+    Ranking(best=(), level=())
+    """
     if not is_ranked(metric):
         return Ranking()
     values = {name: _values(evaluation, metric, name) for name in competitors(evaluation)}
-    means = {name: float(np.nanmean(own)) for name, own in values.items() if not np.isnan(own).all()}
+    means = {name: float(np.nanmean(of_name)) for name, of_name in values.items() if not np.isnan(of_name).all()}
     if len(means) < 2:
         return Ranking()
     top = min(means.values()) if metric.better == "lower" else max(means.values())
@@ -70,13 +107,14 @@ def _too_empty(evaluation: Evaluation, method: str) -> bool:
 
 
 def _values(evaluation: Evaluation, metric: Metric, method: str) -> np.ndarray:
-    """Return one value an image, NaN where there is none or the map is empty."""
+    """Return one value for each image, (n,); NaN where it is not defined, or the map is empty."""
     return np.where(evaluation.blank(method), np.nan, evaluation.values(metric, method))
 
 
 def _apart(differences: np.ndarray) -> bool:
-    known = differences[~np.isnan(differences)]
-    interval = mean_interval(known)
-    if len(known) < FEW_IMAGES or interval.low is None or interval.high is None:
+    """Tell whether the mean of the differences between two methods, (n,), is other than 0 beyond chance."""
+    defined = differences[~np.isnan(differences)]
+    interval = mean_interval(defined)
+    if len(defined) < FEW_IMAGES or interval.low is None or interval.high is None:
         return False
     return not interval.low <= 0 <= interval.high

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from onnx_cam.evaluation.report.ranking import FEW_IMAGES, Ranking, competitors, is_ranked, rank
-from onnx_cam.evaluation.report.wording import choices, explained, figure, label, span
+from onnx_cam.evaluation.report.wording import explained, figure, label, settings, span
 from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import Summary
 from onnx_cam.metrics import Metric, Win
@@ -30,7 +30,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure; `n` says over how many images, where its column does not."""
+    """A figure in a table.
+
+    Attributes
+    ----------
+    value, interval : str
+    n : int or None
+        The number of images, where it is not that of the column.
+    is_best, is_level : bool
+        Whether the method is the best by this metric, or cannot be told apart from the best.
+    """
 
     value: str
     interval: str = ""
@@ -41,22 +50,42 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric: its heading, what it is (pieces of text, and whether each is a formula), its free choices.
+    """A metric.
 
-    `n` says over how many images its figures are, where that is not over all.
+    Attributes
+    ----------
+    title, unit : str
+    better : {"lower", "higher", None}
+    about : list of (str, bool)
+        What it measures: pieces of text, and whether each is a formula.
+    settings : str
+    n : int or None
+        The number of images of most of its figures, where that is not all images.
     """
 
     title: str
     unit: str
     better: str | None
     about: list[tuple[str, bool]]
-    choices: str
+    settings: str
     n: int | None = None
 
 
 @dataclass(frozen=True)
 class Line:
-    """A method: a cell a metric, then what it cost. `is_compared` is false where too many maps are empty."""
+    """A method: a cell for each metric, then what its maps cost.
+
+    Attributes
+    ----------
+    method : str
+    cells : list of Cell
+    empty : int
+        Its empty maps.
+    passes, seconds : str
+        What one map costs: means over the images.
+    is_compared : bool
+        Whether few enough maps are empty for a comparison.
+    """
 
     method: str
     cells: list[Cell]
@@ -68,7 +97,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Finding:
-    """Which method is best by a metric, in words."""
+    """The best methods by a metric, in words.
+
+    Attributes
+    ----------
+    column : Column
+    best : list of str
+    value : str
+        Their mean, with its unit.
+    level : list of str
+        The methods that cannot be told apart from the best.
+    are_all_level : bool
+        Whether that is true of all other methods, and there are several.
+    """
 
     column: Column
     best: list[str]
@@ -79,7 +120,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class MethodsTable:
-    """Methods × metrics."""
+    """Methods × metrics.
+
+    Attributes
+    ----------
+    columns : list of Column
+    lines : list of Line
+    findings : list of Finding
+    images : int
+    is_small : bool
+        Whether there are too few images to tell methods apart.
+    """
 
     columns: list[Column]
     lines: list[Line]
@@ -90,7 +141,16 @@ class MethodsTable:
 
 @dataclass(frozen=True)
 class ModelsTable:
-    """Methods × models, by one metric."""
+    """Methods × runs, by one metric.
+
+    Attributes
+    ----------
+    column : Column
+    models : list of str
+        The runs' names.
+    lines : list of (str, list of Cell or None)
+        A method's name and its cells; None where a run did not measure it.
+    """
 
     column: Column
     models: list[str]
@@ -99,7 +159,16 @@ class ModelsTable:
 
 @dataclass(frozen=True)
 class WinCell:
-    """On which share of images the row's method beats the column's; `share` is a number for the shading."""
+    """The share of images on which the row's method beats the column's.
+
+    Attributes
+    ----------
+    value, interval, ties : str
+    share : float
+        The value in %, for the shading.
+    is_clear : bool
+        Whether the whole interval lies above 50 %.
+    """
 
     value: str
     interval: str
@@ -110,7 +179,15 @@ class WinCell:
 
 @dataclass(frozen=True)
 class WinTable:
-    """How often each method beats each other one; None where it meets itself."""
+    """How often each method beats each other one.
+
+    Attributes
+    ----------
+    column : Column
+    methods : list of str
+    lines : list of (str, list of WinCell or None)
+        A method's name and its cells; None where it would meet itself.
+    """
 
     column: Column
     methods: list[str]
@@ -118,31 +195,60 @@ class WinTable:
 
 
 def methods_table(evaluation: Evaluation, summary: Summary) -> MethodsTable:
-    """Return methods × metrics, Win excepted, with what each method cost."""
+    """Return methods × metrics without Win, and what each method's maps cost.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate, summarise
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="class-change", out="run")
+    >>> table = methods_table(evaluation, summarise(evaluation))
+    >>> table.lines[0].method, table.lines[0].cells[0].value
+    ('equal', '0.000')
+    """
     metrics = [metric for metric in evaluation.metrics if not isinstance(metric, Win)]
     rankings = {metric.name: rank(evaluation, metric) for metric in metrics}
     compared, images = competitors(evaluation), len(evaluation.images)
     usual = {metric.name: _usual_n(summary, metric, images) for metric in metrics}
     lines = [
         Line(
-            label(name),
-            [_cell(figures[one.name], one, rankings[one.name], name, usual[one.name]) for one in metrics],
-            figures["empty"]["value"],
-            f"{_cost(evaluation, name, 'passes'):,.0f}",
-            f"{_cost(evaluation, name, 'seconds'):,.2f}",
-            name in compared,
+            method=label(name),
+            cells=[_cell(figures[one.name], one, rankings[one.name], name, usual[one.name]) for one in metrics],
+            empty=figures["empty"]["value"],
+            passes=f"{_cost(evaluation, name, 'passes'):,.0f}",
+            seconds=f"{_cost(evaluation, name, 'seconds'):,.2f}",
+            is_compared=name in compared,
         )
         for name, figures in summary.items()
     ]
-    found = [_finding(metric, rankings[metric.name], summary, compared) for metric in metrics]
+    findings = [_finding(metric, rankings[metric.name], summary, compared) for metric in metrics]
     columns = [_column(metric, usual[metric.name], images) for metric in metrics]
-    return MethodsTable(columns, lines, [one for one in found if one], images, images < FEW_IMAGES)
+    return MethodsTable(columns, lines, list(filter(None, findings)), images, images < FEW_IMAGES)
 
 
 def models_tables(
     evaluations: Sequence[Evaluation], summaries: Sequence[Summary], names: Sequence[str]
 ) -> list[ModelsTable]:
-    """Return methods × models for each metric with a direction that more than one run measured the same way."""
+    """Return methods × runs for each metric that has a better direction and that several runs measured the same way.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+    summaries : sequence of dict
+        Of each run, as :func:`onnx_cam.evaluation.summarise` returns it.
+    names : sequence of str
+        The runs' names.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate, summarise
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> runs = [evaluate(model, "photos.csv", methods="scorecam", metrics="win,deletion", out=out) for out in "ab"]
+    >>> [table.column.title for table in models_tables(runs, [summarise(run) for run in runs], ["a", "b"])]
+    ['Deletion']
+    """
     tables = []
     metrics = {metric.key: metric for one in evaluations for metric in one.metrics if is_ranked(metric)}
     methods = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation.methods))
@@ -164,7 +270,17 @@ def models_tables(
 
 
 def win_table(evaluation: Evaluation, summary: Summary) -> WinTable | None:
-    """Return how often each method beats each other one; None where that was not measured."""
+    """Return how often each method beats each other one; None where the run did not measure that.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate, summarise
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="win", out="run")
+    >>> win_table(evaluation, summarise(evaluation)).methods
+    ['scorecam', 'equal']
+    """
     metric = next((metric for metric in evaluation.metrics if isinstance(metric, Win)), None)
     if metric is None or len(evaluation.methods) < 2:
         return None
@@ -176,23 +292,23 @@ def win_table(evaluation: Evaluation, summary: Summary) -> WinTable | None:
 
 
 def _usual_n(summary: Summary, metric: Metric, images: int) -> int:
-    """Return over how many images most methods' figures are."""
+    """Return the number of images that most methods' figures are means over."""
     numbers = Counter(figures[metric.name]["n"] for figures in summary.values())
     return max(numbers, key=lambda n: (numbers[n], n)) if numbers else images
 
 
 def _column(metric: Metric, usual: int = 0, images: int = 0) -> Column:
     n = usual if 0 < usual != images else None
-    return Column(metric.title, metric.unit, metric.better, explained(metric), choices(metric), n)
+    return Column(metric.title, metric.unit, metric.better, explained(metric), settings(metric), n)
 
 
-def _cell(found: dict[str, Any], metric: Metric, ranking: Ranking, method: str, usual: int) -> Cell:
+def _cell(mean: Mapping[str, Any], metric: Metric, ranking: Ranking, method: str, usual: int) -> Cell:
     return Cell(
-        figure(found["value"], metric.unit),
-        span(found["low"], found["high"], metric.unit),
-        found["n"] if 0 < found["n"] != usual else None,
-        method in ranking.best,
-        method in ranking.level,
+        value=figure(mean["value"], metric.unit),
+        interval=span(mean["low"], mean["high"], metric.unit),
+        n=mean["n"] if 0 < mean["n"] != usual else None,
+        is_best=method in ranking.best,
+        is_level=method in ranking.level,
     )
 
 
@@ -207,22 +323,22 @@ def _finding(metric: Metric, ranking: Ranking, summary: Summary, compared: list[
     value = figure(summary[ranking.best[0]][metric.name]["value"], metric.unit)
     others = len(compared) - len(ranking.best)
     return Finding(
-        _column(metric),
-        [label(name) for name in ranking.best],
-        f"{value} %" if metric.unit == "%" else value,
-        [label(name) for name in ranking.level],
-        len(ranking.level) == others > 1,
+        column=_column(metric),
+        best=[label(name) for name in ranking.best],
+        value=f"{value} %" if metric.unit == "%" else value,
+        level=[label(name) for name in ranking.level],
+        are_all_level=len(ranking.level) == others > 1,
     )
 
 
-def _win(found: dict[str, Any] | None, metric: Metric) -> WinCell | None:
-    if found is None:
+def _win(wins: Mapping[str, Any] | None, metric: Metric) -> WinCell | None:
+    if wins is None:
         return None
-    value, low = found["value"], found["low"]
+    value, low = wins["value"], wins["low"]
     return WinCell(
-        figure(value, metric.unit),
-        span(low, found["high"], metric.unit),
-        figure(found["ties"], metric.unit),
-        value or 0.0,
-        low is not None and low > 50 and found["n"] >= FEW_IMAGES,
+        value=figure(value, metric.unit),
+        interval=span(low, wins["high"], metric.unit),
+        ties=figure(wins["ties"], metric.unit),
+        share=value or 0.0,
+        is_clear=low is not None and low > 50 and wins["n"] >= FEW_IMAGES,
     )

@@ -10,26 +10,44 @@ from typing import Any
 from onnx_cam.errors import one_line_text
 from onnx_cam.metrics import Metric
 
-__all__ = ["choices", "count", "explained", "figure", "file_name", "label", "plain", "span"]
+__all__ = ["count", "explained", "figure", "file_name", "label", "plain", "settings", "span"]
 
-_NAMES = {"keep": "share of pixels kept", "tie": "tie up to"}
-_LONGEST = 200  # characters of a name that are printed
+_NAMES = {"keep": "share of pixels kept", "tie": "ties up to"}
+_MAX_LENGTH = 200  # characters of a name that are printed
 
 
 def figure(value: float | None, unit: str = "") -> str:
-    """Return a figure: one digit behind the point where it is in %, else three; a dash for none."""
+    """Return a figure with one decimal where it is in %, otherwise with three; a dash for None.
+
+    Examples
+    --------
+    >>> figure(12.34, "%"), figure(0.5), figure(None)
+    ('12.3', '0.500', '–')
+    """
     if value is None:
         return "–"
     return _minus(f"{value:.1f}" if unit == "%" else f"{value:.3f}")
 
 
 def span(low: float | None, high: float | None, unit: str = "") -> str:
-    """Return an interval in brackets; nothing where there is none."""
+    """Return an interval in brackets; an empty text where there is none.
+
+    Examples
+    --------
+    >>> span(0.1, 0.25)
+    '[0.100, 0.250]'
+    """
     return "" if low is None or high is None else f"[{figure(low, unit)}, {figure(high, unit)}]"
 
 
 def plain(value: Any) -> str:
-    """Return a value of any kind on one line."""
+    """Return a value of any kind on one line.
+
+    Examples
+    --------
+    >>> plain({"steps": 50, "shuffled": False, "sizes": [1, 2]})
+    'steps 50, shuffled no, sizes 1, 2'
+    """
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -44,29 +62,61 @@ def plain(value: Any) -> str:
 
 
 def label(text: str) -> str:
-    """Return a name that comes from elsewhere on one line, and not without end."""
+    r"""Return a name from a file or a model on one line, cut to 200 characters.
+
+    Examples
+    --------
+    >>> label("a\nb")
+    'a b'
+    """
     line = one_line_text(text)
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1] + "…"
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number of things."""
+    """Return a number of things in words.
+
+    Examples
+    --------
+    >>> count(1, "image"), count(2000, "image")
+    ('1 image', '2,000 images')
+    """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def choices(metric: Metric) -> str:
-    """Return a metric's free choices on one line."""
+def settings(metric: Metric) -> str:
+    """Return a metric's settings on one line.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import Deletion
+    >>> settings(Deletion())
+    'score probability, steps 50, baseline zero'
+    """
     return ", ".join(f"{_NAMES.get(name, name)} {plain(value)}" for name, value in metric.parameters.items())
 
 
 def explained(metric: Metric) -> list[tuple[str, bool]]:
-    """Return what a metric is, from its docstring: pieces of text, and whether each is a formula."""
+    """Return what a metric measures, from its docstring: pieces of text, and whether each is a formula.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import AverageDrop
+    >>> explained(AverageDrop())[0]
+    ('100 · max(0, Y − O) / Y', True)
+    """
     text = " ".join((inspect.getdoc(type(metric)) or "").split("\n\n")[0].split())
     return [(piece, bool(i % 2)) for i, piece in enumerate(text.split("``")) if piece]
 
 
 def file_name(path: Any) -> str:
-    """Return the last part of a path, which may have been written on another system."""
+    r"""Return the last part of a path, which may have been written on another system.
+
+    Examples
+    --------
+    >>> file_name(r"C:\models\vgg.onnx")
+    'vgg.onnx'
+    """
     return label(PurePath(str(path).replace("\\", "/")).name)
 
 
