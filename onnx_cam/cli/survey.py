@@ -1,4 +1,4 @@
-"""The commands of the blind review: make its page, and score its answers."""
+"""The commands of the survey: make its page, and score the answers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,33 @@ __all__ = ["survey", "survey_score"]
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--images", type=click.IntRange(min=1), default=50, show_default=True, help="How many images to show.")
-@click.option("--methods", metavar="NAME[,…]", help="Methods of the run, by their names in its tables; all without it.")
-@click.option("--seed", type=click.IntRange(min=0), help="For the same survey again; a fresh, secret one without it.")
-@click.option("-o", "--out", type=click.Path(), default="survey", show_default=True, help="Folder for page and key.")
+@click.option("--images", type=click.IntRange(min=1), default=50, show_default=True, help="Number of images to show.")
+@click.option(
+    "--methods",
+    metavar="NAME[,…]",
+    help="Methods to compare, as they are named in the run's tables; all of them by default.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Random seed, to make the same survey again; a new, secret one by default.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    default="survey",
+    show_default=True,
+    help="Folder to write the page and the key to.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", is_flag=True, help="No notes.")
+@click.option("--quiet", is_flag=True, help="Print no notes.")
 def survey(run: str, out: str, as_json: bool, quiet: bool, **settings: Any) -> None:
-    """Make a page for a blind review of the maps of RUN, the folder that onnx-cam evaluate wrote.
+    """Make a web page on which people choose the maps that they trust, without knowing which method made which.
 
-    The page is one file that works offline: each image with the methods' maps, in random order under neutral names.
-    Send survey.html to the reviewers, and keep key.json, which undoes the blinding.
+    RUN is the folder that onnx-cam evaluate wrote. The page is one file that works offline: each image with the
+    methods' maps, in random order and named A, B, C. Send survey.html to the reviewers, but not key.json, which says
+    which method made which map.
 
     \b
     Example:
@@ -43,20 +59,20 @@ def survey(run: str, out: str, as_json: bool, quiet: bool, **settings: Any) -> N
         click.echo(json.dumps(made.describe(), ensure_ascii=False, allow_nan=False))
         return
     click.echo(f"survey {made.key.survey}: {len(made.key.items)} images, {len(made.key.methods)} methods")
-    click.echo(f"  send {made.page} ({made.page.stat().st_size / 1e6:.1f} MB)")
-    click.echo(f"  keep {made.key_file}")
+    click.echo(f"  for the reviewers: {made.page} ({made.page.stat().st_size / 1e6:.1f} MB)")
+    click.echo(f"  not for the reviewers: {made.key_file}")
 
 
-def _say_notes(made: Survey, wanted: int) -> None:
+def _say_notes(made: Survey, requested: int) -> None:
     if made.progress:
-        terminal.say(f"the run is not finished: the images are drawn from the {made.progress} done so far")
+        terminal.say(f"the run is not finished: the images are drawn from {made.progress}")
     for reason, number in made.key.left_out.items():
         if number:
-            terminal.say(f"images passed over: {number}, {reason}")
+            terminal.say(f"{number} images left out: {reason}")
     if made.key.alike:
-        terminal.say(f"images where maps of several methods look the same, and are shown once: {made.key.alike}")
-    if len(made.key.items) < wanted:
-        terminal.say(f"{len(made.key.items)} images, not {wanted}: the run has no more to show")
+        terminal.say(f"{made.key.alike} images where the maps of several methods look the same, and are shown once")
+    if len(made.key.items) < requested:
+        terminal.say(f"only {len(made.key.items)} images instead of {requested}: the run has no more to show")
 
 
 @click.command("survey-score")
@@ -64,9 +80,10 @@ def _say_notes(made: Survey, wanted: int) -> None:
 @click.argument("answers", type=click.Path(), nargs=-1, required=True, metavar="ANSWERS.json...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def survey_score(folder: str, answers: tuple[str, ...], as_json: bool) -> None:
-    """Score the answers to SURVEY, the folder that onnx-cam survey wrote: a file for each reviewer.
+    """Count the answers to a survey: how often reviewers chose each method's map.
 
-    Each answer weighs 1; where k methods were ticked, each gets 1/k. Intervals are 95 %, over images.
+    SURVEY is the folder that onnx-cam survey wrote; each reviewer's page saved one ANSWERS.json. An answer to an image
+    has a weight of 1, which is shared if several maps were ticked. The intervals are 95 % bootstraps over images.
 
     \b
     Example:
@@ -83,20 +100,21 @@ def survey_score(folder: str, answers: tuple[str, ...], as_json: bool) -> None:
 
 def _show(score: SurveyScore) -> None:
     rows = [(name, _percent(share), _percent(score.sure_shares[name])) for name, share in score.shares.items()]
-    header = ("method", "% of all answers (95 %)", "% of the sure ones (95 %)")
+    header = ("method", "% of answers (95 % interval)", "% without “not sure” (95 % interval)")
     terminal.show_table(header, [*rows, ("not sure", _percent(score.not_sure), "")])
     click.echo()
     click.echo(
-        f"{score.answers} answers by {len(score.reviewers)} reviewers for {score.images} images; "
-        f"{score.unanswered} not answered"
+        f"{score.answers} answers by {len(score.reviewers)} reviewers to {score.images} images; "
+        f"{score.unanswered} answers are missing"
     )
-    passed_over = [f"{number}, {reason}" for reason, number in score.left_out.items() if number]
-    if passed_over:
-        click.echo(f"images passed over: {'; '.join(passed_over)}")
+    for reason, number in score.left_out.items():
+        if number:
+            click.echo(f"{number} images left out of the survey: {reason}")
     if score.agreement is None:
-        click.echo("agreement: not known, no image has two answers")
+        click.echo("agreement: unknown, because no image has two answers")
         return
-    kappa = "not defined, all answers are the same" if score.agreement.kappa is None else f"{score.agreement.kappa:.3f}"
+    same = score.agreement.kappa is None
+    kappa = "undefined, because all answers are the same" if same else f"{score.agreement.kappa:.3f}"
     click.echo(
         f"agreement: overlap {score.agreement.overlap:.3f}, by chance {score.agreement.by_chance:.3f}, kappa {kappa} "
         f"({score.agreement.images} images)"
@@ -106,4 +124,4 @@ def _show(score: SurveyScore) -> None:
 def _percent(share: Interval) -> str:
     if share.value is None or share.low is None or share.high is None:
         return "–"
-    return f"{100 * share.value:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+    return f"{100 * share.value:.1f} ({100 * share.low:.1f}–{100 * share.high:.1f})"

@@ -66,7 +66,7 @@ def test_the_pictures_of_an_image_are_of_one_size_and_without_metadata(run: Path
         opened = [Image.open(io.BytesIO(content)) for content in of_item]
         assert len({(picture.format, picture.size, picture.mode) for picture in opened}) == 1
         assert all(not picture.getexif() and "comment" not in picture.info for picture in opened)
-        assert all(content[-2:] == b"\xff\xd9" for content in of_item)  # nothing behind the picture
+        assert all(content[-2:] == b"\xff\xd9" for content in of_item)  # nothing after the picture
 
 
 @pytest.mark.parametrize("real", [True, False])
@@ -97,7 +97,7 @@ def test_each_letter_shows_the_map_that_the_key_says(real: bool, run: Path, tmp_
 def test_maps_that_look_the_same_are_shown_once(run: Path, tmp_path: Path) -> None:
     survey = make_survey(run, tmp_path / "out")
     together = [names for item in survey.key.items.values() for names in item.maps.values() if "cam" in names]
-    # Behind global average pooling Grad-CAM is CAM, but for a factor.
+    # After global average pooling Grad-CAM is CAM, but for a factor.
     assert together == [("cam", "gradcam")] * len(survey.key.items)
     assert survey.key.alike == len(survey.key.items)
     for number, of_item in pictures(survey).items():
@@ -148,7 +148,7 @@ def test_images_with_a_blank_map_and_with_one_map_are_passed_over_and_counted(tm
     survey = make_survey(handmade(cams), tmp_path)
     assert {item.image for item in survey.key.items.values()} == {"image-0.png", "image-1.png", "image-2.png"}
     assert list(survey.key.left_out.values()) == [1, 1]
-    with pytest.raises(OutputError, match="of 2 images none can be shown: 1 with"):
+    with pytest.raises(OutputError, match="none of the 2 images can be shown: for 1 a method's map is empty, for 1"):
         make_survey(handmade(cams[3:]), tmp_path / "none")
 
 
@@ -168,7 +168,7 @@ def test_the_map_lies_where_the_network_looked(tmp_path: Path) -> None:
 def test_a_class_name_is_text_and_no_markup(run: Path, tmp_path: Path) -> None:
     survey = make_survey(run, tmp_path)
     page = survey.page.read_text()
-    assert "lamp & <b>shade</b>" in {item.said for item in survey.key.items.values()}
+    assert "lamp & <b>shade</b>" in {item.class_name for item in survey.key.items.values()}
     assert "<b>shade</b>" not in page
     assert "lamp &amp; &lt;b&gt;shade&lt;/b&gt;" in page
 
@@ -196,8 +196,8 @@ def test_another_surveys_key_is_not_overwritten(tmp_path: Path) -> None:
         ({"methods": "x,z"}, "no method 'z'"),
         ({"methods": "x"}, "1 methods to compare; expected 2 to 26"),
         ({"methods": ""}, "0 methods"),
-        ({"images": 0}, "images=0; expected 1 or more"),
-        ({"seed": -1}, "seed=-1; expected 0 or more"),
+        ({"images": 0}, "images=0; expected at least 1"),
+        ({"seed": -1}, "seed=-1; expected at least 0"),
     ],
 )
 def test_wrong_settings_are_refused_and_leave_nothing(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_the_command_says_what_to_send_and_what_to_keep(run: Path, tmp_path: Pat
     words = [str(run), "--images", "3", "--methods", "scorecam,equal", "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(survey_command, words)
     assert result.exit_code == 0
-    assert f"send {tmp_path / 'out' / 'survey.html'}" in result.stdout
-    assert f"keep {tmp_path / 'out' / 'key.json'}" in result.stdout
+    assert f"for the reviewers: {tmp_path / 'out' / 'survey.html'}" in result.stdout
+    assert f"not for the reviewers: {tmp_path / 'out' / 'key.json'}" in result.stdout
     printed = CliRunner().invoke(survey_command, [*words[:-1], str(tmp_path / "other"), "--json", "--seed", "1"])
     content = json.loads(printed.stdout)
     assert content["images"] == 3

@@ -150,10 +150,10 @@ def test_a_saved_file_brings_the_answers_to_another_browser(
     saved = save(page, tmp_path)
     elsewhere = browser.new_page()
     elsewhere.goto(survey.page.as_uri())
-    elsewhere.get_by_label("go on from a file").set_input_files(saved)
+    elsewhere.get_by_label("continue from a file").set_input_files(saved)
     elsewhere.get_by_role("heading", name="Image 3 of 6").wait_for()  # the first without an answer
     assert (ticked(elsewhere, "1"), ticked(elsewhere, "2")) == (["A"], ["not sure"])
-    assert "Loaded 2 answers of Ada" in elsewhere.get_by_role("status").inner_text()
+    assert "Loaded 2 answers by Ada" in elsewhere.get_by_role("status").inner_text()
     elsewhere.reload()
     assert ticked(elsewhere, "1") == ["A"]
     elsewhere.close()
@@ -162,9 +162,9 @@ def test_a_saved_file_brings_the_answers_to_another_browser(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"survey": "feed"}, "it is of another survey"),
-        ({"version": 9}, "it is of another version"),
-        ({"reviewer": ""}, "it names no reviewer"),
+        ({"survey": "feed"}, "it belongs to another survey"),
+        ({"version": 9}, "it was saved by another version"),
+        ({"reviewer": ""}, "it does not name a reviewer"),
         (None, "cannot be loaded"),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_file_of_no_use_is_refused_and_changes_nothing(
     content = {"version": 1, "survey": survey.key.survey, "reviewer": "Ada", "answers": {"1": ["A"]}}
     path = tmp_path / "file.json"
     path.write_text("{" if change is None else json.dumps({**content, **change}))
-    page.get_by_label("go on from a file").set_input_files(path)
+    page.get_by_label("continue from a file").set_input_files(path)
     page.get_by_role("alert").wait_for()
     assert message in page.get_by_role("alert").inner_text()
     assert page.get_by_role("button", name="Start").is_visible()
@@ -249,7 +249,7 @@ def test_the_page_fits_its_window(width: int, page: Any) -> None:
 
 def test_every_choice_has_a_name_and_the_group_its_question(page: Any) -> None:
     begin(page, "Ada")
-    group = page.get_by_role("group", name="Which map explains best why the program sees")
+    group = page.get_by_role("group", name="Which map best explains why the program sees")
     assert group.count() == 1
     names = [label.inner_text().strip() for label in group.locator("label").all()]
     assert names[-1] == "Not sure"

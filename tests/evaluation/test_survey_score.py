@@ -138,15 +138,15 @@ def test_the_interval_of_a_ratio_draws_whole_images() -> None:
         (
             {"1": ["A"]},
             {"survey": "feedfeedfeedfeed"},
-            "is of the survey feedfeedfeedfeed; this one is 0123456789abcdef",
+            "belongs to the survey feedfeedfeedfeed, not to 0123456789abcdef",
         ),
-        ({"1": ["A"]}, {"version": 2}, "has the version 2"),
-        ({"1": ["A"]}, {"reviewer": "  "}, "names no reviewer"),
-        ({"1": ["A"]}, {"reviewer": 7}, "names no reviewer"),
-        ({"1": ["A"]}, {"reviewer": "x" * 201}, "names no reviewer"),
+        ({"1": ["A"]}, {"version": 2}, "has version 2, expected 1"),
+        ({"1": ["A"]}, {"reviewer": "  "}, "does not name a reviewer"),
+        ({"1": ["A"]}, {"reviewer": 7}, "does not name a reviewer"),
+        ({"1": ["A"]}, {"reviewer": "x" * 201}, "does not name a reviewer"),
         ({}, {}, "holds no answers"),
         (["A"], {}, "holds no answers"),
-        ({"4": ["A"]}, {}, "has an answer for image '4'; the survey has 1 to 3"),
+        ({"4": ["A"]}, {}, "has an answer for image '4'; expected images 1 to 3"),
         ({"1": ["D"]}, {}, r"answers \[\"D\"\] for image 1; expected some of A, B, C"),
         ({"1": ["A", "A"]}, {}, "expected some of A, B, C, each once"),
         ({"1": ["A", "not sure"]}, {}, "for image 1; expected some of"),
@@ -170,14 +170,14 @@ def test_wrong_answers_are_refused_in_a_line(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no JSON"),
-        (b'{"version": 1, "sur', "is no JSON"),
-        (b"\xff\xfe\x00garbage", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b'{"version": 1' + b" " * 1_000_000 + b"}", "has more than 1000000 bytes"),
-        (b"[]", "is no file of answers"),
-        (b"null", "is no file of answers"),
-        (b'{"version": 1}', "is no file of answers"),
+        (b"", "is not valid JSON"),
+        (b'{"version": 1, "sur', "is not valid JSON"),
+        (b"\xff\xfe\x00garbage", "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
+        (b'{"version": 1' + b" " * 1_000_000 + b"}", "is larger than 1000000 bytes"),
+        (b"[]", "is not a file of answers"),
+        (b"null", "is not a file of answers"),
+        (b'{"version": 1}', "is not a file of answers"),
     ],
 )
 def test_damaged_files_are_refused_in_a_line(content: bytes, message: str, survey: Path, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_damaged_files_are_refused_in_a_line(content: bytes, message: str, surve
 def test_the_same_reviewer_twice_is_refused(survey: Path, tmp_path: Path) -> None:
     one = save(tmp_path, "one", {"1": ["A"]}, "Ada Lovelace")
     two = save(tmp_path, "two", {"1": ["B"]}, "  ada LOVELACE ")
-    with pytest.raises(AnswersError, match="are both of the reviewer"):
+    with pytest.raises(AnswersError, match="are both by the reviewer"):
         score_survey(survey, [one, two])
 
 
@@ -207,7 +207,7 @@ def test_a_damaged_or_missing_key_is_refused(damage: str, survey: Path, tmp_path
     with pytest.raises(OutputError, match="no survey in"):
         score_survey(tmp_path / "nowhere", [])
     (survey / "key.json").write_text(damage)
-    with pytest.raises(OutputError, match="cannot be read as a survey's key"):
+    with pytest.raises(OutputError, match=r"cannot read '.*' as the key of a survey"):
         score_survey(survey, [])
 
 
@@ -215,9 +215,9 @@ def test_the_command_prints_percentages_or_json(survey: Path, tmp_path: Path) ->
     files = [str(save(tmp_path, name, {"1": ["A"], "2": ["not sure"]})) for name in ("one", "two")]
     printed = CliRunner().invoke(score_command, [str(survey), *files])
     assert printed.exit_code == 0
-    assert "sscam2    50.0 (0.0 to 100.0)" in printed.stdout
-    assert "100.0 (100.0 to 100.0)" in printed.stdout
-    assert "4 answers by 2 reviewers for 3 images; 2 not answered" in printed.stdout
+    assert "sscam2    50.0 (0.0–100.0)" in printed.stdout
+    assert "100.0 (100.0–100.0)" in printed.stdout
+    assert "4 answers by 2 reviewers to 3 images; 2 answers are missing" in printed.stdout
     assert "kappa 1.000 (2 images)" in printed.stdout
     content = json.loads(CliRunner().invoke(score_command, [str(survey), *files, "--json"]).stdout)
     assert content["shares"]["sscam2"]["value"] == 0.5

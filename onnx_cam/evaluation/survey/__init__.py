@@ -1,4 +1,4 @@
-"""Human trust: a page for blind review of a run's maps, and the score of its answers."""
+"""Which maps people trust: a page for the blind review of a run's maps, and the score of the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reviewers' answers, as the page saves them."""
+"""Reviewers' answers, read from the files that the page saves."""
 
 from __future__ import annotations
 
@@ -25,37 +25,59 @@ class Answers:
     Attributes
     ----------
     reviewer : str
-    chosen : mapping of str to tuple of str
-        By the item's number: the letters that were ticked; none for "not sure".
+        The name or code that the reviewer gave.
+    letters : mapping of str to tuple of str
+        The letters of the maps that were ticked, by the number of the image; empty for "not sure".
+
+    Examples
+    --------
+    >>> Answers("Ada", {"1": ("A", "C"), "2": ()}).letters["1"]
+    ('A', 'C')
     """
 
     reviewer: str
-    chosen: Mapping[str, tuple[str, ...]]
+    letters: Mapping[str, tuple[str, ...]]
 
 
 def read_answers(paths: Iterable[str | Path], key: Key) -> list[Answers]:
-    """Read files of answers, one a reviewer.
+    """Read files of answers, one for each reviewer.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+    key : Key
+        The key of the survey.
 
     Raises
     ------
     AnswersError
-        One is missing, damaged, of another survey or empty, or two are of the same reviewer.
+        A file is missing, damaged, empty or belongs to another survey, or two files are by the same reviewer.
+
+    Examples
+    --------
+    >>> import json
+    >>> from onnx_cam.evaluation.survey.key import Item
+    >>> key = Key("f4", 0, {"cam": "", "equal": ""}, {"1": Item("a.jpg", "", "cat", {"A": ("cam",), "B": ("equal",)})})
+    >>> content = {"version": VERSION, "survey": "f4", "reviewer": "Ada", "answers": {"1": ["A"]}}
+    >>> _ = Path("ada.json").write_text(json.dumps(content))
+    >>> read_answers(["ada.json"], key)
+    [Answers(reviewer='Ada', letters={'1': ('A',)})]
     """
-    read: list[Answers] = []
+    all_answers: list[Answers] = []
     by_name: dict[str, Path] = {}
     for path in map(Path, paths):
         answers = _read(path, key)
         name = unicodedata.normalize("NFKC", answers.reviewer).strip().casefold()
         if name in by_name:
             raise AnswersError(
-                f"'{path}' and '{by_name[name]}' are both of the reviewer {answers.reviewer!r}; expected one file a "
-                "reviewer: leave one out"
+                f"'{path}' and '{by_name[name]}' are both by the reviewer {answers.reviewer!r}; "
+                "give one file for each reviewer"
             )
         by_name[name] = path
-        read.append(answers)
-    if not read:
-        raise AnswersError("no answers; expected a JSON file that the survey's page saved, for each reviewer")
-    return read
+        all_answers.append(answers)
+    if not all_answers:
+        raise AnswersError("no answers; expected the JSON file that the survey's page saved, for each reviewer")
+    return all_answers
 
 
 def _read(path: Path, key: Key) -> Answers:
@@ -63,8 +85,8 @@ def _read(path: Path, key: Key) -> Answers:
     problem = _problem(content, key)
     if problem:
         raise AnswersError(f"'{path}' {problem}")
-    chosen = {item: () if letters == [NOT_SURE] else tuple(letters) for item, letters in content["answers"].items()}
-    return Answers(one_line_text(content["reviewer"]), chosen)
+    letters = {item: () if ticked == [NOT_SURE] else tuple(ticked) for item, ticked in content["answers"].items()}
+    return Answers(one_line_text(content["reviewer"]), letters)
 
 
 def _load(path: Path) -> Any:
@@ -75,44 +97,44 @@ def _load(path: Path) -> Any:
         reason = getattr(error, "strerror", None) or error
         raise AnswersError(f"cannot read '{path}': {reason}; expected a file that the survey's page saved") from error
     if len(content) > _MAX_BYTES:
-        raise AnswersError(f"'{path}' has more than {_MAX_BYTES} bytes; expected a file that the survey's page saved")
+        raise AnswersError(f"'{path}' is larger than {_MAX_BYTES} bytes; expected a file that the survey's page saved")
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise AnswersError(
-            f"'{path}' is no JSON ({one_line(error, 80)}); ask the reviewer to save the answers again"
+            f"'{path}' is not valid JSON ({one_line(error, 80)}); ask the reviewer to save the answers again"
         ) from error
 
 
 def _problem(content: Any, key: Key) -> str | None:
     """Return what is wrong with a file's content."""
     if not isinstance(content, dict) or not {"version", "survey", "reviewer", "answers"} <= content.keys():
-        return "is no file of answers; expected version, survey, reviewer and answers, as the survey's page saves them"
+        return "is not a file of answers; expected version, survey, reviewer and answers, as saved by the page"
     if content["survey"] != key.survey:
         given = one_line_text(str(content["survey"]))[:40]
-        return f"is of the survey {given}; this one is {key.survey}: score it with the folder of its own survey"
+        return f"belongs to the survey {given}, not to {key.survey}; score it with the folder of its own survey"
     if content["version"] != VERSION:
         given = one_line_text(str(content["version"]))[:40]
-        return f"has the version {given}; this onnx-cam reads {VERSION}"
+        return f"has version {given}, expected {VERSION}; use the onnx-cam that made the survey"
     reviewer, answers = content["reviewer"], content["answers"]
     if not isinstance(reviewer, str) or not one_line_text(reviewer) or len(reviewer) > _MAX_NAME:
-        return f"names no reviewer; expected a text of 1 to {_MAX_NAME} characters"
+        return f"does not name a reviewer; expected a text of 1 to {_MAX_NAME} characters"
     if not isinstance(answers, dict) or not answers:
-        return "holds no answers; expected one or more: leave it out"
+        return "holds no answers; leave it out"
     problems = (_answer_problem(item, letters, key) for item, letters in answers.items())
     return next(filter(None, problems), None)
 
 
 def _answer_problem(item: str, letters: Any, key: Key) -> str | None:
     if item not in key.items:
-        return f"has an answer for image {one_line_text(item)[:40]!r}; the survey has 1 to {len(key.items)}"
-    known = set(key.items[item].maps)
+        return f"has an answer for image {one_line_text(item)[:40]!r}; expected images 1 to {len(key.items)}"
+    shown = set(key.items[item].maps)
     if letters == [NOT_SURE]:
         return None
-    right = isinstance(letters, list) and letters and all(isinstance(letter, str) for letter in letters)
-    if right and set(letters) <= known and len(set(letters)) == len(letters):
+    is_list = isinstance(letters, list) and letters and all(isinstance(letter, str) for letter in letters)
+    if is_list and set(letters) <= shown and len(set(letters)) == len(letters):
         return None
     given = one_line_text(json.dumps(letters))[:60]
     return (
-        f'answers {given} for image {item}; expected some of {", ".join(sorted(known))}, each once, or ["{NOT_SURE}"]'
+        f'answers {given} for image {item}; expected some of {", ".join(sorted(shown))}, each once, or ["{NOT_SURE}"]'
     )

@@ -24,9 +24,10 @@ __all__ = ["Survey", "make_survey"]
 _Value = TypeVar("_Value")
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_BLANK = "a map that is the same everywhere"
-_SAME = "every method's map looks the same"
-_KEPT = ("model_sha256", "layer", "preprocessing", "dataset", "seed", "versions")
+_EMPTY = "a method's map is empty"
+_SAME = "all methods' maps look the same"
+_RUN_FACTS = ("model_sha256", "layer", "preprocessing", "dataset", "seed", "versions")
+"""The facts of the run that the key holds."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,19 @@ class Survey:
     Attributes
     ----------
     page : Path
-        What reviewers get, and all that they get.
+        The page for the reviewers, and the only file that they get.
     key_file : Path
-        What stays with whoever asks them.
+        The file of the key, which the reviewers must not see.
     key : Key
     progress : RunProgress or None
-        How far the run had come that the images were drawn from; None where it was finished.
+        How far the run had come that the images were drawn from; None if it was finished.
+
+    Examples
+    --------
+    >>> from onnx_cam.evaluation.survey.key import Item
+    >>> key = Key("f4", 7, {"cam": "", "equal": ""}, {"1": Item("a.jpg", "", "cat", {"A": ("cam",), "B": ("equal",)})})
+    >>> Survey(Path("survey.html"), Path("key.json"), key).describe()["images"]
+    1
     """
 
     page: Path
@@ -50,7 +58,7 @@ class Survey:
     progress: RunProgress | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return what was made as plain JSON values; they do not undo the blinding."""
+        """Return plain JSON values about the survey, which do not undo the blinding."""
         return {
             "survey": self.key.survey,
             "images": len(self.key.items),
@@ -71,48 +79,63 @@ def make_survey(
 ) -> Survey:
     """Write the page for a blind review of a run's maps, and the key that undoes the blinding.
 
-    Images are drawn at random from the run's, the same for every reviewer; the maps of each are in random order. An
-    image for which some method's map is the same everywhere is passed over, and so is one whose maps all look the same.
-    Maps of several methods that look the same are shown once, and stand for all of them.
+    The images are drawn at random from those of the run and are the same for every reviewer. The maps of each image are
+    in random order. An image is left out if one of its maps is empty, or if all its maps look the same. Maps of several
+    methods that look the same are shown once and stand for all of these methods.
 
     Parameters
     ----------
     evaluation : Evaluation, str or Path
-        A run, or its folder. Of a run that is not finished, the images done so far are drawn from.
+        A run, or its folder. From an unfinished run, the images that are finished are drawn.
     out : str or Path
-        Folder for the page and the key.
+        The folder for the page and the key.
     images : int
-        How many to show; all, where the run has fewer.
+        The number of images to show; all of them if the run has fewer.
     methods : sequence of str or str, optional
-        Names as in the run's tables, or a text with commas; all of them by default.
+        Names of methods as in the run's tables, or one text with commas between them; all methods by default.
     seed : int, optional
-        A fresh one that nobody can guess by default. With the same seed the same run gives the same survey.
+        Random seed; a new one that nobody can guess by default. The same seed and run give the same survey.
+
+    Returns
+    -------
+    Survey
 
     Raises
     ------
     SettingError
         A setting is out of range, or the run lacks a method.
     OutputError
-        There is no run with a finished image, nothing to show, or `out` cannot be written to or holds another survey.
+        The run has no finished image, none of its images can be shown, or `out` cannot be written to or holds another
+        survey.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> run = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="average-drop", out="run", report=False)
+    >>> survey = make_survey(run, "survey", images=2, seed=1)
+    >>> survey.page.name, len(survey.key.items)
+    ('survey.html', 2)
     """
     if images < 1:
-        raise SettingError(f"images={images}; expected 1 or more")
+        raise SettingError(f"images={images}; expected at least 1")
     if seed is None:
         seed = secrets.randbits(128)
     elif seed < 0:
-        raise SettingError(f"seed={seed}; expected 0 or more")
+        raise SettingError(f"seed={seed}; expected at least 0")
     run = evaluation if isinstance(evaluation, Evaluation) else read_evaluation(evaluation)
-    names = _choose(run, methods)
+    names = _method_names(run, methods)
     with results_folder(out):
         shown, left_out = _draw(run, names, images, np.random.default_rng(seed))
         questions = [question for question, _ in shown]
         key = Key(
-            _identify(questions),
-            seed,
-            {name: run.methods[name] for name in names},
-            {question.number: item for question, item in shown},
-            left_out,
-            {name: run.facts[name] for name in _KEPT if name in run.facts} | _unfinished(run),
+            survey=_identify(questions),
+            seed=seed,
+            methods={name: run.methods[name] for name in names},
+            items={question.number: item for question, item in shown},
+            left_out=left_out,
+            run={name: run.facts[name] for name in _RUN_FACTS if name in run.facts} | _unfinished(run),
         )
         survey = Survey(Path(out) / PAGE_NAME, Path(out) / KEY_NAME, key, run.progress)
         _write(survey, questions)
@@ -120,7 +143,7 @@ def make_survey(
 
 
 def _unfinished(run: Evaluation) -> dict[str, str]:
-    """Return how far the run has come, for the key: the same seed gives another survey once there are more images."""
+    """Return how far the run had come: once it has more images, the same seed gives another survey."""
     return {"progress": str(run.progress)} if run.progress else {}
 
 
@@ -128,14 +151,14 @@ def _write(survey: Survey, questions: Sequence[Question]) -> None:
     key = survey.key
     if survey.key_file.exists() and read_key(survey.key_file.parent).survey != key.survey:
         raise OutputError(
-            f"'{survey.key_file}' is the key of another survey, whose answers would be worth nothing without it; "
-            "choose another folder with --out, or remove it"
+            f"'{survey.key_file}' is the key of another survey, whose answers cannot be scored without it; "
+            "choose another folder with --out, or remove the file"
         )
     page = write_page(key.survey, questions).encode()
     write_files({survey.key_file: key.as_json(), survey.page: page})
 
 
-def _choose(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, ...]:
+def _method_names(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, ...]:
     if isinstance(methods, str):
         methods = [name.strip() for name in methods.split(",") if name.strip()]
     names = tuple(run.methods) if methods is None else tuple(dict.fromkeys(methods))
@@ -145,8 +168,8 @@ def _choose(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, 
             raise SettingError(f"the run has no method {name!r}{hint} Expected some of {', '.join(run.methods)}")
     if not 2 <= len(names) <= len(_LETTERS):
         raise SettingError(
-            f"{len(names)} methods to compare; expected 2 to {len(_LETTERS)}: choose them with --methods, "
-            "or evaluate more"
+            f"{len(names)} methods to compare; expected 2 to {len(_LETTERS)}: name them with --methods, "
+            "or evaluate more methods"
         )
     return names
 
@@ -154,28 +177,31 @@ def _choose(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, 
 def _draw(
     run: Evaluation, names: Sequence[str], images: int, generator: np.random.Generator
 ) -> tuple[list[tuple[Question, Item]], dict[str, int]]:
-    """Go through the run's images in random order until enough can be shown."""
+    """Return the images to show with their entries in the key, and how many images were left out for each reason."""
     shown: list[tuple[Question, Item]] = []
-    left_out = {_BLANK: 0, _SAME: 0}
+    left_out = {_EMPTY: 0, _SAME: 0}
+    # Go through the run's images in random order until enough of them can be shown.
     for index in generator.permutation(len(run.images)):
         if len(shown) == images:
             break
         image = run.images[index]
         pixels = draw_image(image)
-        drawn = draw_maps(image, pixels, {name: run.maps[image.sha256, name].cam for name in names})
-        if drawn is None or len(drawn) == 1:
-            left_out[_BLANK if drawn is None else _SAME] += 1
+        # One picture for each group of methods whose maps look the same.
+        maps = draw_maps(image, pixels, {name: run.maps[image.sha256, name].cam for name in names})
+        if maps is None or len(maps) == 1:
+            left_out[_EMPTY if maps is None else _SAME] += 1
             continue
-        order = [drawn[place] for place in generator.permutation(len(drawn))]
-        said = _said(image)
-        item = Item(image.name, image.sha256, said, _lettered(names for _, names in order))
-        shown.append(
-            (Question(str(len(shown) + 1), said, as_jpeg(pixels), _lettered(picture for picture, _ in order)), item)
-        )
+        # The pictures get their letters in random order; only the key says which methods are behind each letter.
+        order = [maps[place] for place in generator.permutation(len(maps))]
+        class_name = _class_name(image)
+        pictures = _lettered(picture for picture, _ in order)
+        question = Question(str(len(shown) + 1), class_name, as_jpeg(pixels), pictures)
+        item = Item(image.name, image.sha256, class_name, _lettered(methods for _, methods in order))
+        shown.append((question, item))
     if not shown:
         raise OutputError(
-            f"of {len(run.images)} images none can be shown: {left_out[_BLANK]} with {_BLANK}, {left_out[_SAME]} where "
-            f"{_SAME}; leave the method out with --methods"
+            f"none of the {len(run.images)} images can be shown: for {left_out[_EMPTY]} {_EMPTY}, for "
+            f"{left_out[_SAME]} {_SAME}; leave out a method with --methods"
         )
     return shown, left_out
 
@@ -184,15 +210,15 @@ def _lettered(values: Iterable[_Value]) -> dict[str, _Value]:
     return dict(zip(_LETTERS, values, strict=False))
 
 
-def _said(image: SeenImage) -> str:
+def _class_name(image: SeenImage) -> str:
     name = image.facts.predicted_name
     return one_line_text(name) if name else f"class {image.facts.predicted}"
 
 
 def _identify(questions: Sequence[Question]) -> str:
-    """Return a hash of what is shown, in its order: it tells nothing that the page does not."""
+    """Return a hash of what is shown, in its order. It gives away nothing that the page does not."""
     hashed = hashlib.sha256()
     for question in questions:
-        for part in (question.said.encode(), question.picture, *question.maps.values()):
+        for part in (question.class_name.encode(), question.picture, *question.maps.values()):
             hashed.update(len(part).to_bytes(8, "big") + part)
     return hashed.hexdigest()[:16]

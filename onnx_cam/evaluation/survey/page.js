@@ -8,10 +8,10 @@ const sections = [...document.querySelectorAll("section[data-item]")];
 const items = new Map(sections.map((section) => [section.dataset.item, boxesIn(section)]));
 
 let reviewer = "";
-let answers = {}; // item -> letters, or [not sure]
+let answers = {}; // the letters of each item, or [not sure]
 let place = 0;
-let unsaved = 0; // changes since the last file
-let kept = true; // whether the browser keeps answers
+let unsaved = 0; // changes since the answers were last saved to a file
+let storesAnswers = true; // whether the browser does
 
 function boxesIn(section) {
   return [...section.querySelectorAll("input[type=checkbox]")];
@@ -21,7 +21,7 @@ function sameName(name) {
   return name.normalize("NFKC").trim().toLowerCase();
 }
 
-// What the browser keeps: {current, reviewers: {name: {reviewer, place, answers}}}. Another window may have written.
+// What the browser stores: {current, reviewers: {name: {reviewer, place, answers}}}. Another window may write it, too.
 
 function readStore() {
   const nothing = { current: null, reviewers: {} };
@@ -40,18 +40,18 @@ function readStore() {
   } catch (error) {
     noStorage();
   }
-  warn("The answers that this browser kept cannot be read. If you saved a file, load it.");
+  warn("The answers that this browser stored cannot be read. If you saved them to a file, load that file.");
   return nothing;
 }
 
 function noStorage(result) {
-  kept = false;
+  storesAnswers = false;
   warn("This browser does not keep your answers when the page is closed or reloaded. Save them to a file before that.");
   return result;
 }
 
 function updateStore(change) {
-  if (!kept) return;
+  if (!storesAnswers) return;
   const store = readStore();
   change(store);
   const text = JSON.stringify(store);
@@ -84,15 +84,15 @@ function say(text) {
 
 // Answers
 
-function validAnswers(found) {
+function validAnswers(content) {
   const valid = {};
   for (const [item, boxes] of items) {
-    const chosen = found && Object.hasOwn(found, item) ? found[item] : null;
-    if (!Array.isArray(chosen) || chosen.length === 0) continue;
-    const known = boxes.map((box) => box.value);
-    const alone = !chosen.includes(notSure) || chosen.length === 1;
-    if (alone && chosen.every((value) => known.includes(value)) && new Set(chosen).size === chosen.length) {
-      valid[item] = chosen;
+    const letters = content && Object.hasOwn(content, item) ? content[item] : null;
+    if (!Array.isArray(letters) || letters.length === 0) continue;
+    const values = boxes.map((box) => box.value);
+    const exclusive = !letters.includes(notSure) || letters.length === 1; // "not sure" excludes the maps
+    if (exclusive && letters.every((value) => values.includes(value)) && new Set(letters).size === letters.length) {
+      valid[item] = letters;
     }
   }
   return valid;
@@ -100,8 +100,8 @@ function validAnswers(found) {
 
 function showAnswers() {
   for (const [item, boxes] of items) {
-    const chosen = answers[item] || [];
-    for (const box of boxes) box.checked = chosen.includes(box.value);
+    const letters = answers[item] || [];
+    for (const box of boxes) box.checked = letters.includes(box.value);
   }
   showCount();
 }
@@ -113,14 +113,14 @@ function showCount() {
   byId("open").disabled = done === items.size;
 }
 
-function setAnswer(item, chosen) {
-  if (chosen.length) answers[item] = chosen;
+function setAnswer(item, letters) {
+  if (letters.length) answers[item] = letters;
   else delete answers[item];
   unsaved += 1;
-  updateStore((store) => { // what another window wrote stays; what was lost there is put back
+  updateStore((store) => { // answers from another window stay, and answers that got lost there are put back
     const own = mine(store);
-    own.answers = { ...answers, ...own.answers, [item]: chosen };
-    if (!chosen.length) delete own.answers[item];
+    own.answers = { ...answers, ...own.answers, [item]: letters };
+    if (!letters.length) delete own.answers[item];
     answers = validAnswers(own.answers);
   });
   showAnswers();
@@ -136,7 +136,7 @@ byId("review").addEventListener("change", (event) => {
 });
 
 window.addEventListener("storage", (event) => {
-  if (event.key !== STORE || !reviewer || !kept) return;
+  if (event.key !== STORE || !reviewer || !storesAnswers) return;
   answers = validAnswers(mine(readStore()).answers);
   showAnswers();
 });
@@ -161,16 +161,18 @@ function showImage(index, focus = true) {
 }
 
 function showEnd() {
-  const open = sections.filter((section) => !answers[section.dataset.item]).map((section) => section.dataset.item);
+  const unanswered = sections.map((section) => section.dataset.item).filter((item) => !answers[item]);
   showPart("end");
-  byId("end-title").textContent = open.length ? `Images without an answer: ${open.length}` : "All images have an answer";
-  byId("end-text").textContent = open.length
-    ? `They are ${open.join(", ")}. You can go back, or save what there is.`
-    : "Save your answers, and send the file to whoever sent you this page. Thank you.";
+  byId("end-title").textContent = unanswered.length
+    ? `Images without an answer: ${unanswered.length}`
+    : "All images have an answer";
+  byId("end-text").textContent = unanswered.length
+    ? `These are ${unanswered.join(", ")}. You can go back to them, or save your answers as they are.`
+    : "Save your answers, and send the file to the person who sent you this page. Thank you.";
   byId("end-title").focus();
 }
 
-function firstOpen(from) {
+function firstUnanswered(from) {
   const order = [...sections.keys()].map((step) => (from + step) % sections.length);
   return order.find((index) => !answers[sections[index].dataset.item]);
 }
@@ -181,8 +183,8 @@ byId("review").addEventListener("submit", (event) => {
   else showImage(place + 1);
 });
 byId("previous").addEventListener("click", () => showImage(place - 1));
-byId("open").addEventListener("click", () => showImage(firstOpen(place + 1) ?? place));
-byId("back").addEventListener("click", () => showImage(firstOpen(0) ?? place));
+byId("open").addEventListener("click", () => showImage(firstUnanswered(place + 1) ?? place));
+byId("back").addEventListener("click", () => showImage(firstUnanswered(0) ?? place));
 
 byId("review").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -214,7 +216,7 @@ byId("start").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = byId("reviewer").value;
   if (!name.trim()) {
-    say("Please give your name or code.");
+    say("Please enter your name or code.");
     byId("reviewer").focus();
     return;
   }
@@ -224,12 +226,12 @@ byId("start").addEventListener("submit", (event) => {
   }
   begin(name);
   const done = Object.keys(answers).length;
-  if (done) say(`Going on with the ${done} answers of ${reviewer}.`);
+  if (done) say(`Continuing with ${done} answers by ${reviewer}.`);
 });
 
 byId("change").addEventListener("click", () => {
-  if (!kept && unsaved) {
-    warn("Save the answers first: this browser does not keep them for the next reviewer's turn.");
+  if (!storesAnswers && unsaved) {
+    warn("Save the answers to a file first: this browser does not keep them while another reviewer uses the page.");
     return;
   }
   updateStore((store) => { store.current = null; });
@@ -244,7 +246,7 @@ byId("change").addEventListener("click", () => {
 function save() {
   const done = Object.keys(answers).length;
   if (!done) {
-    say("There is no answer to save yet.");
+    say("There are no answers to save yet.");
     return;
   }
   const ordered = Object.fromEntries([...items.keys()].filter((item) => answers[item]).map((item) => [item, answers[item]]));
@@ -256,7 +258,7 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   unsaved = 0;
-  say(`Saved ${done} of ${items.size} answers as ${link.download}. It is where this browser puts downloads.`);
+  say(`Saved answers to ${done} of ${items.size} images as ${link.download}. The file is among this browser's downloads.`);
 }
 
 byId("save").addEventListener("click", save);
@@ -265,10 +267,10 @@ byId("save-end").addEventListener("click", save);
 async function readFile(file) {
   if (file.size > 1_000_000) throw new Error("it is too large");
   const content = JSON.parse(await file.text());
-  if (content?.survey !== survey) throw new Error("it is of another survey");
-  if (content.version !== Number(version)) throw new Error("it is of another version of this page");
-  if (typeof content.reviewer !== "string" || !content.reviewer.trim()) throw new Error("it names no reviewer");
-  return { name: content.reviewer, found: validAnswers(content.answers), given: Object.keys(content.answers || {}) };
+  if (content?.survey !== survey) throw new Error("it belongs to another survey");
+  if (content.version !== Number(version)) throw new Error("it was saved by another version of this page");
+  if (typeof content.reviewer !== "string" || !content.reviewer.trim()) throw new Error("it does not name a reviewer");
+  return { name: content.reviewer, valid: validAnswers(content.answers), items: Object.keys(content.answers || {}) };
 }
 
 byId("file").addEventListener("change", async (event) => {
@@ -276,28 +278,28 @@ byId("file").addEventListener("change", async (event) => {
   event.target.value = "";
   if (!file) return;
   try {
-    const { name, found, given } = await readFile(file);
+    const { name, valid, items: answered } = await readFile(file);
     if (sameName(name) !== sameName(reviewer)) {
       answers = {};
       place = 0;
     }
     begin(name);
-    const replaced = Object.keys(found).filter((item) => answers[item] && String(answers[item]) !== String(found[item]));
-    for (const [item, chosen] of Object.entries(found)) setAnswer(item, chosen);
+    const replaced = Object.keys(valid).filter((item) => answers[item] && String(answers[item]) !== String(valid[item]));
+    for (const [item, letters] of Object.entries(valid)) setAnswer(item, letters);
     unsaved = 0;
     showAnswers();
-    showImage(firstOpen(0) ?? 0);
-    const lost = given.length - Object.keys(found).length;
-    say(`Loaded ${Object.keys(found).length} answers of ${reviewer}.`
-      + (replaced.length ? ` ${replaced.length} replaced what this browser had kept.` : "")
-      + (lost ? ` ${lost} could not be read.` : ""));
+    showImage(firstUnanswered(0) ?? 0);
+    const lost = answered.length - Object.keys(valid).length;
+    say(`Loaded ${Object.keys(valid).length} answers by ${reviewer}.`
+      + (replaced.length ? ` ${replaced.length} of them replaced answers that this browser had stored.` : "")
+      + (lost ? ` ${lost} more could not be read.` : ""));
   } catch (error) {
     warn(`${file.name} cannot be loaded: ${error.message}. Choose a file that this page saved.`);
   }
 });
 
 window.addEventListener("beforeunload", (event) => {
-  if (!kept && unsaved) event.preventDefault();
+  if (!storesAnswers && unsaved) event.preventDefault();
 });
 
 const before = readStore();

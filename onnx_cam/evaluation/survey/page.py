@@ -1,4 +1,4 @@
-"""The page of a survey: one file that needs no network and holds no method's name."""
+"""The page of a survey: one file that needs no network and does not contain the name of any method."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ class Question:
     Attributes
     ----------
     number : str
-        Its place in the page.
-    said : str
-        The class whose maps are shown.
+        Its number in the page, from 1.
+    class_name : str
+        The predicted class, whose maps are shown.
     picture : bytes
-        The image, a JPEG file.
+        The image as a JPEG file.
     maps : mapping of str to bytes
-        The maps by their letters, JPEG files.
+        The maps as JPEG files, by their letters.
+
+    Examples
+    --------
+    >>> Question("1", "cat", b"", {"A": b"", "B": b""}).class_name
+    'cat'
     """
 
     number: str
-    said: str
+    class_name: str
     picture: bytes
     maps: Mapping[str, bytes]
 
@@ -46,6 +51,16 @@ def write_page(survey: str, questions: Sequence[Question]) -> str:
     survey : str
         The survey's id.
     questions : sequence of Question
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> page = write_page("f423eb05c9847097", [Question("1", "cat", b"", {"A": b"", "B": b""})])
+    >>> "Map B" in page
+    True
     """
     from markupsafe import Markup
 
@@ -71,5 +86,5 @@ def _read(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return what the page's security policy knows an inline script or style by."""
+    """Return the hash by which the page's security policy allows an inline script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

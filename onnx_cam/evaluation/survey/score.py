@@ -1,4 +1,4 @@
-"""What reviewers' answers say of the methods."""
+"""The score of a survey: how often reviewers chose each method's map."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ from onnx_cam.metrics.interval import Interval, ratio_interval
 
 __all__ = ["ReviewerScore", "SurveyScore", "score_survey"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ReviewerScore:
-    """What one reviewer's answers say.
+    """The score of one reviewer's answers.
 
     Attributes
     ----------
     name : str
     answered, unanswered : int
-        Images.
+        Images with and without an answer.
     not_sure : float
-        Share of the answers.
+        The share of the answers that are "not sure", in [0, 1].
     shares : mapping of str to float
-        Each method's share of the answers.
+        Each method's share of the answers, in [0, 1].
+
+    Examples
+    --------
+    >>> ReviewerScore("Ada", 10, 2, 0.1, {"scorecam": 0.3, "sscam2": 0.6}).describe()["shares"]["sscam2"]
+    0.6
     """
 
     name: str
@@ -48,32 +53,38 @@ class ReviewerScore:
 
 @dataclass(frozen=True)
 class SurveyScore:
-    """What a survey found.
+    """The score of a survey.
 
-    An answer is one reviewer's for one image, and weighs 1: where k methods' maps were ticked, 1/k goes to each. The
-    intervals are over images, all answers for an image together.
+    An answer is that of one reviewer to one image. It has a weight of 1: where the maps of k methods were ticked, each
+    method gets 1/k. The intervals are bootstraps over images, where all answers to an image are drawn together.
 
     Attributes
     ----------
     survey : str
         The survey's id.
     images : int
-        In the survey.
+        Images in the survey.
     reviewers : tuple of ReviewerScore
     answers, unanswered : int
-        Over all reviewers.
+        Answers that were given and that are missing, over all reviewers.
     shares : mapping of str to Interval
-        Each method's share of all answers, in [0, 1], as the papers give it: with `not_sure` they add up to 1.
+        Each method's share of all answers, in [0, 1], which is the papers' figure. With `not_sure` they add up to 1.
     not_sure : Interval
         The share of answers that are "not sure".
     sure_shares : mapping of str to Interval
-        Each method's share of the answers that are not "not sure": they add up to 1.
+        Each method's share of the answers without those that are "not sure". They add up to 1.
     agreement : Agreement or None
-        None where no image has two answers.
+        How much the reviewers agree; None where no image has two answers.
     left_out : mapping of str to int
-        Images that were drawn for the survey and not shown.
+        Why images that were drawn are not in the survey, and how many there are for each reason.
     alike : int
-        Images where some methods' maps look the same, and share what the map gets.
+        Images for which several methods' maps look the same; these methods share what the map gets.
+
+    Examples
+    --------
+    >>> share = Interval(0.5, 0.4, 0.6, 20)
+    >>> SurveyScore("f4", 20, (), 40, 0, {"cam": share}, share, {"cam": share}, None, {}, 0).describe()["answers"]
+    40
     """
 
     survey: str
@@ -107,45 +118,63 @@ def score_survey(folder: str | Path, answer_files: Iterable[str | Path]) -> Surv
     Parameters
     ----------
     folder : str or Path
-        Where the survey was written, with its key.
+        The survey's folder, with its key.
     answer_files : iterable of str or Path
-        What the page saved, a file for each reviewer.
+        The files that the page saved, one for each reviewer.
+
+    Returns
+    -------
+    SurveyScore
 
     Raises
     ------
     OutputError
         There is no survey, or its key is damaged.
     AnswersError
-        A file is missing, damaged, of another survey or empty, or two are of the same reviewer.
+        A file is missing, damaged, empty or belongs to another survey, or two files are by the same reviewer.
+
+    Examples
+    --------
+    >>> import json
+    >>> from onnx_cam.evaluation.survey.key import Item
+    >>> item = Item("cat.jpg", "ab12", "cat", {"A": ("sscam2",), "B": ("cam",)})
+    >>> _ = Path("key.json").write_bytes(Key("f4", 7, {"sscam2": "", "cam": ""}, {"1": item}).as_json())
+    >>> content = {"version": 1, "survey": "f4", "reviewer": "Ada", "answers": {"1": ["A"]}}
+    >>> _ = Path("ada.json").write_text(json.dumps(content))
+    >>> score_survey(".", ["ada.json"]).shares["sscam2"].value
+    1.0
     """
     key = read_key(folder)
     reviewers = read_answers(answer_files, key)
+    # What each answer to an image gives to each method and, in the last column, to "not sure".
     weights = [
-        np.array([_weights(reviewer.chosen[item], key, item) for reviewer in reviewers if item in reviewer.chosen])
+        np.array([_weights(reviewer.letters[item], key, item) for reviewer in reviewers if item in reviewer.letters])
         for item in key.items
     ]
-    answered = [image for image in weights if len(image)]  # (answers, methods + 1) each
-    counts = np.array([float(len(image)) for image in answered])
+    answered = [image for image in weights if len(image)]  # (answers, methods + 1) for each image with an answer
+    # A share is a sum over images divided by a number of answers; the bootstrap draws images, and with each of them all
+    # its answers.
+    counts = np.array([float(len(image)) for image in answered])  # (images,)
     sums = np.array([image.sum(axis=0) for image in answered])  # (images, methods + 1)
-    sure = counts - sums[:, -1]
+    sure = counts - sums[:, -1]  # (images,) answers without "not sure"
     total = int(counts.sum())
     return SurveyScore(
-        key.survey,
-        len(key.items),
-        tuple(_reviewer(reviewer, key) for reviewer in reviewers),
-        total,
-        len(reviewers) * len(key.items) - total,
-        {name: ratio_interval(sums[:, column], counts) for column, name in enumerate(key.methods)},
-        ratio_interval(sums[:, -1], counts),
-        {name: ratio_interval(sums[:, column], sure) for column, name in enumerate(key.methods)},
-        agreement(list(image) for image in answered),
-        key.left_out,
-        key.alike,
+        survey=key.survey,
+        images=len(key.items),
+        reviewers=tuple(_reviewer(reviewer, key) for reviewer in reviewers),
+        answers=total,
+        unanswered=len(reviewers) * len(key.items) - total,
+        shares={name: ratio_interval(sums[:, column], counts) for column, name in enumerate(key.methods)},
+        not_sure=ratio_interval(sums[:, -1], counts),
+        sure_shares={name: ratio_interval(sums[:, column], sure) for column, name in enumerate(key.methods)},
+        agreement=agreement(list(image) for image in answered),
+        left_out=key.left_out,
+        alike=key.alike,
     )
 
 
-def _weights(letters: Sequence[str], key: Key, item: str) -> Floats:
-    """Return what an answer gives to each method, and last to "not sure": 1 in all."""
+def _weights(letters: Sequence[str], key: Key, item: str) -> Doubles:
+    """Return what an answer gives to each method and to "not sure", (methods + 1,), with a sum of 1."""
     ticked = {name for letter in letters for name in key.items[item].maps[letter]}
     weights = np.array([*(name in ticked for name in key.methods), not ticked], np.float64)
     weights /= weights.sum()
@@ -153,7 +182,12 @@ def _weights(letters: Sequence[str], key: Key, item: str) -> Floats:
 
 
 def _reviewer(reviewer: Answers, key: Key) -> ReviewerScore:
-    shares = np.mean([_weights(letters, key, item) for item, letters in reviewer.chosen.items()], axis=0)
-    answered = len(reviewer.chosen)
-    named = {name: float(share) for name, share in zip(key.methods, shares, strict=False)}
-    return ReviewerScore(reviewer.reviewer, answered, len(key.items) - answered, float(shares[-1]), named)
+    shares = np.mean([_weights(letters, key, item) for item, letters in reviewer.letters.items()], axis=0)
+    answered = len(reviewer.letters)
+    return ReviewerScore(
+        name=reviewer.reviewer,
+        answered=answered,
+        unanswered=len(key.items) - answered,
+        not_sure=float(shares[-1]),
+        shares={name: float(share) for name, share in zip(key.methods, shares, strict=False)},
+    )
