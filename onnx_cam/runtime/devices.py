@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,13 +94,18 @@ Provider = tuple[str, dict[str, Any]]
 
 @cache
 def import_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime with its own log switched off: its lines would appear beside the errors that we raise.
+    """Import ONNX Runtime with its log and its telemetry switched off.
+
+    Its own lines on standard error would appear beside the errors that we raise. The telemetry of ONNX Runtime 1.32
+    keeps a device ID below HOME, and prints a warning during the import where it cannot; a user who wants it sets
+    ORT_DISABLE_TELEMETRY to 0.
 
     Raises
     ------
     MissingExtraError
         Neither onnxruntime nor onnxruntime-gpu is installed.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,14 @@ def test_threads_are_passed_on(tiny_path: Path) -> None:
     model = onnx_cam.load(tiny_path, device="cpu", threads=1, preprocess="none")
     assert model.sessions._session._session.get_session_options().intra_op_num_threads == 1
     assert onnx_cam.explain(model, tiny.image()).passes > 1
+
+
+def test_onnx_runtime_prints_nothing_of_its_own_where_home_cannot_be_written(tiny_path: Path, tmp_path: Path) -> None:
+    """ONNX Runtime 1.32 keeps a device ID below HOME, and warns during its import where it cannot."""
+    home = tmp_path / "home"
+    home.write_text("not a folder")
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-m", "onnx_cam", "layers", str(tiny_path)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert result.stderr == ""
