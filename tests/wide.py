@@ -67,7 +67,7 @@ def activations(classifier: onnx_cam.Classifier, x: NDArray[np.float32]) -> NDAr
 
 
 def left_of(found: onnx_cam.Explanation, exact: onnx_cam.Explanation, maps: NDArray[np.float64]) -> float:
-    """Return the share left of the exact map's class-specific part, of the activation maps (K, h, w)."""
+    """Return the relative error of a map, given the exact one and the activation maps (K, h, w)."""
     live = maps[np.ptp(maps, axis=(1, 2)) > 0]
     return relative_error(found.cam.ravel().astype(float), exact.cam.ravel().astype(float), live.sum(axis=0).ravel())
 

@@ -110,14 +110,20 @@ def describe_channels(maps: Floats, masks: Floats) -> Channels:
     >>> channels.features.shape, channels.maps.shape
     ((5, 49), (5, 49))
     """
+    # Number the M distinct masks of the K channels. np.unique sorts them by value, and here the order of the channels
+    # counts.
     dead = masks.max(axis=(1, 2)) == masks.min(axis=(1, 2))
-    points = masks.reshape(len(masks), -1)
+    points = masks.reshape(len(masks), -1)  # (K, p)
     mask_of = np.full(len(masks), DEAD, np.int64)
     distinct, first, which = np.unique(points[~dead], axis=0, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # np.unique sorts by value; number the masks in the order of their channels
+    rank = np.argsort(np.argsort(first))
     mask_of[~dead] = rank[which.ravel()]
+
+    # Add up the activation maps that share a mask: (M, p).
     summed = np.zeros(distinct.shape, np.float64)
     np.add.at(summed, mask_of[~dead], maps.reshape(len(maps), -1)[~dead].astype(np.float64))
+
+    # Weight the positions, and reduce the masks to at most 128 coordinates: (M, d).
     features = distinct[np.argsort(first)].astype(np.float64) * _activity(maps)
     return Channels(mask_of, _scaled(reduce_dimensions(features)), summed, (maps.shape[1], maps.shape[2]))
 

@@ -63,11 +63,14 @@ class GaussianProcess:
         covariance : ndarray of shape (M, M), float64
             0 in the rows and columns of points whose value is exact.
         """
+        # Condition the prior on the observations, for standardised values.
         mean, deviation = self.scale
-        prior = self.kernel.among(self.points)
+        prior = self.kernel.among(self.points)  # (M, M)
         across = prior[self.positions]  # (n, M)
         reduced = solve_triangular(self._factor, across, lower=True, check_finite=False)  # (n, M)
         covariance = prior - reduced.T @ reduced
+
+        # The jitter gives exact values a tiny variance and error, which are removed here.
         exact = self.positions[self.noise == 0]
         covariance[exact] = 0
         covariance[:, exact] = 0
@@ -144,10 +147,10 @@ def _loss(log_values: Doubles, points: Pairs, values: Doubles, noise: Doubles) -
     covariance, slopes = covariance_and_slopes(log_values, points)
     covariance[np.diag_indices(len(values))] += noise + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
-    weights = cho_solve((factor, True), values, check_finite=False)
+    weights = cho_solve((factor, True), values, check_finite=False)  # α = K⁻¹ y
     inverse = cho_solve((factor, True), np.eye(len(values)), check_finite=False)
     from_prior = (log_values - _PRIOR_MEAN) / _PRIOR_DEVIATION
     loss = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * from_prior @ from_prior
-    pull = np.outer(weights, weights) - inverse
-    gradient = np.array([-0.5 * np.vdot(pull, slope) for slope in slopes]) + from_prior / _PRIOR_DEVIATION
+    difference = np.outer(weights, weights) - inverse  # α αᵀ − K⁻¹
+    gradient = np.array([-0.5 * np.vdot(difference, slope) for slope in slopes]) + from_prior / _PRIOR_DEVIATION
     return float(loss), gradient

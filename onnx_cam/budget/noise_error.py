@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 def estimate_noise_error(
     maps: NDArray[np.float32], field_weights: Doubles, *, seed: int = 0, candidates: int = CANDIDATES
 ) -> MapError:
-    """Return the error of a map whose weights are means over N ≥ 2 noise fields, estimated from these fields alone.
+    """Return the error of a map whose weights are means over N ≥ 2 noise fields, estimated from just these fields.
 
     The scores of one noise field make a map of their own, and how much these N maps vary tells how precise their mean
     is. All channels share the fields, so their errors are correlated and do not average out over the channels; the
@@ -29,7 +29,7 @@ def estimate_noise_error(
     maps : ndarray of shape (K, h, w), float32
         A, the activation maps.
     field_weights : ndarray of shape (N, K), float64
-        The weights α that each noise field gives alone; their mean over the fields is the map's α. 0 for dead maps.
+        The weights α that each noise field gives by itself; their mean over the fields is the map's α. 0 for dead maps.
     seed : int
         Random seed of the candidate maps.
     candidates : int
@@ -55,10 +55,12 @@ def estimate_noise_error(
     field_maps = field_weights @ flat_maps  # (N, p)
     mean_map = field_maps.mean(axis=0)
     equal = flat_maps[~is_dead(maps)].sum(axis=0)
+
     rng = np.random.default_rng(seed)
     # Random combinations of the fields' deviations have the covariance of the mean's error.
     errors = rng.standard_normal((candidates, count)) @ (field_maps - mean_map) / np.sqrt(count * (count - 1))
     shape = (maps.shape[1], maps.shape[2])
+
     # The interval uses Student's t, since a variance from few fields is itself uncertain. The deviation does not: with
     # N = 2 a t distribution has no finite variance.
     heavy_tails = np.sqrt((count - 1) / rng.chisquare(count - 1, (candidates, 1)))

@@ -180,14 +180,18 @@ def mean_scores(observations: Observations, scale: ScoreScale, target: int = 0) 
     scores = observations.score[:, target]
     mask, row = np.unique(observations.mask, return_inverse=True)
     count = np.bincount(row)
-    if observations.samples == 1:
+    if observations.samples == 1:  # every score is a mean already
         zeros = np.zeros(len(mask))
         return MeanScores(mask, scores[np.argsort(observations.mask)], count, zeros, zeros)
+
+    # Fit the two-way layout on the scale of the regression: a level for each mask, an effect for each field.
     values = scale.forward(scores)
     level, effect = _two_way_layout(values, row, observations)
     effects = len(np.unique(observations.sample)) - 1
     residual = np.bincount(row, (values - level[row] - effect[observations.sample]) ** 2)
-    expected = scale.back(level[:, None] + effect)  # (n, N): what the layout expects of every mask and sample
+
+    # Add the difference that the layout expects between all N samples and the measured ones to the measured mean.
+    expected = scale.back(level[:, None] + effect)  # (n, N), the score of every mask and sample
     difference = np.bincount(row, scores - expected[row, observations.sample]) / count  # measured less expected, (n,)
     mean = np.clip(difference + expected.mean(axis=1), scores.min(), scores.max())
     return MeanScores(mask, mean, count, level, np.asarray(residual, np.float64), effects)

@@ -4,7 +4,7 @@ The error of the map is ``Σ_m δ_m A_m``, where δ_m is the error of a weight. 
 own mask and about all similar masks; and an error along the map itself changes only the map's scale, which is
 normalised away. The next pass therefore goes to the mask that reduces the expected squared error of the map the most,
 where only the part of the error orthogonal to the map so far counts (a greedy A-optimal design). The first round is
-chosen from the masks alone, before any score is known. Each later round uses the regression of all scores before it.
+chosen from the masks only, before any score is known. Each later round uses the regression of all scores before it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def next_passes(
         How many more, ≥ 0; fewer are returned if fewer remain.
     regressions : sequence of Regression
         The regressions of these observations, one for each target. The targets count equally: each error is relative to
-        what it is now. Without regressions the masks alone decide.
+        what it is now. Without regressions only the masks decide.
     seed : int
         Random seed of the order of the samples.
 
@@ -128,7 +128,7 @@ def next_passes(
     samples = observations.samples
     count = min(count, channels.count * samples - len(observations.mask))
 
-    # One design for each target: what is known about its scores, and so how uncertain its map is.
+    # Set up one design for each target: the covariance of its scores, and so how uncertain its map is.
     states = [_state_after(channels, regression) for regression in regressions] or [_state_before(channels)]
     designs = [_Design(state, max(count, 1)) for state in states]
 
@@ -221,10 +221,13 @@ def _greedy(designs: list[_Design], had: Indices, samples: int, count: int) -> I
     bunch = min(samples, max(1, -(-count // _MOST_PICKS)))  # samples that a mask takes at once
     more = np.zeros(len(had), np.int64)
     while (remaining := count - int(more.sum())) > 0:
+        # How precise the next samples of each mask would be, and how much of each map's error they would remove: (M,).
         noises = [_noise_of_more(had + more, bunch, samples, design.state.within) for design in designs]
         gains = [design.gain(noise) for design, noise in zip(designs, noises, strict=True)]
         gain = sum(gains, np.zeros(len(had)))
         gain[had + more >= samples] = _EXHAUSTED
+
+        # Take the best mask, and condition every target's covariance on it.
         best = int(gain.argmax())
         for design, noise in zip(designs, noises, strict=True):
             design.add(best, float(noise[best]))

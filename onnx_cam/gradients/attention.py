@@ -21,16 +21,21 @@ def attention(
     past_value: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """ONNX's Attention on (B, heads, S, D), or on (B, S, heads · D) with the numbers of heads as attributes."""
+    # Bring all inputs into the form (B, heads, S, D), and put past keys and values before the new ones.
     flat = query.ndim == 3
     if flat:
         query = _heads(query, node.attributes["q_num_heads"])
         key, value = (_heads(t, node.attributes["kv_num_heads"]) for t in (key, value))
     key = key if past_key is None else torch.cat([past_key, key], 2)
     value = value if past_value is None else torch.cat([past_value, value], 2)
+
+    # Grouped queries: several heads of the query share one head of the key and the value.
     scale = node.get("scale", query.shape[-1] ** -0.5)
     groups = query.shape[1] // key.shape[1]
     wide_key, wide_value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = query @ wide_key.mT * scale  # (B, heads, S, T)
+
+    # The scores are (B, heads, S, T) for S queries and T keys.
+    scores = query @ wide_key.mT * scale
     if softcap := node.get("softcap", 0.0):
         scores = softcap * torch.tanh(scores / softcap)
     past = 0 if past_key is None else past_key.shape[2]
@@ -62,6 +67,7 @@ def multi_head_attention(
 
 
 def _attend(node: Node, query: Tensor, key: Tensor, value: Tensor, *, causal: bool) -> Tensor:
+    """Return attention over (B, S, heads · D) without a mask."""
     query, key, value = (_heads(t, node.attributes["num_heads"]) for t in (query, key, value))
     scale = node.get("scale", 0.0) or query.shape[-1] ** -0.5
     scores = _masked(query @ key.mT * scale, None, causal=causal)
@@ -83,6 +89,10 @@ def _joined(x: Tensor) -> Tensor:
 
 
 def _masked(scores: Tensor, mask: Tensor | None, *, causal: bool, past: int = 0) -> Tensor:
+    """Return scores of −∞ where attention is not allowed; a mask of floats is added instead.
+
+    With `causal`, query i may attend to the keys 0 to i + past.
+    """
     if causal:
         allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril(past)
         scores = scores.masked_fill(~allowed, -torch.inf)

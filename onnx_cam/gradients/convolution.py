@@ -41,6 +41,7 @@ def window_pads(node: Node, sizes: Sequence[int], extents: Sequence[int], stride
     """
     mode = node.get("auto_pad", b"NOTSET").decode()
     if mode in ("SAME_UPPER", "SAME_LOWER"):
+        # Pad to an output of ⌈n / stride⌉ rows.
         totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, extents, strides, strict=True)]
         halves = [(total // 2, total - total // 2) for total in totals]  # the larger half comes after
         return halves if mode == "SAME_UPPER" else [(after, before) for before, after in halves]
@@ -93,6 +94,7 @@ def _transposed_pads(node: Node, x: Tensor, full: Tensor, strides: Sequence[int]
     """Return what to cut off, as negative padding; ``output_padding`` adds rows at the end."""
     rank = x.ndim - 2
     extra = node.ints("output_padding") or [0] * rank
+    # The size of the output can be given by ``output_shape`` or by ``auto_pad``; otherwise ``pads`` are cut off.
     mode = node.get("auto_pad", b"NOTSET").decode()
     shape = node.ints("output_shape")
     if shape is None and mode.startswith("SAME"):

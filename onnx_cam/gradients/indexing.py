@@ -59,6 +59,7 @@ def gather_elements(node: Node, x: Tensor, indices: Tensor) -> Tensor:
 
 def gather_nd(node: Node, x: Tensor, indices: Tensor) -> Tensor:
     count = node.get("batch_dims", 0)
+    # Along a batch axis each index reads its own row.
     batch = [_along(torch.arange(n, device=x.device), i, indices.ndim - 1) for i, n in enumerate(x.shape[:count])]
     return x[(*batch, *indices.long().unbind(-1))]
 

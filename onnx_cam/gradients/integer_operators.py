@@ -122,6 +122,7 @@ def qgemm(
     zero: Tensor | None = None,
 ) -> Tensor:
     """Without an output scale the output is real numbers. `c` is in units of ``alpha · a_scale · b_scale``."""
+    # Sum the products of integers, and the bias in the same units, before the single multiplication.
     dtype = a_scale.dtype
     b = b.T if node.get("transB", 0) else b
     a = a.T if node.get("transA", 0) else a
@@ -153,6 +154,7 @@ def qlinear_add(node: Node, *inputs: Any) -> Tensor:
     """Add in ONNX Runtime's order, with its fused multiply-adds, so that sums near a half are rounded the same way."""
     q = _Pair(*inputs)
     dtype = q.scale.dtype
+    # (a − a_zero) · a_scale / scale + (b − b_zero) · b_scale / scale + zero, with all constants collected first.
     a_ratio, b_ratio = q.a_scale / q.scale, q.b_scale / q.scale
     zeros = _fused(a_ratio, _number(q.a_zero, q.scale), b_ratio * _number(q.b_zero, q.scale))
     offset = _number(q.zero, q.scale) - zeros

@@ -99,6 +99,7 @@ def _by_channel(vector: Tensor, x: Tensor) -> Tensor:
 def lrn(node: Node, x: Tensor) -> Tensor:
     size = node.attributes["size"]
     before = (size - 1) // 2
+    # Sum the squares over a window of channels, which is padded with zeros.
     squares = functional.pad(x * x, [0, 0] * (x.ndim - 2) + [before, size - 1 - before])
     total = squares.unfold(1, size, 1).sum(-1)
     alpha, beta, bias = node.get("alpha", 1e-4), node.get("beta", 0.75), node.get("bias", 1.0)

@@ -48,6 +48,8 @@ def _windows(node: Node, x: Tensor) -> _Windows:
     strides, dilations = node.ints("strides") or [1] * rank, node.ints("dilations") or [1] * rank
     extents = extents_of(kernel, dilations)
     pads = window_pads(node, x.shape[2:], extents, strides)
+
+    # The windows of each axis: how many there are, and the padding with which they fit exactly.
     fitted_pads = []
     for n, (before, after), extent, stride in zip(x.shape[2:], pads, extents, strides, strict=True):
         count = _count(n + before + after - extent, stride, bool(node.get("ceil_mode", 0)))

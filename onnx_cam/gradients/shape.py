@@ -103,6 +103,7 @@ def tile(node: Node, x: Tensor, repeats: Tensor) -> Tensor:
 def depth_to_space(node: Node, x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     side = node.attributes["blocksize"]
+    # DCR: the channels are ordered by their position in the block first; CRD: by the output channel first.
     if node.get("mode", b"DCR") == b"DCR":
         blocks = x.reshape(n, side, side, c // side**2, h, w).permute(0, 3, 4, 1, 5, 2)
     else:

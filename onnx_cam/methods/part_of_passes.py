@@ -231,6 +231,7 @@ class _PartialRun:
         """Run rounds until the relative error of every target is within the tolerance, or `most` passes were run."""
         for size in growing_rounds(self._inputs.count):
             done = len(self._observations.mask)
+            # A tolerance that needs so many passes is met sooner by running the rest than by further rounds.
             if min(done + size, most) > _WORTHWHILE * self._inputs.count:
                 self._run_remaining() if most == self._inputs.count else self._run_round(most - done, 0)
             else:
@@ -284,6 +285,7 @@ class _PartialRun:
         mask_of = self._inputs.channels.mask_of
         weights, errors, notes = [], [], []
         for regression, error in self._estimates():
+            # The blank steps of the path are in the baseline, so scores and errors count for the other steps only.
             mask_weights = share * difference(regression.scores, np.asarray(regression.baseline))  # (M,)
             weights.append(np.where(mask_of == DEAD, 0.0, mask_weights[mask_of]))
             errors.append(error.scaled(share))
