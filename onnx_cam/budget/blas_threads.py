@@ -21,6 +21,14 @@ def one_blas_thread() -> Iterator[None]:
     """Keep BLAS at one thread inside the ``with`` block.
 
     The limit holds for the whole process, so it is lifted when the last of the blocks that run at the same time ends.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_info
+    >>> with one_blas_thread():
+    ...     threads = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    >>> threads <= {1}
+    True
     """
     user = object()
     with _lock:

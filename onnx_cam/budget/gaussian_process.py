@@ -119,6 +119,16 @@ def fit(points: Pairs, positions: Indices, values: Doubles, noise: Doubles | Non
         The observed values.
     noise : ndarray of shape (n,), float64, optional
         Variances of the errors of the values; exact values by default.
+
+    Examples
+    --------
+    >>> from onnx_cam.budget.kernel import pairs_of
+    >>> x = np.linspace(-1, 1, 41)
+    >>> positions = np.arange(0, 41, 4)  # every fourth point is observed
+    >>> process = fit(pairs_of(x[:, None]), positions, np.sin(3 * x[positions]))
+    >>> mean, covariance = process.posterior()
+    >>> bool(np.abs(mean - np.sin(3 * x)).max() < 0.05)
+    True
     """
     noise = np.zeros(len(values)) if noise is None else noise
     mean, deviation = scale_of(values)

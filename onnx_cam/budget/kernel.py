@@ -37,7 +37,14 @@ class Pairs:
 
 
 def pairs_of(points: Doubles) -> Pairs:
-    """Return the pairs of points (M, d)."""
+    """Return the pairs of points (M, d).
+
+    Examples
+    --------
+    >>> pairs_of(np.array([[0.0, 0.0], [3.0, 4.0]])).squared
+    array([[ 0., 25.],
+           [25.,  0.]])
+    """
     centred = points - points.mean(axis=0)
     return Pairs(cdist(points, points, "sqeuclidean"), centred @ centred.T)
 
@@ -60,6 +67,13 @@ class Kernel:
     individual : float
         Variance of the part that each mask has for itself, however close the next mask is. This is not noise: scoring
         the mask once reveals it.
+
+    Examples
+    --------
+    >>> pairs = pairs_of(np.array([[0.0], [0.1], [5.0]]))
+    >>> covariance = Kernel(linear=0.0).among(pairs)
+    >>> bool(covariance[0, 1] > covariance[0, 2])  # close points are more similar
+    True
     """
 
     length: float = 1.0
@@ -84,6 +98,11 @@ def matern(distance: Doubles) -> Doubles:
     ----------
     distance : ndarray, float64
         Distances in units of the length scale.
+
+    Examples
+    --------
+    >>> matern(np.array([0.0, 1.0, 10.0])).round(3)
+    array([1.   , 0.483, 0.   ])
     """
     scaled = np.sqrt(3.0) * distance
     return np.asarray((1 + scaled) * np.exp(-scaled))

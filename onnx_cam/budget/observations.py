@@ -176,6 +176,18 @@ def mean_scores(observations: Observations, scale: ScoreScale, target: int = 0) 
         The scale on which the effects of the fields are additive.
     target : int
         Which column of the scores, 0 to T − 1.
+
+    Examples
+    --------
+    Mask 0 was measured with both samples, and the second one is 0.6 higher. Mask 1 was measured with the first only, so
+    half of that is added.
+
+    >>> observations = Observations.none(samples=2).joined(
+    ...     np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([[0.2], [0.8], [0.3]])
+    ... )
+    >>> means = mean_scores(observations, ScoreScale("identity"))
+    >>> means.score.round(6), means.count
+    (array([0.5, 0.6]), array([2, 1]))
     """
     scores = observations.score[:, target]
     mask, row = np.unique(observations.mask, return_inverse=True)
@@ -216,6 +228,13 @@ def samples_of(masks: Indices, had: Indices, more: Indices, samples: int, seed: 
     Returns
     -------
     mask, sample : ndarray of shape (Σ more,), int64
+
+    Examples
+    --------
+    >>> masks, had, more = np.array([0, 1]), np.array([0, 0]), np.array([3, 3])
+    >>> mask, sample = samples_of(masks, had, more, samples=3, seed=0)
+    >>> mask, sorted(sample[:3].tolist()), bool(sample[0] != sample[3])
+    (array([0, 0, 0, 1, 1, 1]), [0, 1, 2], True)
     """
     order = np.random.default_rng(seed).permutation(samples)
     mask = np.repeat(masks, more)

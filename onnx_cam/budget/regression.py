@@ -22,6 +22,8 @@ Doubles = NDArray[np.float64]
 class Regression:
     """One target's mean score for each of the M masks: measured, or predicted with a covariance.
 
+    :func:`regress` has an example.
+
     Attributes
     ----------
     scores : ndarray of shape (M,), float64
@@ -42,10 +44,6 @@ class Regression:
         The baseline's score; the weights are the scores less this.
     is_complete : bool
         Whether every mask was scored with all samples, so that nothing is predicted.
-
-    Examples
-    --------
-    See :func:`regress`.
     """
 
     scores: Doubles
@@ -74,7 +72,13 @@ class Regression:
 
 
 def is_flat(scores: Doubles) -> bool:
-    """Tell whether scores differ by no more than the rounding errors of a float32 network."""
+    """Tell whether scores differ by no more than the rounding errors of a float32 network.
+
+    Examples
+    --------
+    >>> is_flat(np.array([0.5, 0.5 + 1e-9])), is_flat(np.array([0.5, 0.51]))
+    (True, False)
+    """
     return bool(np.ptp(scores) <= RESOLUTION * np.abs(scores).max())
 
 

@@ -35,6 +35,15 @@ class ScoreScale:
         Log-odds for probabilities, the identity for logits.
     offset : float
         ε > 0; only log-odds have one.
+
+    Examples
+    --------
+    >>> scale = ScoreScale("log-odds", offset=1e-6)
+    >>> scores = np.array([0.1, 0.5, 0.9])
+    >>> scale.forward(scores).round(3)
+    array([-2.197,  0.   ,  2.197])
+    >>> bool(np.allclose(scale.back(scale.forward(scores)), scores))
+    True
     """
 
     kind: Literal["log-odds", "identity"] = "log-odds"
@@ -116,6 +125,11 @@ def scale_for(scores: Doubles, probability: bool) -> ScoreScale:
     scores : ndarray of shape (n,), float64
     probability : bool
         Whether the scores are probabilities; logits are regressed as they are.
+
+    Examples
+    --------
+    >>> scale_for(np.linspace(0.0, 0.5, 10_001), probability=True)
+    ScoreScale(kind='log-odds', offset=0.0005)
     """
     if not probability:
         return ScoreScale("identity")

@@ -67,6 +67,15 @@ class Builder:
     buffers : dict of str to Tensor
         The constants, by the names of the module's buffers. These are numbered, since a tensor's own name may contain
         dots, which torch does not allow.
+
+    Examples
+    --------
+    >>> model = onnx.load("model.onnx")
+    >>> builder = Builder(model, "model.onnx", folder=None)
+    >>> [node.operator for node in builder.subgraph(model.graph).nodes]
+    ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool', 'Flatten', 'Gemm']
+    >>> len(builder.buffers)
+    6
     """
 
     def __init__(self, proto: onnx.ModelProto, model: str, folder: Path | None) -> None:
@@ -168,7 +177,14 @@ class Builder:
 
 
 def needed_nodes(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> list[onnx.NodeProto]:
-    """Return the nodes that outputs are computed from, in their order."""
+    """Return the nodes that outputs are computed from, in their order.
+
+    Examples
+    --------
+    >>> model = onnx.load("model.onnx")
+    >>> [node.op_type for node in needed_nodes(model.graph, ("relu1",))]
+    ['Conv', 'Relu']
+    """
     tensors, nodes = set(outputs), []
     for node in reversed(graph.node):
         if not tensors.isdisjoint(node.output):

@@ -49,6 +49,11 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
     ------
     TypeError
         It holds strings, complex numbers or 8-bit floats; the message is the type's name.
+
+    Examples
+    --------
+    >>> as_tensor(np.array([1.5, 2.0])), as_tensor(np.array([7], np.uint32))
+    (tensor([1.5000, 2.0000]), tensor([7]))
     """
     name = array.dtype.name
     if name not in _SAME_TYPES and name not in _CONVERTED_TYPES:
@@ -62,7 +67,13 @@ def as_floats(tensor: Tensor) -> Tensor:
 
 
 def onnx_type(data_type: int | str | bytes) -> torch.dtype:
-    """Return the torch type of an ONNX data type, given by number, or by name as before opset 6."""
+    """Return the torch type of an ONNX data type, given by number, or by name as before opset 6.
+
+    Examples
+    --------
+    >>> onnx_type(onnx.TensorProto.FLOAT16), onnx_type("INT64")
+    (torch.float32, torch.int64)
+    """
     if isinstance(data_type, bytes):
         data_type = data_type.decode()
     number = onnx.TensorProto.DataType.Value(data_type) if isinstance(data_type, str) else data_type

@@ -63,6 +63,15 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, limits: Range 
         Integers that broadcast with `x`; by default 0.
     limits : (float, float), optional
         The range that values are clipped to; by default that of the zero point's type, or of uint8 without one.
+
+    Examples
+    --------
+    >>> x = torch.tensor([-100.0, 0.26, 3.0], requires_grad=True)
+    >>> integers = quantize(x, torch.tensor(0.5), torch.tensor(100, dtype=torch.uint8))
+    >>> integers.tolist()
+    [0.0, 101.0, 106.0]
+    >>> torch.autograd.grad(integers.sum(), x)[0].tolist()  # clipping stops the gradient, rounding does not
+    [0.0, 2.0, 2.0]
     """
     shifted = round_straight_through(x / scale)
     if zero_point is not None:
@@ -71,7 +80,13 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, limits: Range 
 
 
 def dequantize(x: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return the real numbers that integers represent, ``(x − zero_point) · scale``."""
+    """Return the real numbers that integers represent, ``(x − zero_point) · scale``.
+
+    Examples
+    --------
+    >>> dequantize(torch.tensor([101, 106]), torch.tensor(0.5), torch.tensor(100)).tolist()
+    [0.5, 3.0]
+    """
     return centred(x, zero_point, scale.dtype) * scale
 
 
