@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
 
 if TYPE_CHECKING:
     from onnx_cam.evaluation import Evaluation
+    from onnx_cam.metrics import Metric
 
 __all__ = ["evaluate", "report"]
 
@@ -26,26 +28,45 @@ __all__ = ["evaluate", "report"]
     default="scorecam,sscam1,sscam2,sscam-max,iscam",
     show_default=True,
     metavar="NAME[:VARIANT][:sigma=S][:samples=N][:budget=P%][,…]",
-    help="Methods; equal: the control, with all weights equal; all: every method that works here.",
+    help="Methods to compare. equal is the control, with all weights equal; all stands for every method that works on "
+    "the model, without the control.",
 )
 @click.option(
-    "--metrics", default="all", show_default=True, metavar="NAME[,…]", help=f"All, or some of {', '.join(METRICS)}."
+    "--metrics",
+    default="all",
+    show_default=True,
+    metavar="NAME[,…]",
+    help=f"Metrics to measure: all, or some of {', '.join(METRICS)}.",
 )
-@click.option("-o", "--out", required=True, type=click.Path(), metavar="RUN", help="Folder of the run.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(),
+    metavar="RUN",
+    help="Folder of the run. If it holds results already, they are continued.",
+)
 @click.option(
     "--kind",
     type=click.Choice(("auto", *DATASET_KINDS)),
     default="auto",
     show_default=True,
-    help="The data set's layout.",
+    help="Layout of the dataset; auto recognises it.",
 )
-@click.option("--images", type=click.Path(), metavar="DIR", help="Where the images of an annotation file lie.")
-@click.option("--classes", type=click.Path(), metavar="FILE", help="The order of the data set's classes.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many images.")
-@click.option("--shuffle", is_flag=True, help="Draw the images at random, by --seed.")
-@click.option("--only-correct", is_flag=True, help="Of the drawn images those whose class the model finds.")
-@click.option("--only-boxed", is_flag=True, help="Draw from the images that have boxes.")
-@click.option("--ignore-labels", is_flag=True, help="The data set's classes are not the model's.")
+@click.option(
+    "--images",
+    type=click.Path(),
+    metavar="DIR",
+    help="Folder of the images that an annotation file names, where they do not lie beside it.",
+)
+@click.option(
+    "--classes", type=click.Path(), metavar="FILE", help="File with the dataset's classes in the order of their index."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate at most N images; default: all.")
+@click.option("--shuffle", is_flag=True, help="Draw the images at random, with --seed.")
+@click.option("--only-correct", is_flag=True, help="Leave out drawn images for which the model predicts another class.")
+@click.option("--only-boxed", is_flag=True, help="Draw only from the images that have boxes.")
+@click.option("--ignore-labels", is_flag=True, help="Do not read the dataset's labels, for a model of other classes.")
 @LAYER
 @SAMPLES
 @SEED
@@ -55,94 +76,178 @@ __all__ = ["evaluate", "report"]
     type=click.Choice(SCORES),
     default="probability",
     show_default=True,
-    help="What metrics measure.",
+    help="Score of the predicted class that the metrics measure.",
 )
-@click.option("--keep", type=float, default=1.0, show_default=True, help="Share of pixels, above 0, that a map keeps.")
-@click.option("--steps", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Of the curves.")
+@click.option(
+    "--keep",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the pixels that a map keeps, above 0 and up to 1, for average-drop, average-increase and win.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Number of steps of the deletion and insertion curves.",
+)
 @click.option(
     "--deletion-baseline",
     type=click.Choice(BASELINES),
     default="zero",
     show_default=True,
-    help="What pixels are replaced by.",
+    help="Baseline that replaces the pixels that deletion removes.",
 )
 @click.option(
     "--insertion-baseline",
     type=click.Choice(BASELINES),
     default="blur",
     show_default=True,
-    help="What pixels are put onto.",
+    help="Baseline that insertion adds pixels to.",
 )
 @click.option(
-    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="Where the work is done."
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="local",
+    show_default=True,
+    help="What distributes the images: this process, or workers of Ray.",
 )
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Of the engine ray.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
-@click.option("--quiet", is_flag=True, help="No progress and no notes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of workers of --engine ray; default: one for each GPU, or for each machine without GPUs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print no progress and no notes.")
 def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
-    """Measure which method's maps to believe, by MODEL on the images of DATASET.
+    """Measure how good the maps of several methods are, for MODEL on the images of DATASET.
 
-    DATASET is a folder, a folder of class folders, or an annotation file: CSV, ILSVRC, Pascal VOC, COCO or index.json.
-    The folder RUN keeps every map and figure as it comes: stopped by whatever, the same command goes on. At the end it
-    holds summary.json, tables.csv, tables.json and report.html.
+    DATASET is a folder of images, a folder with a folder for each class, or annotations: CSV, ILSVRC, Pascal VOC, COCO
+    or index.json. Each map and figure is stored in the folder RUN as soon as it is computed; if the command is
+    interrupted, the same command continues. At the end the folder also holds summary.json, tables.csv, tables.json and
+    report.html.
 
     \b
     Examples:
       onnx-cam evaluate model.onnx photos/ --methods scorecam,sscam2,iscam,equal -o run
       onnx-cam evaluate model.onnx LOC_val_solution.csv --limit 2000 --shuffle --only-correct -o run
     """
-    chosen = _judged(settings)
+    _check_usage(settings)
     from onnx_cam.evaluation import evaluate as run
     from onnx_cam.evaluation.datasets import open_dataset
 
-    opened = open_dataset(dataset, *(settings[key] for key in ("kind", "images", "classes")))
+    opened = open_dataset(dataset, settings["kind"], settings["images"], settings["classes"])
     classifier = load_classifier(settings["model"], settings)
-    names = (
-        *("out", "layer", "seed", "batch_size", "limit", "shuffle", "only_correct", "only_boxed", "ignore_labels"),
-        *("engine", "workers", "score", "keep", "steps", "deletion_baseline", "insertion_baseline"),
-    )
-    with terminal.progress("passes", quiet) as progress:
-        evaluation = run(classifier, opened, **chosen, **{key: settings[key] for key in names}, progress=progress)
+    with terminal.progress("forward passes", quiet) as progress:
+        evaluation = run(
+            classifier,
+            opened,
+            methods=settings["methods"],
+            metrics=settings["metrics"],
+            out=settings["out"],
+            samples=settings["samples"],
+            layer=settings["layer"],
+            seed=settings["seed"],
+            batch_size=settings["batch_size"],
+            limit=settings["limit"],
+            shuffle=settings["shuffle"],
+            only_correct=settings["only_correct"],
+            only_boxed=settings["only_boxed"],
+            ignore_labels=settings["ignore_labels"],
+            score=settings["score"],
+            keep=settings["keep"],
+            steps=settings["steps"],
+            deletion_baseline=settings["deletion_baseline"],
+            insertion_baseline=settings["insertion_baseline"],
+            engine=settings["engine"],
+            workers=settings["workers"],
+            progress=progress,
+        )
     if not quiet:
         for note in [*classifier.notes, *evaluation.facts["notes"], *evaluation.notes]:
             terminal.say(note)
         for name, reason in evaluation.facts["unreadable"].items():
-            terminal.say(f"left out: {name}: {reason}")
-    _show(evaluation, as_json)
+            terminal.say(f"{name} left out: {reason}")
+    if as_json:
+        from onnx_cam.evaluation import summarise
+
+        click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))
+    else:
+        _show_evaluation(evaluation)
 
 
-def _judged(settings: dict[str, Any]) -> dict[str, Any]:
-    """Judge methods and metrics by the command's words alone: what is wrong there is wrong usage."""
-    from onnx_cam.evaluation.run import choose_named_methods
+def _check_usage(settings: Mapping[str, Any]) -> None:
+    """Raise a usage error for what is wrong with the command's words alone."""
+    from onnx_cam.evaluation.method_names import choose_named_methods
     from onnx_cam.metrics import choose_metrics
 
-    names = ("score", "keep", "steps", "deletion_baseline", "insertion_baseline")
     if settings["workers"] is not None and settings["engine"] != "ray":
-        raise click.UsageError("--workers is of --engine ray; leave it out, or take that engine")
+        raise click.UsageError("--workers is only for --engine ray; leave it out, or add --engine ray")
     if settings["only_correct"] and settings["ignore_labels"]:
-        raise click.UsageError("--only-correct compares labels that --ignore-labels does not read; give one of the two")
+        raise click.UsageError("--only-correct needs the labels that --ignore-labels leaves out; give one of the two")
     try:
         choose_named_methods(settings["methods"], settings["samples"])
-        choose_metrics(settings["metrics"], **{key: settings[key] for key in names})
+        choose_metrics(
+            settings["metrics"],
+            score=settings["score"],
+            keep=settings["keep"],
+            steps=settings["steps"],
+            deletion_baseline=settings["deletion_baseline"],
+            insertion_baseline=settings["insertion_baseline"],
+        )
     except SettingError as error:
         raise click.UsageError(str(error)) from error
-    return {key: settings[key] for key in ("methods", "metrics", "samples")}
 
 
-def _show(evaluation: Evaluation, as_json: bool) -> None:
+def _show_evaluation(evaluation: Evaluation) -> None:
+    """Print methods × metrics, each figure with its interval, and the files that hold more."""
     from onnx_cam.evaluation import summarise
 
-    if as_json:
-        click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))
-        return
-    terminal.show_evaluation(evaluation)
+    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    rows = []
+    for method, figures in summarise(evaluation).items():
+        measured = figures["empty"]["n"] - figures["empty"]["value"]
+        cells = [_figure(figures[metric.name], measured) for metric in metrics]
+        rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
+    header = ("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty maps")
+    terminal.show_table(header, rows)
+    click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
+    for metric in evaluation.metrics:
+        click.echo(f"  {_about(metric)}")
+    for path in evaluation.files:
+        click.echo(terminal.printable(f"wrote {path}"))
+
+
+def _about(metric: Metric) -> str:
+    """Return which direction of a metric is better, and its settings."""
+    direction = f"{metric.better} is better" if metric.better else "neither direction is better"
+    settings = [f"{name} {value}" for name, value in metric.parameters.items()]
+    files = ["compares pairs of methods, see the files below"] if metric.name == "win" else []
+    return f"{metric.name}: {'; '.join([direction, *filter(None, [', '.join(settings)]), *files])}"
+
+
+def _figure(figure: Mapping[str, Any], measured: int) -> str:
+    """Return a figure with its interval, and its number of images where that is not the number of maps measured."""
+    if figure["value"] is None:
+        return "–"
+    digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
+    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low}–{high})" + (f" n={figure['n']}" if figure["n"] != measured else "")
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write.")
+@click.option(
+    "-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write the report to."
+)
 def report(runs: tuple[str, ...], out: str) -> None:
-    """Write one report of several RUNs, the folders that onnx-cam evaluate wrote: a table for each model.
+    """Write a report that compares several RUNs, the folders that onnx-cam evaluate wrote.
+
+    A run may be in progress: then the report covers the images that are finished so far, and says so.
 
     \b
     Example:
@@ -154,5 +259,5 @@ def report(runs: tuple[str, ...], out: str) -> None:
     write_report(evaluations, out)
     for run, evaluation in zip(runs, evaluations, strict=True):
         if evaluation.progress:
-            terminal.say(f"the run in {run} is not finished: the report covers the {evaluation.progress} done so far")
+            terminal.say(f"the run in {run} is not finished: the report covers {evaluation.progress}")
     click.echo(f"wrote {out}")

@@ -195,7 +195,7 @@ BATCH_SIZE = click.option(
     metavar="auto|B",
     default="auto",
     show_default=True,
-    help="Number of masked images in a run; auto measures the fastest. It never changes the map.",
+    help="Number of masked images in a run; auto chooses a fast one. It never changes the map.",
 )
 LIMITS = options(
     click.option(

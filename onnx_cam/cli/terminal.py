@@ -16,17 +16,16 @@ from onnx_cam.errors import OnnxCamError
 
 if TYPE_CHECKING:
     from onnx_cam.comparison.result import Comparison
-    from onnx_cam.evaluation import Evaluation
     from onnx_cam.explanation.result import Explanation
 
 __all__ = [
     "errors_as_lines",
+    "printable",
     "progress",
     "say",
     "say_error",
     "say_notes",
     "show_comparison",
-    "show_evaluation",
     "show_result",
     "show_table",
 ]
@@ -37,7 +36,7 @@ _WIDTH = 100_000  # columns: names are neither wrapped nor cut, so that they can
 
 def say(message: str) -> None:
     """Print a line on standard error."""
-    click.echo(f"onnx-cam: {_printable(message)}", err=True)
+    click.echo(f"onnx-cam: {printable(message)}", err=True)
 
 
 def say_error(error: Exception) -> None:
@@ -83,7 +82,7 @@ def _interrupts_that_arrive() -> Iterator[None]:
         sys.unraisablehook = before
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text without what a terminal cannot print: a file's name may hold a line's end, or be no UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
@@ -119,12 +118,12 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
     """Print an explanation: the likeliest classes, how the map was made, and where the files are."""
-    click.echo(_printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
+    click.echo(printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
     for target in result.top:
         click.echo(f"  {target.score:.3f}  {target}")
     shape = "×".join(map(str, result.layer_shape))
     passes = "1 forward pass" if result.passes == 1 else f"{result.passes:,} forward passes"
-    click.echo(_printable(f"  {result.method} {result.variant} at layer {result.layer} ({shape}), {result.state}"))
+    click.echo(printable(f"  {result.method} {result.variant} at layer {result.layer} ({shape}), {result.state}"))
     click.echo(f"  {passes} ({result.passes_skipped:,} skipped), {result.seconds:.1f} s, {result.provider}")
     if result.error is not None:
         cause = (
@@ -134,7 +133,7 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
         )
         click.echo(f"  {result.precision} of the class-specific part, from {cause}")
     for what, path in files.items():
-        click.echo(_printable(f"  {what:9} {path}"))
+        click.echo(printable(f"  {what:9} {path}"))
 
 
 def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
@@ -169,33 +168,4 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
     ]
     show_table(("image", "class", "score", "method", "forward passes", "seconds", "map", "error"), rows)
     for path in written:
-        click.echo(_printable(f"wrote {path}"))
-
-
-def show_evaluation(evaluation: Evaluation) -> None:
-    """Print an evaluation: methods × metrics, each figure with its interval, and where the rest is."""
-    from onnx_cam.evaluation import summarise
-
-    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
-    rows = []
-    for method, figures in summarise(evaluation).items():
-        measured = figures["empty"]["n"] - figures["empty"]["value"]
-        cells = [_figure(figures[metric.name], measured) for metric in metrics]
-        rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
-    show_table(("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty"), rows)
-    click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
-    for metric in evaluation.metrics:
-        choices = ", ".join(f"{key} {value}" for key, value in metric.parameters.items())
-        where = "; of pairs of methods, in the files below" if metric.name == "win" else ""
-        click.echo(f"  {metric.name}: {metric.better or 'neither'} is better{f'; {choices}' if choices else ''}{where}")
-    for path in evaluation.files:
-        click.echo(_printable(f"wrote {path}"))
-
-
-def _figure(figure: Mapping[str, Any], measured: int) -> str:
-    """Return a figure with its interval, and its number of images where that is not the number of maps measured."""
-    if figure["value"] is None:
-        return "–"
-    digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
-    value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})" + (f" n={figure['n']}" if figure["n"] != measured else "")
+        click.echo(printable(f"wrote {path}"))

@@ -1,15 +1,13 @@
-"""The metrics of the evaluation (METHODS.md), one file each, and the one list of them."""
+"""The metrics of the evaluation (METHODS.md, "Evaluation"): one file each, and one list of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any
 
 from onnx_cam.errors import SettingError, did_you_mean
 from onnx_cam.metrics.average_drop import AverageDrop
 from onnx_cam.metrics.average_increase import AverageIncrease
-from onnx_cam.metrics.base import Measurement, Metric
+from onnx_cam.metrics.base import CurveMetric, MaskingMetric, Measurement, Metric
 from onnx_cam.metrics.class_change import ClassChange
 from onnx_cam.metrics.deletion import Deletion
 from onnx_cam.metrics.insertion import Insertion
@@ -18,6 +16,7 @@ from onnx_cam.metrics.pointing import Pointing
 from onnx_cam.metrics.specificity import Specificity
 from onnx_cam.metrics.win import Win
 from onnx_cam.names import BASELINES, SCORES
+from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = [
     "METRICS",
@@ -40,7 +39,7 @@ _CLASSES: tuple[type[Metric], ...] = (
 )
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in _CLASSES}
-"""Name to class."""
+"""The class of each metric, by its name."""
 
 _MAX_STEPS = 10_000
 
@@ -59,50 +58,70 @@ def choose_metrics(
     Parameters
     ----------
     metrics : str, or sequence of str and Metric
-        Names in :data:`METRICS`; a single string may hold several, with commas; ``"all"``: every one.
+        Names in :data:`METRICS`; a single string may hold several with commas between them. ``"all"`` stands for every
+        metric.
     score : {"probability", "logit"}
+        The score that the metrics measure.
     keep : float
-        Share of pixels, of those metrics that mask the image by the map.
+        The share of pixels, above 0 and up to 1, that the metrics keep which multiply the image by the map.
     steps : int
-        Of deletion and insertion.
+        The number of steps of deletion and insertion, from 1 to 10,000.
     deletion_baseline, insertion_baseline : {"zero", "black", "mean", "blur"}
+        The baseline that replaces pixels, and the one that pixels are added to.
+
+    Returns
+    -------
+    tuple of Metric
 
     Raises
     ------
     SettingError
-        A name is unknown or said twice, or a setting is out of range.
+        A name is unknown or given twice, or a setting is out of range.
+
+    Examples
+    --------
+    >>> choose_metrics("average-drop,insertion", steps=20)
+    (AverageDrop(score='probability', keep=1.0), Insertion(score='probability', steps=20, baseline='blur'))
     """
-    _check(score, keep, steps, (deletion_baseline, insertion_baseline))
+    kind = _score_kind(score)
+    _check(keep, steps, (deletion_baseline, insertion_baseline))
     if metrics == "all":
         metrics = list(METRICS)
-    named = [part.strip() for part in metrics.split(",") if part.strip()] if isinstance(metrics, str) else list(metrics)
-    if not named:
-        raise SettingError(f"no metric; expected all, or some of {', '.join(METRICS)}")
-    baselines = {"deletion": deletion_baseline, "insertion": insertion_baseline}
-    settings = {"score": score, "keep": keep, "steps": steps}
-    chosen = [
-        name if isinstance(name, Metric) else _make(name, {**settings, "baseline": baselines.get(name)})
-        for name in named
-    ]
-    names = [metric.name for metric in chosen]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise SettingError(f"{name} said twice; name each metric once")
+    words = [part.strip() for part in metrics.split(",") if part.strip()] if isinstance(metrics, str) else list(metrics)
+    if not words:
+        raise SettingError(f"no metric to measure; expected all, or some of {', '.join(METRICS)}")
+    chosen: list[Metric] = []
+    for word in words:
+        metric = word
+        if isinstance(metric, str):
+            baseline = insertion_baseline if metric == Insertion.name else deletion_baseline
+            metric = _make(metric, kind, keep, steps, baseline)
+        if metric.name in [other.name for other in chosen]:
+            raise SettingError(f"{metric.name} is given twice; give each metric once")
+        chosen.append(metric)
     return tuple(chosen)
 
 
-def _make(name: str, settings: dict[str, Any]) -> Metric:
+def _make(name: str, score: ScoreKind, keep: float, steps: int, baseline: str) -> Metric:
     if name not in METRICS:
         raise SettingError(
             f"unknown metric {name!r}{did_you_mean(name, METRICS)} Expected all, or some of {', '.join(METRICS)}"
         )
-    own = {field.name for field in fields(METRICS[name])}
-    return METRICS[name](**{key: value for key, value in settings.items() if key in own})
+    cls = METRICS[name]
+    if issubclass(cls, MaskingMetric):
+        return cls(score=score, keep=keep)
+    if issubclass(cls, CurveMetric):
+        return cls(score=score, steps=steps, baseline=baseline)
+    return cls()
 
 
-def _check(score: str, keep: float, steps: int, baselines: Sequence[str]) -> None:
+def _score_kind(score: str) -> ScoreKind:
     if score not in SCORES:
         raise SettingError(f"unknown score {score!r}; expected probability or logit")
+    return "logit" if score == "logit" else "probability"
+
+
+def _check(keep: float, steps: int, baselines: Sequence[str]) -> None:
     if not 0 < keep <= 1:
         raise SettingError(f"keep={keep}; expected a share of the pixels above 0 and at most 1")
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= _MAX_STEPS:

@@ -13,13 +13,23 @@ __all__ = ["AverageDrop"]
 
 @dataclass(frozen=True)
 class AverageDrop(MaskingMetric):
-    """``100 · max(0, Y − O) / Y``: how much of the score is lost where only the map's pixels are left.
+    """``100 · max(0, Y − O) / Y``: the share of the score that is lost when the image is multiplied by the map.
 
-    Not defined where Y is not above 0.
+    Y is the score of the image, O that of the masked image. The metric is not defined where Y is 0 or below.
 
     References
     ----------
     Chattopadhyay et al., Grad-CAM++, section 4.1; Naidu and Michael, SS-CAM, section 4.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.metrics import AverageDrop, MaskedImage
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> image = MaskedImage(model, model.network_input("cat.jpg"), result.target.index, result.cam)
+    >>> f"{AverageDrop().measure(image).value:.1f} %"
+    '6.7 %'
     """
 
     name: ClassVar[str] = "average-drop"
@@ -28,7 +38,7 @@ class AverageDrop(MaskingMetric):
     better: ClassVar[Literal["lower", "higher"] | None] = "lower"
 
     def measure(self, image: MaskedImage) -> Measurement:
-        """Return the drop in %."""
+        """Return the drop in %; None where it is not defined."""
         whole = image.score(self.score)
         if whole <= 0:
             return Measurement(None)

@@ -1,4 +1,4 @@
-"""What every metric is: a number for one map of one image, and what it is called."""
+"""What every metric is: a number for one map of one image, with a name and settings."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ __all__ = ["CurveMetric", "MaskingMetric", "Measurement", "Metric"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a metric says of one map.
+    """The value of a metric for one map.
 
     Attributes
     ----------
     value : float or None
         None where the metric is not defined for this map or this image.
     curve : tuple of float
-        The scores that the value is the area under, where it is one.
+        The scores whose area the value is, for metrics that are an area.
+
+    Examples
+    --------
+    >>> Measurement(12.5).value
+    12.5
     """
 
     value: float | None
@@ -35,19 +40,36 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """Base of the metrics; the fields are the free choices, printed with every figure.
+    """Base of the metrics. The fields are the metric's settings, which are printed with every figure.
+
+    The first paragraph of a metric's docstring is what the report prints about it.
 
     Attributes
     ----------
     name : str
         The name on the command line and in files (METHODS.md, "Evaluation").
     title : str
-        For tables.
+        The name in tables.
     unit : {"%", ""}
     better : {"lower", "higher", None}
-        None where neither is.
-    needs_boxes, needs_second_class : bool
-        Whether it is defined only where the image has boxes; whether it compares with the map of another class.
+        None where neither direction is better.
+    needs_boxes : bool
+        Whether it is defined only for images with boxes.
+    needs_second_class : bool
+        Whether it compares with the map of the second likeliest class.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Largest(Metric):
+    ...     name = "largest"
+    ...     title = "Largest value"
+    ...
+    ...     def measure(self, image):
+    ...         return Measurement(float(image.cam.max()))
+    >>> Largest().key
+    '["largest", {}]'
     """
 
     name: ClassVar[str]
@@ -59,34 +81,40 @@ class Metric(ABC):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The free choices as plain JSON values."""
+        """The settings as plain JSON values."""
         return asdict(self)
 
     @cached_property
     def key(self) -> str:
-        """The name with the free choices: what a stored value is found by."""
+        """The name with the settings, which stored figures are found by."""
         return json.dumps([self.name, self.parameters], sort_keys=True)
 
     @property
     def passes(self) -> int:
-        """Forward passes for one map."""
+        """The forward passes that measuring one map takes."""
         return 0
 
     @abstractmethod
     def measure(self, image: MaskedImage) -> Measurement:
-        """Return what the metric says of the map that an image is masked by."""
+        """Return the metric's value for the map of an image."""
 
 
 @dataclass(frozen=True)
 class MaskingMetric(Metric):
-    """Base of the metrics that compare the image's score Y with that of the image times the map, O.
+    """Base of the metrics that compare the image's score Y with that of the image multiplied by the map, O.
 
     Parameters
     ----------
     score : {"probability", "logit"}
-        f^c.
+        f^c, the score of the predicted class.
     keep : float
-        The share of pixels that the map keeps, the most important ones; 1: all of them, each times its importance.
+        The share of pixels that the map keeps: the most important ones, each multiplied by its importance.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import AverageDrop
+    >>> AverageDrop(keep=0.2).parameters
+    {'score': 'probability', 'keep': 0.2}
     """
 
     score: ScoreKind = "probability"
@@ -94,27 +122,33 @@ class MaskingMetric(Metric):
 
     @property
     def passes(self) -> int:
-        """One, which all of them share."""
+        """One, which the metrics with the same settings share."""
         return 1
 
 
 @dataclass(frozen=True)
 class CurveMetric(Metric):
-    """Base of the areas under f^c against the share of pixels, from the most to the least important pixel.
+    """Base of the areas under the score while pixels are exchanged, the most important ones first.
 
     Parameters
     ----------
     score : {"probability", "logit"}
-        f^c.
+        f^c, the score of the predicted class.
     steps : int
         The curve has steps + 1 points.
     baseline : {"zero", "black", "mean", "blur"}
-        X_b, which gives the value of each pixel that is not the image's.
+        X_b, the other image that pixels are taken from.
 
     Attributes
     ----------
     removes : bool
-        Whether the curve starts at the image and replaces its pixels by the baseline's, or the other way round.
+        Whether the curve starts at the image and ends at the baseline, or the other way round.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import Deletion, Insertion
+    >>> Deletion().removes, Insertion().removes, Insertion(steps=20).passes
+    (True, False, 20)
     """
 
     removes: ClassVar[bool]
@@ -125,13 +159,13 @@ class CurveMetric(Metric):
 
     @property
     def passes(self) -> int:
-        """One a step; the image's own score is known."""
+        """One for each step; the image's own score has been measured by then."""
         return self.steps
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the area and the curve, steps + 1 scores."""
-        # The masks of the pixels that are the image's, between the two ends of the curve. What removes the most
-        # important pixels first keeps the least important ones last.
+        # The masks of the pixels that are the image's, at each point between the two ends of the curve. Removing the
+        # most important pixels first is the same as keeping the least important ones, in reverse order.
         kept = keep_masks(image.importance, self.steps, most_important=not self.removes)  # (steps − 1, H, W)
         ends = [image.baseline_score(self.baseline, self.score), image.score(self.score)]
         if self.removes:

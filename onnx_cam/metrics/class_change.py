@@ -1,4 +1,4 @@
-"""How far a map moves when the class changes."""
+"""The distance between the maps of two classes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,20 @@ __all__ = ["ClassChange"]
 
 @dataclass(frozen=True)
 class ClassChange(Metric):
-    """``‖n(L^c) − n(L^d)‖``, n = scaled to unit length, c and d the two likeliest classes.
+    """``‖n(L^c) − n(L^d)‖``: the distance of the maps for the two likeliest classes c and d, scaled to unit length n.
 
-    A sanity check: a map that is the same for another class (0) does not explain the class.
+    It is a sanity check: at 0 the map is the same for another class, so that it does not explain the class.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.metrics import ClassChange, MaskedImage
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> x = model.network_input("cat.jpg")
+    >>> image = MaskedImage(model, x, result.target.index, result.cam, second_cam=3 * result.cam)
+    >>> ClassChange().measure(image).value
+    0.0
     """
 
     name: ClassVar[str] = "class-change"

@@ -1,4 +1,4 @@
-"""Insertion AUC: add pixels from the most to the least important one."""
+"""Insertion: the area under the score while the baseline gets the image's pixels, the most important ones first."""
 
 from __future__ import annotations
 
@@ -12,16 +12,31 @@ __all__ = ["Insertion"]
 
 @dataclass(frozen=True)
 class Insertion(CurveMetric):
-    """The area under f^c against the share of pixels added, from the most to the least important one.
+    """The area under the score while the image's pixels are added to the baseline, the most important ones first.
 
     Parameters
     ----------
+    score : {"probability", "logit"}
+        f^c, the score of the predicted class.
+    steps : int
+        The curve has steps + 1 points.
     baseline : {"zero", "black", "mean", "blur"}
-        What pixels are added to.
+        X_b, which the pixels are added to.
 
     References
     ----------
     Petsiuk et al., RISE, section 4.2; Naidu and Michael, SS-CAM, section 4.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.metrics import Insertion, MaskedImage
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> image = MaskedImage(model, model.network_input("cat.jpg"), result.target.index, result.cam)
+    >>> insertion = Insertion(steps=10).measure(image)
+    >>> len(insertion.curve), f"{insertion.value:.2f}"
+    (11, '0.96')
     """
 
     name: ClassVar[str] = "insertion"

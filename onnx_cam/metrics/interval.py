@@ -1,4 +1,4 @@
-"""A mean over images, and how sure it is."""
+"""A mean over images with its confidence interval."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 __all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_band", "mean_interval", "ratio_interval"]
 
 LEVEL = 0.95
+"""The confidence level of every interval over images."""
+
 RESAMPLES = 2_000
-_AT_ONCE = 1 << 22  # numbers held for a part of the resamples
+"""The resamples of the bootstrap."""
+
+_MAX_NUMBERS = 1 << 22  # held at once for a part of the resamples
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,14 @@ class Interval:
     Attributes
     ----------
     value, low, high : float or None
-        None where there is nothing to take a mean of.
+        None where there are no values.
     n : int
-        How many images the mean is over.
+        The number of images that the mean is over.
+
+    Examples
+    --------
+    >>> Interval(0.5, 0.4, 0.6, 20).describe()
+    {'value': 0.5, 'low': 0.4, 'high': 0.6, 'n': 20}
     """
 
     value: float | None
@@ -40,13 +49,19 @@ class Interval:
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval:
-    """Return the mean of one value an image, with the percentile bootstrap's 95 % interval over images.
+    """Return the mean of one value for each image, with the 95 % interval of the percentile bootstrap over images.
 
-    The resamples are the same for each call with as many values: figures of the same images vary together.
+    Every call with the same number of values draws the same resamples, so that figures of the same images vary
+    together.
 
     Parameters
     ----------
     values : ndarray of shape (n,), float64
+
+    Examples
+    --------
+    >>> mean_interval(np.array([5.0]))
+    Interval(value=5.0, low=5.0, high=5.0, n=1)
     """
     n = len(values)
     if n == 0:
@@ -56,36 +71,46 @@ def mean_interval(values: NDArray[np.float64]) -> Interval:
 
 
 def mean_band(curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean curve with its pointwise interval: each point as :func:`mean_interval` has it.
+    """Return the mean curve with the interval of each point, as :func:`mean_interval` gives it.
 
     Parameters
     ----------
     curves : ndarray of shape (n, points), float64
-        One curve an image, n at least 1.
+        One curve for each image, n at least 1.
 
     Returns
     -------
     ndarray of shape (3, points), float64
         The mean, the lower and the upper bound.
+
+    Examples
+    --------
+    >>> mean_band(np.array([[1.0, 0.5, 0.0]])).tolist()
+    [[1.0, 0.5, 0.0], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]]
     """
     low, high = _bounds(_resampled_sums(curves) / len(curves))
     return np.stack([curves.mean(axis=0), low, high])
 
 
 def ratio_interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> Interval:
-    """Return a mean over what images hold several of, with the same bootstrap: whole images are drawn.
+    """Return the mean of values of which an image may have several, with a bootstrap that draws whole images.
 
     Parameters
     ----------
     sums, counts : ndarray of shape (n,), float64
-        Each image's sum of values, and how many they are; images with none count for nothing.
+        The sum of each image's values, and their number. Images without values do not count.
+
+    Examples
+    --------
+    >>> ratio_interval(np.array([3.0, 0.0]), np.array([4.0, 0.0]))
+    Interval(value=0.75, low=0.75, high=0.75, n=1)
     """
     sums, counts = sums[counts > 0], counts[counts > 0]
     n = len(sums)
     if n == 0:
         return Interval(None, None, None, 0)
-    drawn = _resampled_sums(np.stack([sums, counts], axis=1))  # (RESAMPLES, 2)
-    low, high = _bounds(drawn[:, 0] / drawn[:, 1])
+    resampled = _resampled_sums(np.stack([sums, counts], axis=1))  # (RESAMPLES, 2)
+    low, high = _bounds(resampled[:, 0] / resampled[:, 1])
     return Interval(float(sums.sum() / counts.sum()), float(low), float(high), n)
 
 
@@ -97,19 +122,19 @@ def _bounds(means: NDArray[np.float64]) -> NDArray[np.float64]:
 def _resampled_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sum over each resample of images, (RESAMPLES, p), for values (n, p)."""
     n = len(values)
-    parts = _kept_times_drawn(n) if n * RESAMPLES <= _AT_ONCE else _times_drawn(n)
-    return np.concatenate([times @ values for times in parts])
+    parts = _cached_draw_counts(n) if n * RESAMPLES <= _MAX_NUMBERS else _draw_counts(n)
+    return np.concatenate([counts @ values for counts in parts])
 
 
 @lru_cache(maxsize=8)
-def _kept_times_drawn(n: int) -> tuple[NDArray[np.float64], ...]:
-    return tuple(_times_drawn(n))
+def _cached_draw_counts(n: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(_draw_counts(n))
 
 
-def _times_drawn(n: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of n images is in each resample, (…, n) each, in parts that are not too large."""
+def _draw_counts(n: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each of n images is in each resample, (resamples, n), in parts that are not too large."""
     generator = np.random.default_rng(0)
-    part = max(1, _AT_ONCE // n)
+    part = max(1, _MAX_NUMBERS // n)
     for start in range(0, RESAMPLES, part):
         drawn = generator.integers(0, n, (min(part, RESAMPLES - start), n))
         yield np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""One image and one map of it: what the metrics measure, and the forward passes they share."""
+"""One image with one map: what the metrics measure, and the scores that they share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ __all__ = ["MaskedImage"]
 
 Floats = NDArray[np.float32]
 
-_AS_IT_IS = Masking(normalise="never")
+_UNCHANGED = Masking(normalise="never")
+"""The map is the mask already."""
 
 
 class MaskedImage:
     """An image, the class that is explained, and the map that explains it.
+
+    Scores are computed when a metric first asks for them, and kept for the other metrics.
 
     Parameters
     ----------
@@ -33,24 +36,33 @@ class MaskedImage:
     image : ndarray of shape (C, H, W), float32
         X, in network-input space.
     target : int
-        c: the predicted class of X.
+        c, the predicted class of X.
     cam : ndarray of shape (h, w), float32
-        L.
+        L, the map at the layer's resolution.
     preprocessing : Preprocessing, optional
-        What says which number stands for black.
+        The preprocessing of X, which the baseline ``black`` depends on.
     boxes : ndarray of shape (H, W), bool, optional
-        Where the object is.
+        The pixels of X that lie in the object's boxes.
     specificity : float, optional
-        Of the map, as in its record.
+        The map's class specificity, from its record.
     second_cam : ndarray of shape (h, w), float32, optional
         The same method's map for the second likeliest class.
     batch_size : int, optional
-        Inputs a run.
+        Forward passes that run at once.
 
     Attributes
     ----------
     passes : int
-        Forward passes so far.
+        The forward passes so far.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> image = MaskedImage(model, model.network_input("cat.jpg"), result.target.index, result.cam)
+    >>> image.importance.shape, f"{image.score('probability'):.2f}"
+    ((20, 20), '0.95')
     """
 
     def __init__(
@@ -76,47 +88,60 @@ class MaskedImage:
         self.passes = 0
         self._preprocessing = preprocessing
         self._batch_size = batch_size
-        self._known: dict[tuple[object, ...], float] = {}
+        self._scores: dict[tuple[object, ...], float] = {}
 
     @cached_property
     def importance(self) -> Floats:
-        """``L↑ = s(U(L))``, (H, W) float32 in [0, 1]; 0 everywhere where L is constant."""
+        """``L↑ = s(U(L))``, the map at the size of X, (H, W) float32 in [0, 1]; 0 everywhere if L is constant."""
         size = self.image.shape[1], self.image.shape[2]
         return np.asarray(np.clip(masks(self.cam[None], size, Masking())[0], 0, 1), np.float32)
 
     def score(self, kind: ScoreKind) -> float:
-        """``Y = f^c(X)``."""
+        """Return ``Y = f^c(X)``, the score of the image."""
         return self._once(("image", kind), lambda: self._score_images(self.image, kind))
 
     def baseline_score(self, baseline: str, kind: ScoreKind) -> float:
-        """``f^c(X_b)``."""
+        """Return ``f^c(X_b)``, the score of a baseline."""
         return self._once(("baseline", baseline, kind), lambda: self._score_images(self._baseline(baseline), kind))
 
     def masked_score(self, kind: ScoreKind, keep: float) -> float:
-        """``O = f^c(X ⊙ L↑)``, of L↑ the given share of pixels, the most important ones; the rest is 0."""
+        """Return ``O = f^c(X ⊙ L↑)``, where L↑ is 0 outside the given share of the most important pixels."""
         return self._once(("masked", kind, keep), lambda: self._score_masked(kind, keep))
 
     def score_composed(self, kept: Floats, baseline: str, kind: ScoreKind) -> NDArray[np.float64]:
-        """Return ``f^c(X ⊙ m + X_b ⊙ (1 − m))`` for masks (B, H, W), none of them 0 or 1 everywhere; (B,) float64."""
-        onto = self._baseline(baseline)
-        schedule = Schedule(maps=kept, path=np.ones(1), masking=_AS_IT_IS)
+        """Return the scores of the image inside masks m and the baseline outside, ``f^c(X ⊙ m + X_b ⊙ (1 − m))``.
+
+        Parameters
+        ----------
+        kept : ndarray of shape (B, H, W), float32
+            m, 0 or 1, neither of them everywhere.
+        baseline : str
+        kind : {"probability", "logit"}
+
+        Returns
+        -------
+        ndarray of shape (B,), float64
+        """
+        outside = self._baseline(baseline)
+        schedule = Schedule(maps=kept, path=np.ones(1), masking=_UNCHANGED)
         image = self.image
-        if onto.any():  # X ⊙ m + X_b ⊙ (1 − m) = (X − X_b) ⊙ m + X_b: what is added is a field, and no noise
-            image = self.image - onto
+        if outside.any():
+            # X ⊙ m + X_b ⊙ (1 − m) = (X − X_b) ⊙ m + X_b: a masked image with the offset X_b.
+            image = self.image - outside
             schedule = Schedule(
                 maps=kept,
                 path=np.ones(1),
-                masking=_AS_IT_IS,
+                masking=_UNCHANGED,
                 offset="input",
                 offset_scale=np.ones(len(kept)),
-                offset_fields=onto[None],
+                offset_fields=outside[None],
             )
         return self._run(image, schedule, kind)
 
     def _score_masked(self, kind: ScoreKind, keep: float) -> float:
         masking, maps = Masking(), self.cam[None]
         if keep < 1:
-            masking, maps = _AS_IT_IS, _most_important(self.importance, keep)[None]
+            masking, maps = _UNCHANGED, _most_important(self.importance, keep)[None]
         schedule = Schedule(maps=maps, path=np.ones(1), masking=masking, score_dead=True)
         return float(self._run(self.image, schedule, kind)[0])
 
@@ -144,9 +169,9 @@ class MaskedImage:
         return make_baseline(name, self.image, self._preprocessing)
 
     def _once(self, key: tuple[object, ...], make: Callable[[], float]) -> float:
-        if key not in self._known:
-            self._known[key] = make()
-        return self._known[key]
+        if key not in self._scores:
+            self._scores[key] = make()
+        return self._scores[key]
 
 
 def _most_important(importance: Floats, keep: float) -> Floats:

@@ -15,13 +15,26 @@ __all__ = ["Pointing"]
 
 @dataclass(frozen=True)
 class Pointing(Metric):
-    """``100 · Σ_boxes L↑ / Σ L↑``: the share of the map that lies on the object, the union of its boxes.
+    """``100 · Σ_boxes L↑ / Σ L↑``: the share of the map that lies inside the object's boxes.
 
-    Not defined without a box that the network sees, and for a map that is zero.
+    L↑ is the map at the size of the network's input, scaled to [0, 1]. The metric is not defined where the network sees
+    no box, and for a map that is zero.
 
     References
     ----------
     Wang et al., Score-CAM, section 4.3; Naidu and Michael, SS-CAM, section 4.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.metrics import MaskedImage, Pointing
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> left_half = np.arange(20) < np.full((20, 1), 10)  # (H, W) bool
+    >>> x = model.network_input("cat.jpg")
+    >>> image = MaskedImage(model, x, result.target.index, result.cam, boxes=left_half)
+    >>> f"{Pointing().measure(image).value:.1f} %"
+    '34.2 %'
     """
 
     name: ClassVar[str] = "pointing"
@@ -31,7 +44,7 @@ class Pointing(Metric):
     needs_boxes: ClassVar[bool] = True
 
     def measure(self, image: MaskedImage) -> Measurement:
-        """Return the share in %."""
+        """Return the share in %; None where it is not defined."""
         total = image.importance.sum(dtype=np.float64)
         if image.boxes is None or not image.boxes.any() or total == 0:
             return Measurement(None)

@@ -1,4 +1,4 @@
-"""Class-specificity: how far a map is from the one that no class was asked for."""
+"""Class specificity: the distance of a map from the map with all weights equal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,25 @@ __all__ = ["Specificity"]
 
 @dataclass(frozen=True)
 class Specificity(Metric):
-    """``‖n(L) − n(L_equal)‖``, n = scaled to unit length, L_equal = all live weights equal.
+    """``‖n(L) − n(L_equal)‖``: the distance from the map with all weights equal, both scaled to unit length n.
 
-    0 means that the class plays no part; √2 that the two maps have nothing in common.
+    At 0 the map does not depend on the class; at √2 the two maps have nothing in common.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.metrics import MaskedImage, Specificity
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> result = onnx_cam.explain(model, "cat.jpg")
+    >>> x = model.network_input("cat.jpg")
+    >>> image = MaskedImage(model, x, result.target.index, result.cam, specificity=result.specificity)
+    >>> f"{Specificity().measure(image).value:.2f}"
+    '0.20'
     """
 
     name: ClassVar[str] = "specificity"
     title: ClassVar[str] = "Specificity"
 
     def measure(self, image: MaskedImage) -> Measurement:
-        """Return the distance; None where either map is zero."""
+        """Return the distance, which the map's record holds; None where either map is zero."""
         return Measurement(image.specificity)

@@ -21,10 +21,10 @@ from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.datasets import open_dataset
 from onnx_cam.evaluation.engines import ray_engine
 from onnx_cam.evaluation.engines.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
-from onnx_cam.evaluation.measuring import Measuring, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.evaluation.method_names import choose_named_methods
 from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
 from onnx_cam.evaluation.results.results_file import FILE_NAME
-from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
 from onnx_cam.metrics.base import Measurement
 from tests.evaluation.made import image_facts
@@ -125,7 +125,7 @@ def test_an_image_that_kills_each_worker_ends_the_run_with_one_line(
 ) -> None:
     monkeypatch.setitem(METRICS, "deadly", Deadly)
     deadly = Deadly(marks=str(tmp_path), times=100, driver=os.getpid())
-    with pytest.raises(ScoreError, match=r"^3 workers died at work on 1\.png.*fewer workers[^\n]*$"):
+    with pytest.raises(ScoreError, match=r"^3 workers died while they evaluated 1\.png.*fewer workers[^\n]*$"):
         run(tmp_path, "ray", engine="ray", workers=1, metrics=[deadly], limit=2)
     assert len(list(tmp_path.glob("*.killed"))) == 3
     with sqlite3.connect(tmp_path / "ray" / FILE_NAME) as file:
@@ -147,36 +147,36 @@ def test_an_image_that_cannot_be_used_is_left_out_as_by_the_local_engine(tmp_pat
 def test_a_method_that_cannot_work_is_left_out_by_the_workers_too(tmp_path: Path) -> None:
     classifier = onnx_cam.load(write_model_without_cam(tmp_path), preprocess="unit")
     methods, metrics = choose_named_methods("equal,cam"), choose_metrics("specificity")
-    measuring = Measuring(classifier, methods, metrics, layer=None, seed=0, batch_size=16, lenient=True)
+    evaluator = ImageEvaluator(classifier, methods, metrics, layer=None, seed=0, batch_size=16, lenient=True)
     tasks = [Task(sample) for sample in open_dataset(write_dataset(tmp_path / "photos", 2)).samples]
-    found = [outcome for _, outcome in ray_engine.RayEngine(measuring, 1).work(tasks)]
+    found = [outcome for _, outcome in ray_engine.RayEngine(evaluator, 1).work(tasks)]
     assert sorted(type(outcome).__name__ for outcome in found) == ["MeasuredMap"] * 2 + ["SeenImage"] * 2
-    assert list(measuring.methods) == ["equal"]
-    assert list(measuring.left_out) == ["cam"]
+    assert list(evaluator.methods) == ["equal"]
+    assert list(evaluator.left_out) == ["cam"]
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_without_the_model_says_so_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Measuring.work
+    evaluate_image = ImageEvaluator.evaluate
 
-    def lose_the_model(self: Measuring, task: Any) -> Iterator[SeenImage | MeasuredMap]:
-        yield from work(self, task)
+    def lose_the_model(self: ImageEvaluator, task: Any) -> Iterator[SeenImage | MeasuredMap]:
+        yield from evaluate_image(self, task)
         self.classifier.file.path.unlink()
 
-    monkeypatch.setattr(Measuring, "work", lose_the_model)  # the first image, in this process
+    monkeypatch.setattr(ImageEvaluator, "evaluate", lose_the_model)  # the first image, in this process
     with pytest.raises(ModelError, match=r"^no model file '[^\n]*\(a worker on [^\n]*\)$"):
         run(tmp_path, "ray", engine="ray", workers=1)
 
 
 @pytest.mark.usefixtures("cluster")
 def test_more_workers_than_the_cluster_has_processors_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match=r"^999 workers want a CPU each, the Ray cluster has \d+; try fewer"):
+    with pytest.raises(DeviceError, match=r"^999 workers need a CPU each, but the Ray cluster has \d+; try fewer"):
         run(tmp_path, "ray", engine="ray", workers=999)
 
 
 @pytest.mark.usefixtures("cluster")
 def test_no_workers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="workers=0; expected a whole number from 1"):
+    with pytest.raises(SettingError, match="workers=0; expected a whole number of at least 1"):
         run(tmp_path, "ray", engine="ray", workers=0)
 
 

@@ -17,8 +17,8 @@ import pytest
 import onnx_cam
 from onnx_cam.errors import ImageError, LabelsError, OutputError, SettingError
 from onnx_cam.evaluation import evaluate, read_evaluation
+from onnx_cam.evaluation.method_names import choose_named_methods
 from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
-from onnx_cam.evaluation.run import choose_named_methods
 from onnx_cam.metrics import METRICS, choose_metrics
 from tests.evaluation.photos import write_model, write_model_without_cam
 from tests.places import ROOT
@@ -175,7 +175,7 @@ def test_boxes_that_do_not_lie_in_the_image_leave_it_out(model: Path, table: Pat
 def test_without_a_readable_image_nothing_is_left_behind(model: Path, table: Path, tmp_path: Path) -> None:
     for picture in table.parent.glob("*.png"):
         picture.write_bytes(b"no image")
-    with pytest.raises(ImageError, match="no image of 5 can be used"):
+    with pytest.raises(ImageError, match="none of the 5 images can be used"):
         run(model, table, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -260,19 +260,19 @@ def test_a_method_that_cannot_work_here_is_an_error_or_left_out(table: Path, tmp
     ("settings", "said"),
     [
         ({"methods": "nosuch"}, "unknown method 'nosuch'"),
-        ({"methods": "scorecam,scorecam"}, "said twice"),
-        ({"methods": "sscam2:paper:sigma=x"}, "is no number for sigma"),
-        ({"methods": "sscam2:depth=3"}, "sets 'depth'"),
+        ({"methods": "scorecam,scorecam"}, "given twice"),
+        ({"methods": "sscam2:paper:sigma=x"}, "invalid sigma 'x'"),
+        ({"methods": "sscam2:depth=3"}, "unknown setting 'depth'"),
         ({"methods": " , "}, "no method"),
         ({"metrics": "average"}, "unknown metric 'average'"),
-        ({"metrics": "win,win"}, "said twice"),
+        ({"metrics": "win,win"}, "given twice"),
         ({"steps": 0}, "steps=0"),
         ({"keep": 0.0}, "keep=0"),
         ({"engine": "cloud"}, "unknown engine"),
         ({"workers": 2}, "leave it out"),
         ({"seed": -1}, "seed"),
-        ({"steps": 401}, "steps=401 of 400 pixels"),
-        ({"methods": "all", "steps": 401}, "steps=401 of 400 pixels"),
+        ({"steps": 401}, "steps=401, but the input has 400 pixels"),
+        ({"methods": "all", "steps": 401}, "steps=401, but the input has 400 pixels"),
         ({"only_correct": True, "ignore_labels": True}, "set one of the two"),
     ],
 )
@@ -294,7 +294,7 @@ def test_methods_are_named_as_they_were_spelled() -> None:
 def test_all_methods_may_have_the_control_beside_them() -> None:
     assert list(choose_named_methods("all, equal")) == [*onnx_cam.METHODS, "equal"]
     assert list(choose_named_methods("all")) == list(onnx_cam.METHODS)
-    with pytest.raises(SettingError, match="said twice"):
+    with pytest.raises(SettingError, match="given twice"):
         choose_named_methods("all,scorecam")
 
 

@@ -105,14 +105,14 @@ def test_the_command_shows_how_many_images_a_figure_is_over(model: Path, table: 
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[1].count(" n=") == 1  # the fifth picture has no box
     assert " n=4 " in shown.stdout.splitlines()[1]
-    assert "win: higher is better; score probability, keep 1.0, tie 1e-06; of pairs of methods" in shown.stdout
+    assert "win: higher is better; score probability, keep 1.0, tie 1e-06; compares pairs of methods" in shown.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--only-correct", "--ignore-labels"), "give one of the two"),
-        (("--workers", "2"), "--workers is of --engine ray"),
+        (("--workers", "2"), "--workers is only for --engine ray"),
         (("--methods", "scorecam,nosuch"), "unknown method 'nosuch'"),
         (("--metrics", "nosuch"), "unknown metric 'nosuch'"),
         (("--keep", "0"), "keep=0"),

@@ -1,1 +1,1 @@
-"""Who works on the images of a dataset: this process, or workers of Ray."""
+"""What distributes the images of a run: this process alone, or workers of Ray."""

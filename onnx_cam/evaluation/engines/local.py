@@ -1,4 +1,4 @@
-"""Work on images, here and one by one."""
+"""The engine of one process, and what every engine is."""
 
 from __future__ import annotations
 
@@ -6,35 +6,65 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from onnx_cam.errors import DatasetError, ImageError, OnnxCamError, OutOfMemoryError, ScoreError
-from onnx_cam.evaluation.measuring import Measuring, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
 from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
 
 __all__ = ["Engine", "LocalEngine", "Outcome"]
 
 Outcome = SeenImage | MeasuredMap | OnnxCamError
-"""What the model saw, then each map, or why there is none."""
+"""What comes of an image: what the model sees, then each map; or an error that leaves the image out."""
 
 
 class Engine(Protocol):
-    """Where the work is done."""
+    """Evaluates images somewhere.
+
+    Examples
+    --------
+    >>> class Nothing:
+    ...     def work(self, tasks):
+    ...         yield from ()
+    >>> engine: Engine = Nothing()
+    """
 
     def work(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
-        """Yield all that comes of each task, in any order of the tasks."""
+        """Yield everything that comes of each task, as soon as it is there. The tasks may come in any order."""
         ...
 
 
 class LocalEngine:
-    """Works on one image after the other, in this process."""
+    """Evaluates one image after the other in this process.
 
-    def __init__(self, measuring: Measuring) -> None:
-        self._measuring = measuring
+    Parameters
+    ----------
+    evaluator : ImageEvaluator
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation.datasets import open_dataset
+    >>> from onnx_cam.evaluation.method_names import choose_named_methods
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluator = ImageEvaluator(model, choose_named_methods("equal"), (), layer=None, seed=0, batch_size=16)
+    >>> tasks = [Task(sample) for sample in open_dataset("photos.csv").samples]
+    >>> [type(outcome).__name__ for _, outcome in LocalEngine(evaluator).work(tasks)]
+    ['SeenImage', 'MeasuredMap', 'SeenImage', 'MeasuredMap']
+    """
+
+    def __init__(self, evaluator: ImageEvaluator) -> None:
+        self._evaluator = evaluator
 
     def work(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
-        """Yield what comes of each task as soon as it is there."""
+        """Yield everything that comes of each task, as soon as it is there.
+
+        Raises
+        ------
+        OnnxCamError
+            An error that is not about one image, for example of the device or of memory.
+        """
         for task in tasks:
             try:
-                for found in self._measuring.work(task):
-                    yield task, found
+                for outcome in self._evaluator.evaluate(task):
+                    yield task, outcome
             except OutOfMemoryError:
                 raise
             except (ImageError, DatasetError, ScoreError) as error:

@@ -1,8 +1,8 @@
-"""Work on images on many machines, or in several processes of this one, by Ray Data.
+"""Evaluate images on many machines, or in several processes of this one, with Ray Data.
 
-A pool of actors, each with one session of the model, takes the images one by one. An actor that dies is started again,
-and its image with it, by Ray Data itself; rows that came before stay, and none is passed on twice. What the actors find
-is only handed on here: the driver alone writes it down.
+A pool of actors, each with its own copy of the model, takes the images one by one. If an actor dies, Ray Data starts it
+and its image again; rows that came before stay, and no row is passed on twice. The actors only send their results back:
+nothing but the driver writes to the results file.
 """
 
 from __future__ import annotations
@@ -17,54 +17,63 @@ from typing import Any
 
 from onnx_cam.errors import DeviceError, MissingExtraError, ScoreError, SettingError, one_line
 from onnx_cam.evaluation.engines.local import Outcome
-from onnx_cam.evaluation.engines.ray_rows import DONE, STOP, Row, read_error, read_outcome
+from onnx_cam.evaluation.engines.ray_rows import COLUMNS, DONE, STOP, Row, read_error, read_outcome
 from onnx_cam.evaluation.engines.ray_worker import Attempts, Worker, WorkerSettings
-from onnx_cam.evaluation.measuring import Measuring, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.runtime.devices import running_device
 
 __all__ = ["RayEngine"]
 
-_STORE_BYTES = 256 << 20  # of a cluster that is started here; what goes through it is small
+_STORE_BYTES = 256 << 20  # of Ray's object store, for a cluster that is started here: the rows are small
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # it goes to standard error,
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # and news of dead workers to standard output
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it will be by itself one day, and without a warning
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its log goes to standard error,
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # and messages about dead workers to standard output
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's future default, without its warning
 }
-"""What makes Ray silent, if it is said before it is imported."""
-
-_GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
+"""What makes Ray silent, if it is set before Ray is imported."""
 
 
 class RayEngine:
-    """Works on images in a pool of Ray actors.
+    """Evaluates images in a pool of Ray actors.
 
-    It joins the cluster that ``RAY_ADDRESS`` names, or the one that this process has joined already; else it starts one
-    on this machine, and stops it afterwards.
+    It uses the cluster that this process has joined, or joins the one that ``RAY_ADDRESS`` names. Otherwise it starts a
+    cluster on this machine, and stops it afterwards.
 
     Parameters
     ----------
-    measuring : Measuring
+    evaluator : ImageEvaluator
+        The settings of the run, for the workers. Methods that do not work are removed from it.
     workers : int, optional
-        Sessions; by default one for each GPU, or for each machine where the model runs on CPUs.
+        The number of actors; by default one for each GPU or, where the model runs on CPUs, one for each machine.
 
     Raises
     ------
     MissingExtraError
         Ray is not installed.
     SettingError
-        That is no number of workers.
+        The number of workers is below 1.
+
+    Examples
+    --------
+    This needs Ray:
+
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluate(model, "photos.csv", engine="ray", workers=2, out="run")  # doctest: +SKIP
     """
 
-    def __init__(self, measuring: Measuring, workers: int | None = None) -> None:
+    def __init__(self, evaluator: ImageEvaluator, workers: int | None = None) -> None:
         _import_ray()
         if workers is not None and (not isinstance(workers, int) or workers < 1):
-            raise SettingError(f"workers={workers!r}; expected a whole number from 1")
-        self._measuring = measuring
+            raise SettingError(f"workers={workers!r}; expected a whole number of at least 1")
+        self._evaluator = evaluator
         self._workers = workers
-        self._gpus = int(measuring.classifier.provider in _GPU_PROVIDERS)  # of each worker
+        self._gpus = int(running_device(evaluator.classifier.provider).is_gpu)  # of each worker
 
     def work(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
-        """Yield what comes of each task as soon as it is there.
+        """Yield everything that comes of each task, as soon as it is there.
 
         Raises
         ------
@@ -73,48 +82,48 @@ class RayEngine:
         """
         if not tasks:
             return
-        left = set(range(len(tasks)))
-        told: set[tuple[int, int]] = set()
+        unfinished = set(range(len(tasks)))
+        passed_on: set[tuple[int, int]] = set()
         with _cluster(self._workers or 1) as ray, closing(self._rows(ray, tasks)) as rows:
             for row in rows:
                 if row.kind == STOP:
                     raise read_error(row.facts)
                 if row.kind == DONE:
-                    left.discard(row.task)
+                    unfinished.discard(row.task)
                     self._leave_out(row.facts)
-                elif (row.task, row.part) not in told:
-                    told.add((row.task, row.part))
+                elif (row.task, row.part) not in passed_on:  # a task that is repeated gives its first rows again
+                    passed_on.add((row.task, row.part))
                     yield tasks[row.task], read_outcome(row)
-        if left:
-            raise ScoreError(f"{len(left)} images came back from no worker; run the same command again to go on")
+        if unfinished:
+            raise ScoreError(f"no worker returned {len(unfinished)} images; run the same command again to continue")
 
     def _leave_out(self, reasons: Mapping[str, str]) -> None:
         for name, reason in reasons.items():
-            self._measuring.methods.pop(name, None)
-            self._measuring.left_out[name] = reason
+            self._evaluator.methods.pop(name, None)
+            self._evaluator.left_out[name] = reason
 
     def _rows(self, ray: ModuleType, tasks: Sequence[Task]) -> Generator[Row, None, None]:
         pool = self._pool(ray, tasks)
         try:
             for table in pool.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for values in table.to_pylist():
-                    yield Row(**values)
+                for row in table.to_pylist():
+                    yield Row(*(row[name] for name in COLUMNS))
         except ray.exceptions.RayActorError as error:
             raise DeviceError(
                 f"Ray could not start a worker: {one_line(error, 160)}; "
-                "expected the same Python and the same onnx-cam on every machine"
+                "install the same Python and the same onnx-cam on every machine"
             ) from error
 
     def _pool(self, ray: ModuleType, tasks: Sequence[Task]) -> Any:
-        """Return the dataset of all rows, which is computed while it is read."""
+        """Return Ray's dataset of all rows, which is computed while it is read."""
         workers, machines = self._count(ray)
-        settings = WorkerSettings.of(self._measuring, share=-(-workers // machines))
+        settings = WorkerSettings.of(self._evaluator, workers_per_machine=-(-workers // machines))
         attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         numbers = ray.data.from_items([{"task": i} for i in range(len(tasks))], override_num_blocks=len(tasks))
         numbers.context.enable_progress_bars = False
         numbers.context.print_on_execution_start = False
         numbers.context.execution_no_progress_timeout_s = -1  # an image may take hours
-        numbers.context.target_max_block_size = 1  # byte: each row is passed on at once
+        numbers.context.target_max_block_size = 1  # byte, so that each row is passed on at once
         return numbers.map_batches(
             Worker,
             fn_constructor_args=(settings, list(tasks), attempts),
@@ -123,19 +132,20 @@ class RayEngine:
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(tasks)), max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             num_gpus=self._gpus,
-            # Ray would set it to num_cpus: gradients are summed by as many threads as here.
+            # Ray would set this to num_cpus. Gradients must be summed by as many threads as here, for the same digits.
             runtime_env={"env_vars": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))}},
         )
 
     def _count(self, ray: ModuleType) -> tuple[int, int]:
         """Return how many workers to start, and on how many machines."""
         machines = max(1, sum(node["Alive"] for node in ray.nodes()))
-        kind, wanted = ("GPU", "--device cpu") if self._gpus else ("CPU", "fewer workers")
-        there = int(ray.cluster_resources().get(kind, 0))
-        workers = self._workers or (there if self._gpus else machines)
-        if not 1 <= workers <= there:
+        kind, remedy = ("GPU", "--device cpu") if self._gpus else ("CPU", "fewer workers")
+        available = int(ray.cluster_resources().get(kind, 0))
+        workers = self._workers or (available if self._gpus else machines)
+        if not 1 <= workers <= available:
             raise DeviceError(
-                f"{workers} workers want a {kind} each, the Ray cluster has {there}; try {wanted}, or a larger cluster"
+                f"{workers} workers need a {kind} each, but the Ray cluster has {available}; "
+                f"try {remedy}, or a larger cluster"
             )
         return workers, machines
 
@@ -156,13 +166,13 @@ def _import_ray() -> ModuleType:
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[ModuleType]:
-    """Join a cluster, or start one here; leave it as it was found."""
+    """Join a cluster, or start one here, and leave everything afterwards as it was before."""
     ray = _import_ray()
     if ray.is_initialized():
         yield ray
         return
     address = os.environ.get("RAY_ADDRESS")
-    own = {
+    local_settings = {
         "num_cpus": max(workers, os.cpu_count() or 1),
         "include_dashboard": False,
         "object_store_memory": _STORE_BYTES,
@@ -170,10 +180,14 @@ def _cluster(workers: int) -> Iterator[ModuleType]:
     }
     try:
         with _silence():
-            ray.init(address or "local", log_to_driver=False, logging_level="CRITICAL", **({} if address else own))
-    except Exception as error:  # Ray raises whatever the network makes it
+            ray.init(
+                address or "local", log_to_driver=False, logging_level="CRITICAL", **({} if address else local_settings)
+            )
+    except Exception as error:  # Ray raises many kinds, depending on the network
         where = f"join the Ray cluster at RAY_ADDRESS={address}" if address else "start Ray here"
-        hint = "see that it runs and, if it wants a token, set RAY_AUTH_MODE=token" if address else "try --engine local"
+        hint = (
+            "check that it runs, and set RAY_AUTH_MODE=token if it needs a token" if address else "try --engine local"
+        )
         raise DeviceError(f"cannot {where}: {one_line(error)}; {hint}") from error
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
@@ -184,10 +198,10 @@ def _cluster(workers: int) -> Iterator[ModuleType]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep what Ray's native part writes to standard error from the user: it says there that it says nothing."""
-    with os.fdopen(os.dup(2), "wb") as kept, tempfile.TemporaryFile() as elsewhere:
-        os.dup2(elsewhere.fileno(), 2)
+    """Hide what Ray's native part writes to standard error: a message that it will not write any."""
+    with os.fdopen(os.dup(2), "wb") as standard_error, tempfile.TemporaryFile() as nowhere:
+        os.dup2(nowhere.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept.fileno(), 2)
+            os.dup2(standard_error.fileno(), 2)

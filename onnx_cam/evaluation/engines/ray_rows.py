@@ -1,4 +1,4 @@
-"""What comes of an image, as a row of plain columns: so it travels from a worker to the driver."""
+"""What comes of an image as a row of plain columns, which travels from a worker to the driver."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ __all__ = ["COLUMNS", "DONE", "STOP", "Row", "read_error", "read_outcome", "writ
 COLUMNS = ("task", "part", "kind", "text", "content")
 
 DONE = "done"
-"""The kind of the last row of a task: it names the methods that cannot work, and says why."""
+"""The kind of the last row of a task. It holds the methods that do not work on the model, and why."""
 
 STOP = "stop"
 """The kind of a row with an error that ends the run."""
+
+_IMAGE, _MAP, _ERROR = "image", "map", "error"
 
 _ERRORS = {
     name: value
@@ -43,12 +45,18 @@ class Row:
     task : int
         The task's position in the list that all workers have.
     part : int
-        The row's position among those of its task: the same if the task is done again.
+        The row's position among those of its task. It is the same when the task is repeated.
     kind : str
+        ``image``, ``map``, ``error``, `DONE` or `STOP`.
     text : str
         JSON.
     content : bytes
         A JPEG or an ``.npy`` file.
+
+    Examples
+    --------
+    >>> Row(0, 2, DONE, '{"cam": "no linear layer"}').facts
+    {'cam': 'no linear layer'}
     """
 
     task: int
@@ -64,13 +72,26 @@ class Row:
 
 
 def write_outcome(task: int, part: int, outcome: Outcome) -> Row:
-    """Return the row of an outcome."""
+    """Return the row of an outcome.
+
+    Parameters
+    ----------
+    task, part : int
+        See `Row`.
+    outcome : Outcome
+
+    Examples
+    --------
+    >>> from onnx_cam.errors import ImageError
+    >>> write_outcome(0, 0, ImageError("cannot read 'a.jpg'")).kind
+    'error'
+    """
     if isinstance(outcome, OnnxCamError):
-        return Row(task, part, "error", write_error(outcome))
+        return Row(task, part, _ERROR, write_error(outcome))
     if isinstance(outcome, SeenImage):
         facts = outcome.facts.as_json()
         values = {"sha256": outcome.sha256, "name": outcome.name, "path": outcome.path, "facts": facts}
-        return Row(task, part, "image", json.dumps(values), outcome.picture)
+        return Row(task, part, _IMAGE, json.dumps(values), outcome.picture)
     cam = io.BytesIO()
     np.save(cam, outcome.cam, allow_pickle=False)
     values = {
@@ -79,27 +100,47 @@ def write_outcome(task: int, part: int, outcome: Outcome) -> Row:
         "record": outcome.record,
         "figures": {key: [figure.value, figure.curve] for key, figure in outcome.figures.items()},
     }
-    return Row(task, part, "map", json.dumps(values), cam.getvalue())
+    return Row(task, part, _MAP, json.dumps(values), cam.getvalue())
 
 
 def read_outcome(row: Row) -> Outcome:
-    """Return the outcome that a row was made of; JSON gives every float back as it was."""
-    if row.kind == "error":
+    """Return the outcome of a row. JSON gives every float back exactly.
+
+    Examples
+    --------
+    >>> from onnx_cam.errors import ImageError
+    >>> read_outcome(write_outcome(0, 0, ImageError("cannot read 'a.jpg'")))
+    ImageError("cannot read 'a.jpg'")
+    """
+    if row.kind == _ERROR:
         return read_error(row.facts)
-    facts: dict[str, Any] = row.facts
-    if row.kind == "image":
-        image = ImageFacts.from_json(facts["facts"])
-        return SeenImage(facts["sha256"], facts["name"], facts["path"], image, row.content)
-    figures = {key: Measurement(value, tuple(curve)) for key, (value, curve) in facts["figures"].items()}
+    values: dict[str, Any] = row.facts
+    if row.kind == _IMAGE:
+        facts = ImageFacts.from_json(values["facts"])
+        return SeenImage(values["sha256"], values["name"], values["path"], facts, row.content)
+    figures = {key: Measurement(value, tuple(curve)) for key, (value, curve) in values["figures"].items()}
     cam = np.load(io.BytesIO(row.content), allow_pickle=False)
-    return MeasuredMap(facts["image"], facts["method"], cam, facts["record"], figures)
+    return MeasuredMap(values["image"], values["method"], cam, values["record"], figures)
 
 
 def write_error(error: OnnxCamError) -> str:
-    """Return an error as JSON: the name of its class, and what it says."""
+    r"""Return an error as JSON: the name of its class and its message.
+
+    Examples
+    --------
+    >>> from onnx_cam.errors import ImageError
+    >>> write_error(ImageError("cannot read 'a.jpg'"))
+    '{"error": "ImageError", "text": "cannot read \'a.jpg\'"}'
+    """
     return json.dumps({"error": type(error).__name__, "text": str(error)})
 
 
 def read_error(facts: Mapping[str, str]) -> OnnxCamError:
-    """Return an error of this package by its name."""
+    """Return the error that `write_error` wrote, of its own class.
+
+    Examples
+    --------
+    >>> read_error({"error": "ImageError", "text": "cannot read 'a.jpg'"})
+    ImageError("cannot read 'a.jpg'")
+    """
     return _ERRORS[facts["error"]](facts["text"])

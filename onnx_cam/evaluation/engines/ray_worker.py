@@ -1,4 +1,4 @@
-"""A worker: one session of the model, which works on one image after the other, wherever Ray starts it."""
+"""A worker: one loaded model that evaluates image after image, wherever Ray starts it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnx_cam.classifier.loading import load
 from onnx_cam.errors import DeviceError, ModelError, OnnxCamError, ScoreError
 from onnx_cam.evaluation.engines.local import LocalEngine
 from onnx_cam.evaluation.engines.ray_rows import COLUMNS, DONE, STOP, Row, write_error, write_outcome
-from onnx_cam.evaluation.measuring import Measuring, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric
@@ -23,12 +23,13 @@ from onnx_cam.runtime.devices import running_device
 
 __all__ = ["Attempts", "Worker", "WorkerSettings"]
 
-_ATTEMPTS = 3  # at an image whose worker dies: after these it is the image that kills them
+_MAX_ATTEMPTS = 3
+"""At an image whose worker dies. If it dies again and again, the image is what kills it."""
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """All that a worker needs to know to do as the driver does.
+    """Everything that a worker needs to evaluate images as the driver does.
 
     Attributes
     ----------
@@ -36,21 +37,32 @@ class WorkerSettings:
         The path of the file.
     model_sha256 : str
     provider : str
-        The execution provider that must run it.
+        The execution provider that must run the model.
     preprocessing : Preprocessing or None
     labels : Labels
     size : tuple of int or None
+        ``(H, W)`` of the network's input, where the model leaves it free.
     input, output : str
+        The tensors that take the image and hold the scores.
     threads : int or None
-        As the user said.
-    share : int
-        Workers on a machine: they share its cores.
+        The threads that the user asked for.
+    workers_per_machine : int
+        The workers that share the cores of a machine.
     layer : str
     methods : mapping of str to Method
     metrics : tuple of Metric
     seed : int
     batch_size : int or None
     lenient : bool
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation.method_names import choose_named_methods
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluator = ImageEvaluator(model, choose_named_methods("equal"), (), layer=None, seed=0, batch_size=16)
+    >>> WorkerSettings.of(evaluator, workers_per_machine=1).load().layer.name
+    'relu2'
     """
 
     model: str
@@ -62,7 +74,7 @@ class WorkerSettings:
     input: str
     output: str
     threads: int | None
-    share: int
+    workers_per_machine: int
     layer: str
     methods: Mapping[str, Method]
     metrics: tuple[Metric, ...]
@@ -71,35 +83,35 @@ class WorkerSettings:
     lenient: bool
 
     @classmethod
-    def of(cls, measuring: Measuring, share: int) -> WorkerSettings:
-        """Return the settings of workers that measure as this one does."""
-        classifier = measuring.classifier
+    def of(cls, evaluator: ImageEvaluator, workers_per_machine: int) -> WorkerSettings:
+        """Return the settings of workers that do what an evaluator of this process does."""
+        classifier = evaluator.classifier
         return cls(
-            str(classifier.file.path.resolve()),
-            classifier.file.sha256,
-            classifier.provider,
-            classifier.preprocessing,
-            classifier.labels,
-            classifier.size if classifier.input.height and classifier.input.width else None,
-            classifier.input.name,
-            classifier.head.output,
-            classifier.sessions.opener.threads,
-            share,
-            measuring.layer.name,
-            dict(measuring.methods),
-            measuring.metrics,
-            measuring.seed,
-            measuring.batch_size,
-            measuring.lenient,
+            model=str(classifier.file.path.resolve()),
+            model_sha256=classifier.file.sha256,
+            provider=classifier.provider,
+            preprocessing=classifier.preprocessing,
+            labels=classifier.labels,
+            size=None if classifier.input.height is None or classifier.input.width is None else classifier.size,
+            input=classifier.input.name,
+            output=classifier.head.output,
+            threads=classifier.sessions.opener.threads,
+            workers_per_machine=workers_per_machine,
+            layer=evaluator.layer.name,
+            methods=dict(evaluator.methods),
+            metrics=evaluator.metrics,
+            seed=evaluator.seed,
+            batch_size=evaluator.batch_size,
+            lenient=evaluator.lenient,
         )
 
-    def load(self) -> Measuring:
-        """Load the model.
+    def load(self) -> ImageEvaluator:
+        """Load the model on this machine.
 
         Raises
         ------
         OnnxCamError
-            The file is missing here or another one, or it does not run on the driver's kind of device.
+            The file is missing here or differs, or it does not run on the driver's kind of device.
         """
         classifier = load(
             self.model,
@@ -111,10 +123,10 @@ class WorkerSettings:
             threads=self.threads or self._threads,
         )
         if classifier.file.sha256 != self.model_sha256:
-            raise ModelError(f"'{self.model}' is another file here; expected the same model on every machine: copy it")
+            raise ModelError(f"'{self.model}' differs from the driver's file; copy the same model to every machine")
         if classifier.provider != self.provider:
             raise DeviceError(f"{classifier.provider} would run the model here; expected {self.provider}, as elsewhere")
-        return Measuring(
+        return ImageEvaluator(
             classifier.with_labels(self.labels),
             self.methods,
             self.metrics,
@@ -126,46 +138,63 @@ class WorkerSettings:
 
     @property
     def _threads(self) -> int | None:
-        """Its share of the cores; ONNX Runtime's own choice where it has them all.
+        """Its share of the cores; ONNX Runtime's own choice where it has all of them.
 
-        The digits stay the same: ONNX Runtime on a CPU gives its threads outputs, not parts of a sum.
+        The digits stay the same: on a CPU, ONNX Runtime divides the outputs of an operator between threads, not the
+        terms of a sum.
         """
-        return None if self.share == 1 else max(1, (os.cpu_count() or 1) // self.share)
+        if self.workers_per_machine == 1:
+            return None
+        return max(1, (os.cpu_count() or 1) // self.workers_per_machine)
 
 
 class Attempts:
-    """Counts how often each task was begun: an actor of which all workers know."""
+    """Counts how often each task was begun. It runs as an actor that all workers share.
+
+    Examples
+    --------
+    >>> attempts = Attempts()
+    >>> attempts.begin(7), attempts.begin(7)
+    (1, 2)
+    """
 
     def __init__(self) -> None:
-        self._begun: Counter[int] = Counter()
+        self._times: Counter[int] = Counter()
 
     def begin(self, task: int) -> int:
-        """Return how often a task was begun, this time included."""
-        self._begun[task] += 1
-        return self._begun[task]
+        """Return how often a task was begun, including this time."""
+        self._times[task] += 1
+        return self._times[task]
 
 
 class Worker:
-    """What Ray Data starts in a process of its own, and calls with one row a task.
+    """What Ray Data starts in a process of its own, and calls with one row for each task.
 
-    What fails is said in a row: no exception travels.
+    Errors travel as rows, never as exceptions.
 
     Parameters
     ----------
     settings : WorkerSettings
     tasks : sequence of Task
-        All of them; a row that comes in names one by its position.
+        All tasks. A row that comes in names one of them by its position.
     attempts : handle of an actor of Attempts
+
+    Examples
+    --------
+    This needs Ray:
+
+    >>> worker = Worker(settings, tasks, attempts)  # doctest: +SKIP
+    >>> tables = list(worker(table_of_task_numbers))  # doctest: +SKIP
     """
 
     def __init__(self, settings: WorkerSettings, tasks: Sequence[Task], attempts: Any) -> None:
         self._settings = settings
         self._tasks = tasks
         self._attempts = attempts
-        self._measuring: Measuring | None = None
+        self._evaluator: ImageEvaluator | None = None
 
     def __call__(self, numbers: Any) -> Iterator[Any]:
-        """Yield a table of one row for each thing that comes of a task, as soon as it is there."""
+        """Yield a table of one row for everything that comes of a task, as soon as it is there."""
         import pyarrow
 
         types = (pyarrow.int64(), pyarrow.int64(), pyarrow.string(), pyarrow.string(), pyarrow.binary())
@@ -175,28 +204,29 @@ class Worker:
                 yield pyarrow.table({name: [getattr(row, name)] for name in COLUMNS}, schema)
 
     def _rows(self, number: int) -> Iterator[Row]:
-        """Yield what comes of a task, and a row that says that this was all."""
+        """Yield what comes of a task, and at its end a row that says so."""
         part = 0
         try:
             self._begin(number)
-            # Not in the constructor, where Ray would make an unreadable error of it.
-            self._measuring = self._measuring or self._settings.load()
-            for _, outcome in LocalEngine(self._measuring).work([self._tasks[number]]):
+            # The model is loaded here, since Ray would make an unreadable error of one in the constructor.
+            self._evaluator = self._evaluator or self._settings.load()
+            for _, outcome in LocalEngine(self._evaluator).work([self._tasks[number]]):
                 yield write_outcome(number, part, outcome)
                 part += 1
         except OnnxCamError as error:
-            told = write_error(type(error)(f"{error} (a worker on {socket.gethostname()})"))
-            # Of a task that is done again Ray skips as many rows as came before: the news must come after them.
-            yield from (Row(number, part, STOP, told) for part in range(part, len(self._settings.methods) + 2))
+            text = write_error(type(error)(f"{error} (a worker on {socket.gethostname()})"))
+            # When a task is repeated, Ray skips as many rows as the first attempt gave. The error must come after them,
+            # so it is sent once for every row that a task can give.
+            yield from (Row(number, part, STOP, text) for part in range(part, len(self._settings.methods) + 2))
             return
-        yield Row(number, part, DONE, json.dumps(self._measuring.left_out))
+        yield Row(number, part, DONE, json.dumps(self._evaluator.left_out))
 
     def _begin(self, number: int) -> None:
-        """Do not let Ray try for ever."""
+        """Do not let Ray repeat a task for ever."""
         import ray
 
-        if ray.get(self._attempts.begin.remote(number)) > _ATTEMPTS:
+        if ray.get(self._attempts.begin.remote(number)) > _MAX_ATTEMPTS:
             raise ScoreError(
-                f"{_ATTEMPTS} workers died at work on {self._tasks[number].sample.name}, as they do where memory runs "
-                "out; try fewer workers or a smaller --batch-size, and run the same command again to go on"
+                f"{_MAX_ATTEMPTS} workers died while they evaluated {self._tasks[number].sample.name}, perhaps because "
+                "memory ran out; try fewer workers or a smaller --batch-size, and run the command again to continue"
             )

@@ -1,0 +1,100 @@
+"""The forward passes that a run has left: counted where a method has been run before, estimated where it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator
+from onnx_cam.evaluation.results.records import MeasuredMap
+from onnx_cam.methods import Method
+from onnx_cam.methods.base import SampledMethod
+from onnx_cam.methods.mean_score import MeanScoreMethod
+from onnx_cam.runtime.scorer import Progress
+
+__all__ = ["RemainingPasses"]
+
+
+class RemainingPasses:
+    """Counts the forward passes that are done, and estimates those to come.
+
+    Parameters
+    ----------
+    keys : mapping of str to str
+        Each method's name, and the key that its maps are stored under.
+    costs : mapping of str to float
+        The mean forward passes for a map and its figures in the results so far, by the method's key.
+    evaluator : ImageEvaluator
+    images : int
+        The images with something left to do.
+    progress : callable, optional
+        Called with the forward passes done and the forward passes expected in all.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation.method_names import choose_named_methods
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluator = ImageEvaluator(model, choose_named_methods("scorecam"), (), layer=None, seed=0, batch_size=16)
+    >>> remaining = RemainingPasses({"scorecam": "key"}, {}, evaluator, images=2, progress=print)
+    >>> remaining.within_map(3, 6)  # 6 channels, 2 images
+    3 12
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, str],
+        costs: Mapping[str, float],
+        evaluator: ImageEvaluator,
+        images: int,
+        progress: Progress | None,
+    ) -> None:
+        self._progress = progress
+        self._images = images
+        self._costs = {key: [costs[key]] if key in costs else [] for key in keys.values()}
+        channels, steps = evaluator.layer.shape[0], sum(metric.passes for metric in evaluator.metrics)
+        self._estimates = {
+            keys[name]: _map_passes(method, channels) + steps for name, method in evaluator.methods.items()
+        }
+        self._done = 0.0
+        self._keys = dict(keys)
+        self._open_maps: dict[str, set[str]] = {}  # the keys of the methods that each image still waits for
+
+    def start_image(self, image: str, methods: Iterable[str]) -> None:
+        """Note that an image is being worked on, and by which methods. Several images may be at the same time."""
+        self._images -= 1
+        self._open_maps[image] = {self._keys[name] for name in methods}
+
+    def give_up(self, image: str) -> None:
+        """Note that nothing more comes of an image."""
+        if self._open_maps.pop(image, None) is None:
+            self._images -= 1
+
+    def within_map(self, done: int, planned: int) -> None:
+        """Report forward passes done for a map that is not finished."""
+        self._report(done)
+
+    def finish_map(self, measured: MeasuredMap) -> None:
+        """Note that a map is finished, and what it cost."""
+        passes = measured.record["passes"] + measured.record["measuring_passes"]
+        self._costs.setdefault(measured.method, []).append(passes)
+        self._open_maps[measured.image].discard(measured.method)
+        self._done += passes
+        self._report(0)
+
+    def _report(self, within: int) -> None:
+        if self._progress:
+            # The maps that images in work still wait for, and every method's map of each image after them.
+            in_work = sum(self._expected(key) for keys in self._open_maps.values() for key in keys)
+            remaining = in_work + self._images * sum(map(self._expected, self._estimates))
+            self._progress(round(self._done) + within, round(self._done + max(remaining, within)))
+
+    def _expected(self, key: str) -> float:
+        costs = self._costs[key]
+        return sum(costs) / len(costs) if costs else self._estimates[key]
+
+
+def _map_passes(method: Method, channels: int) -> int:
+    """Return the forward passes that a method is expected to take for a map."""
+    exact = channels * (method.sample_count if isinstance(method, SampledMethod) else 1)
+    limit = method.limit if isinstance(method, MeanScoreMethod) else None
+    return exact if limit is None else limit.passes(exact) or exact
