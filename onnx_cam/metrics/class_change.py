@@ -25,7 +25,7 @@ class ClassChange(Metric):
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
     >>> result = onnx_cam.explain(model, "cat.jpg")
     >>> x = model.network_input("cat.jpg")
-    >>> image = MaskedImage(model, x, result.target.index, result.cam, second_cam=3 * result.cam)
+    >>> image = MaskedImage(model, x, result.target.index, result.cam, second_cam=2 * result.cam)
     >>> ClassChange().measure(image).value
     0.0
     """
