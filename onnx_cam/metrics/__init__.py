@@ -90,16 +90,16 @@ def choose_metrics(
     words = [part.strip() for part in metrics.split(",") if part.strip()] if isinstance(metrics, str) else list(metrics)
     if not words:
         raise SettingError(f"no metric to measure; expected all, or some of {', '.join(METRICS)}")
-    chosen: list[Metric] = []
+    selection: list[Metric] = []
     for word in words:
         metric = word
         if isinstance(metric, str):
             baseline = insertion_baseline if metric == Insertion.name else deletion_baseline
             metric = _make(metric, kind, keep, steps, baseline)
-        if metric.name in [other.name for other in chosen]:
+        if metric.name in [other.name for other in selection]:
             raise SettingError(f"{metric.name} is given twice; give each metric once")
-        chosen.append(metric)
-    return tuple(chosen)
+        selection.append(metric)
+    return tuple(selection)
 
 
 def _make(name: str, score: ScoreKind, keep: float, steps: int, baseline: str) -> Metric:

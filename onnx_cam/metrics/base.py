@@ -166,10 +166,10 @@ class CurveMetric(Metric):
         """Return the area and the curve, steps + 1 scores."""
         # The masks of the pixels that are the image's, at each point between the two ends of the curve. Removing the
         # most important pixels first is the same as keeping the least important ones, in reverse order.
-        kept = keep_masks(image.importance, self.steps, most_important=not self.removes)  # (steps − 1, H, W)
+        masks = keep_masks(image.importance, self.steps, most_important=not self.removes)  # (steps − 1, H, W)
         ends = [image.baseline_score(self.baseline, self.score), image.score(self.score)]
         if self.removes:
-            kept, ends = kept[::-1], ends[::-1]
-        between = image.score_composed(kept, self.baseline, self.score) if len(kept) else np.zeros(0)
+            masks, ends = masks[::-1], ends[::-1]
+        between = image.score_composed(masks, self.baseline, self.score) if len(masks) else np.zeros(0)
         curve = np.concatenate([ends[:1], between, ends[1:]])  # (steps + 1,)
         return Measurement(area(curve), tuple(map(float, curve)))

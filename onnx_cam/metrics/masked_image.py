@@ -108,12 +108,12 @@ class MaskedImage:
         """Return ``O = f^c(X ⊙ L↑)``, where L↑ is 0 outside the given share of the most important pixels."""
         return self._once(("masked", kind, keep), lambda: self._score_masked(kind, keep))
 
-    def score_composed(self, kept: Floats, baseline: str, kind: ScoreKind) -> NDArray[np.float64]:
+    def score_composed(self, pixel_masks: Floats, baseline: str, kind: ScoreKind) -> NDArray[np.float64]:
         """Return the scores of the image inside masks m and the baseline outside, ``f^c(X ⊙ m + X_b ⊙ (1 − m))``.
 
         Parameters
         ----------
-        kept : ndarray of shape (B, H, W), float32
+        pixel_masks : ndarray of shape (B, H, W), float32
             m, 0 or 1, neither of them everywhere.
         baseline : str
         kind : {"probability", "logit"}
@@ -123,17 +123,17 @@ class MaskedImage:
         ndarray of shape (B,), float64
         """
         outside = self._baseline(baseline)
-        schedule = Schedule(maps=kept, path=np.ones(1), masking=_UNCHANGED)
+        schedule = Schedule(maps=pixel_masks, path=np.ones(1), masking=_UNCHANGED)
         image = self.image
         if outside.any():
             # X ⊙ m + X_b ⊙ (1 − m) = (X − X_b) ⊙ m + X_b: a masked image with the offset X_b.
             image = self.image - outside
             schedule = Schedule(
-                maps=kept,
+                maps=pixel_masks,
                 path=np.ones(1),
                 masking=_UNCHANGED,
                 offset="input",
-                offset_scale=np.ones(len(kept)),
+                offset_scale=np.ones(len(pixel_masks)),
                 offset_fields=outside[None],
             )
         return self._run(image, schedule, kind)
@@ -175,7 +175,8 @@ class MaskedImage:
 
 
 def _most_important(importance: Floats, keep: float) -> Floats:
-    kept = pixel_order(importance)[: max(1, round(keep * importance.size))]
+    """Return the importance of the most important pixels, and 0 for the others, (H, W) float32."""
+    positions = pixel_order(importance)[: max(1, round(keep * importance.size))]
     mask = np.zeros(importance.size, np.float32)
-    mask[kept] = importance.reshape(-1)[kept]
+    mask[positions] = importance.reshape(-1)[positions]
     return mask.reshape(importance.shape)

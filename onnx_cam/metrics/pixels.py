@@ -65,8 +65,8 @@ def keep_masks(importance: Floats, steps: int, *, most_important: bool) -> Float
     rank = np.empty(importance.size, np.int64)
     rank[order if most_important else order[::-1]] = np.arange(importance.size)
     counts = np.rint(np.arange(1, steps) * importance.size / steps)
-    kept = (rank[None] < counts[:, None]).astype(np.float32)  # (steps − 1, H·W)
-    return kept.reshape(steps - 1, *importance.shape)
+    masks = (rank[None] < counts[:, None]).astype(np.float32)  # (steps − 1, H·W)
+    return masks.reshape(steps - 1, *importance.shape)
 
 
 def area(curve: NDArray[np.float64]) -> float:

@@ -31,7 +31,7 @@ class ImagePaths:
 
     Attributes
     ----------
-    found : int
+    existing : int
         How many of the images that were looked for are there.
 
     Raises
@@ -54,7 +54,7 @@ class ImagePaths:
         self._below = tuple(dict.fromkeys(below if images is None else ("", *below)))
         self._listings: dict[str, dict[str, bool]] = {}
         self._inside: dict[str, bool] = {}
-        self.found = 0
+        self.existing = 0
 
     def find(self, names: Iterable[str], where: str) -> tuple[str, str]:
         """Return the path and the name of the first file that exists, otherwise those that the first name stands for.
@@ -76,7 +76,7 @@ class ImagePaths:
             for path, plain in self._candidates(name, where):
                 first = first or (path, plain)
                 if self._holds(path, where):
-                    self.found += 1
+                    self.existing += 1
                     return path, plain
         assert first is not None  # there is a name
         return first
@@ -91,7 +91,7 @@ class ImagePaths:
         path : str
             Its annotations, for the message.
         """
-        if count and not self.found:
+        if count and not self.existing:
             folders = ", ".join(f"'{os.path.normpath(os.path.join(self._folder, below))}'" for below in self._below)
             raise DatasetError(
                 f"none of the {count:,} images of '{path}' exists in {folders}; give their folder with --images"

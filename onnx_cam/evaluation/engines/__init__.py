@@ -1,1 +1,1 @@
-"""What distributes the images of a run: this process alone, or workers of Ray."""
+"""What distributes the images of a run: this process, or workers of Ray."""

@@ -60,6 +60,12 @@ class Chart:
         The methods whose maps are all empty.
     has_uncompared : bool
         Whether too many maps of a method are empty for a comparison.
+
+    Examples
+    --------
+    >>> lines = [["0", "0.9"], ["100", "0.1"]]
+    >>> Chart("Deletion", "steps 1", "<svg></svg>", ["cam"], lines, left_out=[], has_uncompared=False).lines[-1]
+    ['100', '0.1']
     """
 
     title: str

@@ -78,6 +78,11 @@ class Example:
         Of the picture, in pixels.
     alt : str
         The text in place of the picture.
+
+    Examples
+    --------
+    >>> Example("best", "a.jpg", "cat", "", "8.4 %", "data:,", width=300, height=200, alt="Map by cam").case
+    'best'
     """
 
     case: str
@@ -103,6 +108,11 @@ class Gallery:
         A method's name, its examples, and a note on them, which may be empty.
     has_boxes : bool
         Whether boxes are drawn.
+
+    Examples
+    --------
+    >>> Gallery("Average Drop", "lower", [("cam", [], "All its maps are empty.")], has_boxes=False).better
+    'lower'
     """
 
     title: str

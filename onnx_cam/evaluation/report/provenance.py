@@ -29,6 +29,11 @@ class Provenance:
     notes : list of str
     record : str
         All facts, as JSON.
+
+    Examples
+    --------
+    >>> Provenance([("seed", "0")], [], [], [], [], unnamed=0, notes=[], record="{}").facts
+    [('seed', '0')]
     """
 
     facts: list[tuple[str, str]]

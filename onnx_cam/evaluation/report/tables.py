@@ -39,6 +39,11 @@ class Cell:
         The number of images, where it is not that of the column.
     is_best, is_level : bool
         Whether the method is the best by this metric, or cannot be told apart from the best.
+
+    Examples
+    --------
+    >>> Cell("8.4", "[4.3, 13.2]", is_best=True).value
+    '8.4'
     """
 
     value: str
@@ -61,6 +66,11 @@ class Column:
     settings : str
     n : int or None
         The number of images of most of its figures, where that is not all images.
+
+    Examples
+    --------
+    >>> Column("Average Drop", "%", "lower", about=[], settings="share of pixels kept 1").better
+    'lower'
     """
 
     title: str
@@ -109,6 +119,12 @@ class Finding:
         The methods that cannot be told apart from the best.
     are_all_level : bool
         Whether that is true of all other methods, and there are several.
+
+    Examples
+    --------
+    >>> column = Column("Average Drop", "%", "lower", about=[], settings="")
+    >>> Finding(column, best=["cam"], value="8.4 %", level=["equal"], are_all_level=False).best
+    ['cam']
     """
 
     column: Column
@@ -130,6 +146,11 @@ class MethodsTable:
     images : int
     is_small : bool
         Whether there are too few images to tell methods apart.
+
+    Examples
+    --------
+    >>> MethodsTable(columns=[], lines=[], findings=[], images=3, is_small=True).images
+    3
     """
 
     columns: list[Column]
@@ -150,6 +171,12 @@ class ModelsTable:
         The runs' names.
     lines : list of (str, list of Cell or None)
         A method's name and its cells; None where a run did not measure it.
+
+    Examples
+    --------
+    >>> column = Column("Average Drop", "%", "lower", about=[], settings="")
+    >>> ModelsTable(column, ["vgg.onnx", "resnet.onnx"], [("cam", [Cell("8.4"), None])]).models
+    ['vgg.onnx', 'resnet.onnx']
     """
 
     column: Column
@@ -187,6 +214,13 @@ class WinTable:
     methods : list of str
     lines : list of (str, list of WinCell or None)
         A method's name and its cells; None where it would meet itself.
+
+    Examples
+    --------
+    >>> column = Column("Win", "%", "higher", about=[], settings="")
+    >>> cell = WinCell("60.0", "[30.0, 90.0]", ties="10.0", share=60.0, is_clear=False)
+    >>> WinTable(column, ["cam", "equal"], [("cam", [None, cell])]).lines[0][1][1].value
+    '60.0'
     """
 
     column: Column

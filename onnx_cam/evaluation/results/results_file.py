@@ -9,7 +9,7 @@
 
 A map is written with its figures in one transaction, so that a process that is killed loses the map it was working on
 and nothing else. Transactions are short and use SQLite's rollback journal, so that other processes can read the file
-between them while a run goes on. (SQLite's write-ahead log would let them read during one, too. But it needs memory
+between them during a run. (SQLite's write-ahead log would let them read during one, too. But it needs memory
 that all of them share, which network file systems lack, and leaves files that cannot be opened in a read-only folder.)
 """
 
@@ -89,7 +89,7 @@ class ResultsFile:
     Raises
     ------
     OutputError
-        The file cannot be opened, is no results file, has another layout, or another process writes to it.
+        The file cannot be opened, is not a results file, has another layout, or another process writes to it.
 
     Examples
     --------
@@ -253,13 +253,13 @@ class ResultsFile:
                 self._connection.execute(f"PRAGMA user_version = {LAYOUT}")
 
     def _open_to_read(self, resources: ExitStack) -> None:
-        """Check that the file can be read, and go on with a copy of it where only that can be."""
+        """Check that the file can be read; if it can only be copied, open the copy instead."""
         journal = self.path.with_name(self.path.name + _JOURNAL_SUFFIX)
         try:
             self._check_layout()
         except sqlite3.OperationalError as error:
             # A process was killed in the middle of a transaction. SQLite undoes its half with the help of the journal
-            # that it left, but here the file or the folder is read-only. So undo it in a copy.
+            # that it left behind, but here the file or the folder is read-only. So undo it in a copy.
             if primary_code(error) not in _UNWRITABLE or not journal.is_file():
                 raise
             folder = Path(resources.enter_context(TemporaryDirectory(prefix="onnx-cam-")))

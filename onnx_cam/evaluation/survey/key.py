@@ -35,7 +35,7 @@ class Item:
     class_name : str
         The predicted class, whose maps are shown.
     maps : mapping of str to tuple of str
-        The methods behind each letter: several where their maps look the same.
+        The methods that each letter stands for: several where their maps look the same.
 
     Examples
     --------

@@ -191,7 +191,7 @@ def _draw(
         if maps is None or len(maps) == 1:
             left_out[_EMPTY if maps is None else _SAME] += 1
             continue
-        # The pictures get their letters in random order; only the key says which methods are behind each letter.
+        # The pictures get their letters in random order; only the key says which methods each letter stands for.
         order = [maps[place] for place in generator.permutation(len(maps))]
         class_name = _class_name(image)
         pictures = _lettered(picture for picture, _ in order)
