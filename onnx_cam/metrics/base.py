@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Metric(ABC):
     needs_second_class: ClassVar[bool] = False
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, str | int | float]:
         """The settings as plain JSON values."""
         return asdict(self)
 

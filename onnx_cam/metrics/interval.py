@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,7 @@ class Interval:
     high: float | None
     n: int
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, float | int | None]:
         """Return the fields as plain JSON values."""
         return asdict(self)
 

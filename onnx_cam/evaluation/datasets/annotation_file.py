@@ -133,7 +133,7 @@ def first_characters(path: str) -> str:
         raise DatasetError(f"cannot read '{path}': {one_line(error)}") from error
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     r"""Return a value for a message: on one line, and cut short however large or deep it is.
 
     Examples
@@ -161,7 +161,7 @@ def check_count(count: int, path: str) -> None:
         raise DatasetError(f"'{path}' holds {count:,} images; expected at most {MAX_SAMPLES:,}: split it")
 
 
-def read_box(values: Any, where: str, *, as_text: bool = False) -> tuple[float, float, float, float]:
+def read_box(values: object, where: str, *, as_text: bool = False) -> tuple[float, float, float, float]:
     """Return the four numbers of a box.
 
     Parameters
@@ -192,9 +192,10 @@ def read_box(values: Any, where: str, *, as_text: bool = False) -> tuple[float, 
     return a, b, c, d
 
 
-def _number(value: Any, as_text: bool) -> float:
-    is_text = isinstance(value, str)
-    if is_text != as_text or (is_text and "_" in value) or not isinstance(value, str | int | float):
+def _number(value: object, as_text: bool) -> float:
+    if not isinstance(value, str | int | float) or isinstance(value, str) != as_text:
+        raise ValueError("not a number")
+    if isinstance(value, str) and "_" in value:  # Python reads 1_0 as 10
         raise ValueError("not a number")
     number = float(value)
     if isinstance(value, bool) or not math.isfinite(number):
@@ -232,7 +233,7 @@ def valid_boxes(boxes: Iterable[Box], where: str, size: tuple[int, int] | None =
     return checked
 
 
-def is_integer(value: Any) -> TypeGuard[int]:
+def is_integer(value: object) -> TypeGuard[int]:
     """Tell whether a value from JSON is a whole number. Python takes true and false for 1 and 0, but they are not.
 
     Examples
@@ -243,7 +244,7 @@ def is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
+def stated_size(width: object, height: object) -> tuple[int, int] | None:
     """Return the ``(width, height)`` that annotations state; None where they state none, or 0 as some tools do.
 
     Examples
@@ -251,4 +252,4 @@ def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
     >>> stated_size(640, 480), stated_size(0, 0), stated_size(None, None)
     ((640, 480), None, None)
     """
-    return (width, height) if all(is_integer(side) and side > 0 for side in (width, height)) else None
+    return (width, height) if is_integer(width) and is_integer(height) and width > 0 and height > 0 else None

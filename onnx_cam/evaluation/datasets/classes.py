@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.errors import DatasetError, LabelsError, TargetError, one_line_text
@@ -100,7 +99,7 @@ def _json_rows(path: str) -> list[tuple[str, str]]:
     return [(wnid, name) for wnid, name in rows]
 
 
-def read_label(value: Any, classes: ClassList | None, where: str) -> Label:
+def read_label(value: object, classes: ClassList | None, where: str) -> Label:
     """Return the label that a value of an annotation stands for.
 
     A name that the class list holds becomes its index, and so does a text of digits.

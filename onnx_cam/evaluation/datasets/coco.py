@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from onnx_cam.errors import DatasetError
@@ -157,13 +158,13 @@ def _name(entry: Entry, where: str, classes: ClassList | None) -> int | str:
     return label
 
 
-def _is_crowd(entry: Any, where: str) -> bool:
+def _is_crowd(entry: object, where: str) -> bool:
     if not isinstance(entry, dict):
         raise DatasetError(f"{where}: invalid annotation {quoted(entry)}: expected image_id, category_id and bbox")
     return entry.get("iscrowd") in (1, True)
 
 
-def _listed_id(entry: Entry, key: str, listed: dict[int, Any], where: str) -> int:
+def _listed_id(entry: Entry, key: str, listed: Mapping[int, object], where: str) -> int:
     number = entry.get(key)
     if not is_integer(number) or number not in listed:
         raise DatasetError(f'{where}: "{key}" is {quoted(number)}; expected an id that the file lists')

@@ -80,7 +80,7 @@ def _file(path: str) -> str:
     return os.path.join(path, "index.json") if os.path.isdir(path) else path
 
 
-def _sample(entry: Any, where: str, paths: ImagePaths, classes: ClassList | None) -> Sample:
+def _sample(entry: object, where: str, paths: ImagePaths, classes: ClassList | None) -> Sample:
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
         raise DatasetError(f'{where}: {quoted(entry)} has no "file"; expected the image\'s path')
     where = f"{where} ({quoted(entry['file'])})"

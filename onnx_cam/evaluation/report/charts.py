@@ -160,6 +160,7 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
     import matplotlib
     from matplotlib.figure import Figure
 
+    # The axes on top and the legend below them, both of a fixed size, so that charts of many methods grow in height.
     columns = 2 if max(len(one.method) for one in series) <= _LONG_NAME else 1
     legend = 0.215 * -(-len(series) // columns) + 0.1
     style: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
@@ -173,6 +174,7 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
         _add_legend(drawing, handles, names, columns)
         content = io.StringIO()
         drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    # The same content in words, for those who cannot see the drawing.
     areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
     about = f"Mean curves over images with bands of 95 %. Area under each: {areas}. A table of the numbers follows."
     return _for_the_page(content.getvalue(), prefix, f"{metric.title} curves", about)

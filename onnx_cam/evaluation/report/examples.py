@@ -238,6 +238,7 @@ def draw_example(image: SeenImage, cam: NDArray[np.float32]) -> NDArray[np.uint8
         small = opened.convert("RGB")
     small.thumbnail((_SIDE, _SIDE))
     pixels = np.asarray(small)
+    # The map goes to the crop of the small copy, at the copy's own size.
     height, width = pixels.shape[:2]
     facts = image.facts
     geometry = facts.geometry.scaled(height, width)

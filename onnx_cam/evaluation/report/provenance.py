@@ -133,7 +133,7 @@ def _layer(facts: Mapping[str, Any]) -> str | None:
     return None if facts.get("layer") is None else plain(facts["layer"]) + size
 
 
-def _named(value: Any) -> str | None:
+def _named(value: object) -> str | None:
     """Return a preprocessing's name and where it was found."""
     if not isinstance(value, Mapping) or "name" not in value:
         return None if value is None else plain(value)
@@ -148,5 +148,5 @@ def _settings(evaluation: Evaluation, method: str) -> str:
     return plain({**method_facts, "seed": record.get("seed")})
 
 
-def _pairs(values: Any) -> list[tuple[str, str]]:
+def _pairs(values: object) -> list[tuple[str, str]]:
     return [(plain(name), plain(value)) for name, value in values.items()] if isinstance(values, Mapping) else []

@@ -93,6 +93,7 @@ def rank(evaluation: Evaluation, metric: Metric) -> Ranking:
     means = {name: float(np.nanmean(of_name)) for name, of_name in values.items() if not np.isnan(of_name).all()}
     if len(means) < 2:
         return Ranking()
+    # The best mean, and every method that has it; of the others, those whose difference from it may be chance.
     top = min(means.values()) if metric.better == "lower" else max(means.values())
     best = tuple(name for name, mean in means.items() if isclose(mean, top, rel_tol=_EQUAL, abs_tol=_EQUAL))
     if len(best) == len(means):

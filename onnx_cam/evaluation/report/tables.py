@@ -242,6 +242,7 @@ def methods_table(evaluation: Evaluation, summary: Summary) -> MethodsTable:
     ('equal', '0.000')
     """
     metrics = [metric for metric in evaluation.metrics if not isinstance(metric, Win)]
+    # For each metric, which methods are best and how many images most figures are about; then a line for each method.
     rankings = {metric.name: rank(evaluation, metric) for metric in metrics}
     compared, images = competitors(evaluation), len(evaluation.images)
     usual = {metric.name: _usual_n(summary, metric, images) for metric in metrics}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
 from onnx_cam.errors import one_line_text
 from onnx_cam.metrics import Metric
@@ -40,7 +39,7 @@ def span(low: float | None, high: float | None, unit: str = "") -> str:
     return "" if low is None or high is None else f"[{figure(low, unit)}, {figure(high, unit)}]"
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """Return a value of any kind on one line.
 
     Examples
@@ -109,7 +108,7 @@ def explained(metric: Metric) -> list[tuple[str, bool]]:
     return [(piece, bool(i % 2)) for i, piece in enumerate(text.split("``")) if piece]
 
 
-def file_name(path: Any) -> str:
+def file_name(path: object) -> str:
     r"""Return the last part of a path, which may have been written on another system.
 
     Examples

@@ -297,10 +297,10 @@ class ResultsFile:
             rows = self._rows("SELECT value FROM run WHERE key = ?", (key,))
             return Request.from_json(json.loads(rows[0][0])) if rows else None
 
-    def _set(self, key: str, value: Any) -> None:
+    def _set(self, key: str, value: object) -> None:
         self._connection.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, json.dumps(value)))
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         with self.naming_failures(), closing(self._connection.execute(query, values)) as cursor:
             return cursor.fetchall()
 

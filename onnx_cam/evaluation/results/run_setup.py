@@ -52,14 +52,14 @@ def record_setup(results: ResultsFile, classifier: Classifier, layer: Layer) -> 
     results.set_run({**setup, "model": str(classifier.file.path)})
 
 
-def _effective(value: Any) -> Any:
+def _effective(value: object) -> object:
     """Return a fact without the parts that change no result."""
     if not isinstance(value, dict):
         return value
     return {key: part for key, part in value.items() if key not in _WITHOUT_EFFECT}
 
 
-def _differing_parts(before: Any, now: Any) -> tuple[str, str]:
+def _differing_parts(before: object, now: object) -> tuple[str, str]:
     """Return two facts as text; of facts with several parts only those that differ."""
     if not isinstance(before, dict) or not isinstance(now, dict):
         return repr(before), repr(now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Agreement:
     kappa: float | None
     images: int
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, float | int | None]:
         """Return the fields as plain JSON values."""
         return asdict(self)
 

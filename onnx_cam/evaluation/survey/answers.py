@@ -106,7 +106,7 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _problem(content: Any, key: Key) -> str | None:
+def _problem(content: object, key: Key) -> str | None:
     """Return what is wrong with a file's content."""
     if not isinstance(content, dict) or not {"version", "survey", "reviewer", "answers"} <= content.keys():
         return "is not a file of answers; expected version, survey, reviewer and answers, as saved by the page"
@@ -125,15 +125,16 @@ def _problem(content: Any, key: Key) -> str | None:
     return next(filter(None, problems), None)
 
 
-def _answer_problem(item: str, letters: Any, key: Key) -> str | None:
+def _answer_problem(item: str, letters: object, key: Key) -> str | None:
     if item not in key.items:
         return f"has an answer for image {one_line_text(item)[:40]!r}; expected images 1 to {len(key.items)}"
     shown = set(key.items[item].maps)
     if letters == [NOT_SURE]:
         return None
-    is_list = isinstance(letters, list) and letters and all(isinstance(letter, str) for letter in letters)
-    if is_list and set(letters) <= shown and len(set(letters)) == len(letters):
-        return None
+    if isinstance(letters, list) and letters and all(isinstance(letter, str) for letter in letters):
+        distinct = set(letters)
+        if distinct <= shown and len(distinct) == len(letters):
+            return None
     given = one_line_text(json.dumps(letters))[:60]
     return (
         f'answers {given} for image {item}; expected some of {", ".join(sorted(shown))}, each once, or ["{NOT_SURE}"]'
