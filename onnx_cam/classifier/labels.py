@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from onnx_cam.errors import LabelsError, TargetError, did_you_mean, one_line, one_line_text
 from onnx_cam.files import read_small_file
 from onnx_cam.graph.read import ModelFile
-from onnx_cam.image.find_preprocessing import json_beside
+from onnx_cam.image.configurations.files_beside import json_beside
 
 __all__ = ["METADATA_KEY", "GivenLabels", "Labels", "find_labels", "imagenet_labels"]
 

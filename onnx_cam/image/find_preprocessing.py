@@ -18,9 +18,10 @@ from onnx_cam.files import read_small_file
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.image_input import EIGHT_BITS
 from onnx_cam.graph.read import ModelFile
+from onnx_cam.image.configurations.files_beside import json_beside
 from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 
-__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "from_config", "json_beside"]
+__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "from_config"]
 
 METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
@@ -176,21 +177,6 @@ def _from_file(path: Path) -> Preprocessing | None:
     config = _read_json(path)
     is_config = isinstance(config, dict) and bool(_CONFIG_KEYS & config.keys())
     return from_config(config, str(path)) if is_config else None
-
-
-def json_beside(model: Path) -> list[Path]:
-    """Return the JSON files that may describe a model, the likeliest first.
-
-    Examples
-    --------
-    >>> _ = Path("config.json").write_text("{}")
-    >>> [path.name for path in json_beside(Path("model.onnx"))]
-    ['config.json']
-    """
-    folder = model.resolve().parent
-    folders = [folder, folder.parent] if folder.name == "onnx" else [folder]  # Hugging Face keeps models in onnx/
-    names = (f"{model.stem}.json", "preprocessor_config.json", "config.json")
-    return [f / name for f in folders for name in names if (f / name).is_file()]
 
 
 def _read_json(path: Path) -> Any:

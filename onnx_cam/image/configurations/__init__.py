@@ -1,0 +1,1 @@
+"""The configurations that tools write beside a model or into its metadata, and the preprocessing that they describe."""
