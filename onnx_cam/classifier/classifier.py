@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.facts import ModelFacts
+from onnx_cam.classifier.geometries import settle_geometries
+from onnx_cam.classifier.geometry_cache import read_geometry, write_geometry
 from onnx_cam.classifier.guesses import resolve_preprocessing
 from onnx_cam.classifier.keeping import OneAtATime
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.classifier.layer_shapes import rank_by_shape
+from onnx_cam.classifier.probe import find_geometry
 from onnx_cam.classifier.sessions import ModelSessions
 from onnx_cam.classifier.trial import trial_images
 from onnx_cam.errors import LayerError, SettingError
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
 from onnx_cam.graph.find_layers import Layer, name_layer
 from onnx_cam.graph.head import Head
@@ -210,7 +214,8 @@ class Classifier:
         """
         if name is not None:
             tensor = name.name if isinstance(name, Layer) else name
-            return name_layer(self._layers, self.facts.graph, tensor, self.name)
+            layer = name_layer(self._layers, self.facts.graph, tensor, self.name)
+            return layer if layer.geometry.is_settled else self._probe(layer)
         if not self._layers:
             raise LayerError(
                 f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1, and "
@@ -228,6 +233,32 @@ class Classifier:
             image=self.trial_images(1),
             open_session=partial(self.sessions.open, optimise=False),
             preferred=self.file.metadata.get(LAYER_KEY),
+            settle=self._settle_geometries,
+            probe=self._probe,
+        )
+
+    def _probe(self, layer: Layer) -> Layer:
+        """Return a layer with the geometry that a run finds, once a file and layer; as it is where none fits."""
+        geometry = read_geometry(self.file.sha256, layer.name, self.size)
+        if geometry is None:
+            maps = partial(self.sessions.layer_maps, layer)
+            geometry = find_geometry(maps, self.trial_images(2), self.input.dtype)
+            if geometry is None:
+                return layer
+            write_geometry(self.file.sha256, layer.name, self.size, geometry)
+        channels, height, width = layer.shape
+        shape = (channels, width, height) if geometry.transposed else layer.shape
+        return replace(layer, geometry=geometry, shape=shape)
+
+    def _settle_geometries(self, layers: list[Layer]) -> list[Layer]:
+        return settle_geometries(
+            layers,
+            self.facts.graph,
+            proto=self.facts.proto,
+            constants=Constants(self.file),
+            image_input=self.input,
+            image=self.trial_images(1),
+            open_session=partial(self.sessions.open, optimise=False),
         )
 
     def trial_images(self, count: int) -> Floats:

@@ -60,7 +60,8 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
     explained = model.layer(layer)
     with results_folder(path.parent):
         _check_place(model, path)
-        tapped = tap(model.file.proto, [_value_info(model, explained)])
+        output = explained.blocked or _value_info(model, explained)
+        tapped = tap(model.file.proto, [output])
         _prove(model, tapped, explained)
         write_files({path: tapped.SerializeToString()})
     return explained

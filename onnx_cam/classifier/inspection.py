@@ -44,7 +44,7 @@ def inspect(model: Classifier) -> list[Finding]:
     >>> {one.what: one.value for one in onnx_cam.inspect(onnx_cam.load("model.onnx"))}["head"]
     'logits'
     """
-    return [*_file(model), *_input(model), *_output(model), _preprocessing(model), _layer(model), _device(model)]
+    return [*_file(model), *_input(model), *_output(model), _preprocessing(model), *_layer(model), _device(model)]
 
 
 def _file(model: Classifier) -> list[Finding]:
@@ -109,16 +109,20 @@ def _numbers(values: tuple[float, ...]) -> str:
     return f"({', '.join(f'{value:g}' for value in values)})"
 
 
-def _layer(model: Classifier) -> Finding:
+def _layer(model: Classifier) -> list[Finding]:
     layers = model.layers()
     if not layers:
-        return Finding(
-            "layer", "none that can be explained", "no convolution's output keeps a height and width above 1"
-        )
+        reason = "no convolution's output keeps a height and width above 1"
+        return [Finding("layer", "none that can be explained", reason)]
     shape = "×".join(map(str, layers[0].shape))
     named = layers[0].name == model.file.metadata.get(LAYER_KEY)
     source = f"the model's metadata, {LAYER_KEY}" if named else f"the last spatial one of {len(layers)}"
-    return Finding("layer", f"{layers[0].name} ({shape})", source)
+    geometry = layers[0].geometry
+    settled_by = {"operators": "the operators before the layer", "run": "a run with changed patches"}
+    return [
+        Finding("layer", f"{layers[0].name} ({shape})", source),
+        Finding("geometry", str(geometry), settled_by.get(geometry.source, "no hypothesis fits a run")),
+    ]
 
 
 def _device(model: Classifier) -> Finding:

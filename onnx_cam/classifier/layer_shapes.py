@@ -10,8 +10,9 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.graph.find_layers import Layer, find_candidates, prefer, rank_layers
-from onnx_cam.graph.tap import Dequantized, tap
+from onnx_cam.graph.tap import Dequantized, Unblocked, tap
 from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
+from onnx_cam.graph.walk import leading_to
 from onnx_cam.runtime.session import Session
 
 __all__ = ["rank_by_shape"]
@@ -31,6 +32,8 @@ def rank_by_shape(
     image: Floats,
     open_session: Opener,
     preferred: str | None = None,
+    settle: Callable[[list[Layer]], list[Layer]] = list,
+    probe: Callable[[Layer], Layer] | None = None,
 ) -> list[Layer]:
     """Return the layers of a model that keep a height and width, the default first.
 
@@ -50,12 +53,18 @@ def rank_by_shape(
         Loads a rewritten model.
     preferred : str, optional
         The layer that the metadata names as the default.
+    settle : callable
+        Returns the layers with their geometry, as far as the operators say it.
+    probe : callable, optional
+        Returns a layer with the geometry that a run finds, where one can be found.
     """
     # What could be explained, as the operators tell: outputs of convolutions and what follows them, and tokens.
     candidates = find_candidates(graph, scores)
     tokens = find_token_candidates(graph, scores)
     patches = find_patch_embedding(graph, tokens)
-    taps: dict[str, str | Dequantized] = {c.output: c.tapped for c in candidates} | {c.name: c.name for c in tokens}
+    taps: dict[str, str | Dequantized | Unblocked] = {c.output: c.tapped for c in candidates} | {
+        c.name: c.name for c in tokens
+    }
     taps |= {patches: patches} if patches else {}
     if not taps:
         return []
@@ -68,7 +77,42 @@ def rank_by_shape(
     # The default is the one nearest to the scores, unless the metadata names another.
     order = [output.name for node in graph.nodes for output in node.outputs]
     ranked = rank_layers(order, candidates, tokens, shapes, patch_grid=patch_grid, patches=patches)
-    return prefer(ranked, preferred)
+    return choose_by_geometry(prefer(settle(ranked), preferred), graph, probe)
+
+
+def choose_by_geometry(
+    layers: list[Layer], graph: gs.Graph, probe: Callable[[Layer], Layer] | None = None
+) -> list[Layer]:
+    """Return the layers with another default, where the geometry of the first choice speaks against it.
+
+    What the operators do not say of the first choice is asked of a run. A layer whose geometry is not settled is not a
+    default. Of branches that see the image in different ways, such as a mirrored copy or a local crop, the one that
+    sees it as it is comes first.
+    """
+    if not layers or not layers[0].is_default:
+        return layers
+    first = layers[0]
+    if not first.geometry.is_settled and probe is not None:
+        first = probe(first)
+        layers = [first, *layers[1:]]
+    if not first.geometry.is_settled:
+        settled = next((layer for layer in layers if layer.geometry.is_settled and layer.shape[0] > 1), None)
+        return layers if settled is None else prefer(layers, settled.name)
+    if first.geometry.is_plain:
+        return layers
+    sources = leading_to(graph, first.name)
+    parallel = (
+        layer
+        for layer in layers[1:]
+        if layer.geometry.is_settled
+        and layer.geometry.is_plain
+        and layer.shape == first.shape
+        and layer.op_type == first.op_type
+        and layer.name not in sources
+        and first.name not in leading_to(graph, layer.name)
+    )
+    upright = next(parallel, None)
+    return layers if upright is None else prefer(layers, upright.name)
 
 
 def _shapes(session: Session, names: Sequence[str], tokens: set[str], image: Floats) -> dict[str, tuple[int, ...]]:

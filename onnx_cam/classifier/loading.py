@@ -17,6 +17,7 @@ from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import find_head
 from onnx_cam.graph.image_input import find_image_input, with_size
+from onnx_cam.graph.inline import inline_layers
 from onnx_cam.graph.read import import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
 
@@ -83,7 +84,7 @@ def load(
     if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
         raise SettingError(f"invalid threads={threads!r}: expected a whole number from 1 to {_MAX_THREADS}")
     # Read the file, and find the image input and the scores in its graph; nothing is run yet.
-    file = read_model(path)
+    file = inline_layers(read_model(path))
     graph = import_graph(file)
     image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
     head = find_head(graph, file.name, output)

@@ -190,10 +190,7 @@ class ModelSessions:
         if self._last_activations is not None and self._last_activations[0] == key:
             return Activations(*self._last_activations[1:], ran=False)
         # The tapped session runs once per image: an extra output keeps the runtime from fusing operators around it.
-        if layer.name not in self._tapped_sessions:
-            make_room(self._tapped_sessions, _KEPT_SESSIONS)
-            self._tapped_sessions[layer.name] = self.open(tap(self._proto, [layer.tapped]))
-        tensor, output = self._tapped_sessions[layer.name].run(image[None], [layer.output, self._head.output])
+        tensor, output = self._tapped_session(layer).run(image[None], [layer.output, self._head.output])
         maps = layer.maps(tensor)  # (1, K, h, w)
         scores = probabilities(output, self._head)[0]  # (classes,)
         if not np.isfinite(maps).all() or not np.isfinite(scores).all():
@@ -203,6 +200,17 @@ class ModelSessions:
             )
         self._last_activations = key, read_only(maps[0]), read_only(scores)
         return Activations(*self._last_activations[1:], ran=True)
+
+    def layer_maps(self, layer: Layer, images: Floats) -> Floats:
+        """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""
+        tensor = self._tapped_session(layer).run(images, [layer.output])[0]
+        return layer.maps(tensor)
+
+    def _tapped_session(self, layer: Layer) -> Session:
+        if layer.name not in self._tapped_sessions:
+            make_room(self._tapped_sessions, _KEPT_SESSIONS)
+            self._tapped_sessions[layer.name] = self.open(tap(self._proto, [layer.tapped]))
+        return self._tapped_sessions[layer.name]
 
     def scores(self, images: Floats, score_kind: ScoreKind = "probability") -> Doubles:
         """Return f^c of images for every class.
@@ -298,7 +306,7 @@ class ModelSessions:
         _, gradients = layer_gradients(
             self._last_module[1],
             self.opener.image_input.feed(batch).astype(np.float32),
-            layer.tapped,
+            layer.quantization or layer.name,
             self._head.tapped_logits,
             targets,
             binary=self._is_binary,

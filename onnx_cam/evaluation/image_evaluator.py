@@ -214,6 +214,7 @@ class ImageEvaluator:
             specificity=record["specificity"],
             second_cam=cams[1] if len(cams) > 1 else None,
             batch_size=self.batch_size,
+            frame=self.layer.geometry.frame,
         )
         figures = {key: metric.measure(masked) for key, metric in metrics.items()}
         cost = {"measuring_passes": masked.passes}

@@ -24,7 +24,7 @@ from onnx_cam.explanation.provenance import AppliedMethod, Cost, ExplainedImage,
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import Target, likeliest, resolve_targets
 from onnx_cam.explanation.versions import package_versions
-from onnx_cam.explanation.warnings import batch_warnings, device_warnings, map_warnings
+from onnx_cam.explanation.warnings import batch_warnings, device_warnings, geometry_warnings, map_warnings
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.picture import Picture
@@ -210,6 +210,7 @@ def explain(
             score_kind,
             linear_head=partial(_linear_weights, classifier, tapped_layer, targets),
             gradient=partial(classifier.sessions.gradients, tapped_layer, targets=targets),
+            frame=tapped_layer.geometry.frame,
         )
         # The method scores its schedule of masked images, and reduces the scores to weights α: (T, K).
         weighed = chosen.weigh(subject)
@@ -223,10 +224,11 @@ def explain(
         weighed=weighed,
         activations=activations,
         explained_model=_explained_model(classifier, tapped_layer, preprocessing),
-        explained_image=_explained_image(picture),
+        explained_image=_explained_image(picture, tapped_layer),
         applied_method=_applied_method(chosen, score_kind, baseline, seed),
         cost=_cost(scorer, activations, weighed, seconds),
         warnings=(
+            *geometry_warnings(tapped_layer),
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),
             *weighed.notes,
@@ -329,13 +331,13 @@ def _explained_model(classifier: Classifier, layer: Layer, preprocessing: Prepro
     )
 
 
-def _explained_image(picture: Picture) -> ExplainedImage:
+def _explained_image(picture: Picture, layer: Layer) -> ExplainedImage:
     return ExplainedImage(
         name=picture.name,
         sha256=picture.sha256,
         stem=picture.stem,
         pixels=picture.pixels,
-        geometry=picture.geometry,
+        geometry=picture.geometry.seen_by(layer.geometry.frame),
     )
 
 

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.graph.find_layers import Layer
 from onnx_cam.methods import Method, Subject
 from onnx_cam.methods.weights import TargetWeighed
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.scorer import Scorer
 
-__all__ = ["batch_warnings", "device_warnings", "map_warnings"]
+__all__ = ["batch_warnings", "device_warnings", "geometry_warnings", "map_warnings"]
 
 
 def batch_warnings(classifier: Classifier, requested: int | None) -> tuple[str, ...]:
@@ -20,6 +21,16 @@ def batch_warnings(classifier: Classifier, requested: int | None) -> tuple[str, 
     if fixed is None or requested is None or requested == fixed:
         return ()
     return (f"the model only supports batch size {fixed}; ignoring --batch-size {requested}",)
+
+
+def geometry_warnings(layer: Layer) -> tuple[str, ...]:
+    """Return a warning where it is not known which part of the image a layer's cells look at."""
+    if layer.geometry.is_settled:
+        return ()
+    return (
+        f"where the cells of layer {layer.name} lie in the image is unknown: {layer.geometry.reason} cannot be "
+        "followed; the map is placed as if they covered the whole input, and may be misplaced: try another --layer",
+    )
 
 
 def device_warnings(provider: str, scorer: Scorer) -> tuple[str, ...]:

@@ -108,6 +108,8 @@ class Constants:
             return None
         integers, scale, *zero_points = (np.asarray(value, np.float32) for value in values)
         axis = axis % integers.ndim if integers.ndim else 0
+        if scale.ndim == integers.ndim > 1 and scale.size > 1:  # a scale for each block along the axis
+            return _dequantized_blocks(integers, scale, zero_points[0] if zero_points else None, axis)
         # One scale and zero point per slice along `axis`, broadcast along the other axes.
         shape = [-1 if i == axis and scale.size > 1 else 1 for i in range(integers.ndim)]
         zero_point = zero_points[0].reshape(shape) if zero_points else np.zeros(shape, np.float32)
@@ -164,3 +166,15 @@ class Constants:
         graph = helper.make_graph(nodes, "constant", [], [onnx.ValueInfoProto(name=name)], weights)
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=self._opsets))
         return np.asarray(next(iter(evaluator.run(None, {}))))
+
+
+def _dequantized_blocks(integers: Floats, scale: Floats, zero_point: Floats | None, axis: int) -> Floats:
+    """Return the numbers that integers stand for, where each block of them along an axis has a scale of its own."""
+    block = -(-integers.shape[axis] // scale.shape[axis])
+    length = integers.shape[axis]
+
+    def spread(values: Floats) -> Floats:
+        return np.take(np.repeat(values, block, axis=axis), range(length), axis=axis)
+
+    shifted = integers if zero_point is None else integers - spread(zero_point)
+    return np.asarray(shifted * spread(scale), np.float32)

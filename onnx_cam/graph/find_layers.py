@@ -11,10 +11,11 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.errors import LayerError, did_you_mean
-from onnx_cam.graph.tap import Dequantized
+from onnx_cam.graph.layer_geometry import AS_IT_IS, LayerGeometry
+from onnx_cam.graph.tap import Dequantized, Unblocked
 from onnx_cam.graph.token_grid import TokenGrid, token_grid, tokens_to_maps
 from onnx_cam.graph.tokens import TokenCandidate, choose_default
-from onnx_cam.graph.walk import leading_to, tensors_read
+from onnx_cam.graph.walk import leading_to, output_names, tensors_read
 
 __all__ = ["METADATA_KEY", "Candidate", "Layer", "Layout", "find_candidates", "name_layer", "prefer", "rank_layers"]
 
@@ -46,21 +47,26 @@ _KEEPING_QUANTIZATION = {"MaxPool", "Transpose", "Identity"}
 """Operators whose integer output has the scale and the zero point of their input."""
 
 
+_BLOCKED_DOMAIN = "com.microsoft.nchwc"
+_UNKNOWN_CHANNELS = -1
+
+
 class _Tappable:
     """A tensor with a name, and how to tap it."""
 
     name: str
     quantization: Dequantized | None
+    blocked: Unblocked | None
 
     @property
-    def tapped(self) -> str | Dequantized:
-        """What to tap: the tensor, or the numbers that its integers stand for."""
-        return self.quantization or self.name
+    def tapped(self) -> str | Dequantized | Unblocked:
+        """What to tap: the tensor, the numbers that its integers stand for, or its channels in order."""
+        return self.quantization or self.blocked or self.name
 
     @property
     def output(self) -> str:
         """The name of the tapped output."""
-        return self.quantization.name if self.quantization else self.name
+        return self.tapped if isinstance(self.tapped, str) else self.tapped.name
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ class Layer(_Tappable):
         How many tokens come before those of the grid: class token, registers.
     quantization : Dequantized or None
         What the integers of a quantized tensor stand for.
+    blocked : Unblocked or None
+        How a tensor that ONNX Runtime saved in blocks of channels is brought back into order.
+    geometry : LayerGeometry
+        Where the layer's cells lie in the network's input.
 
     Examples
     --------
@@ -101,6 +111,8 @@ class Layer(_Tappable):
     layout: Layout = "NCHW"
     prefix: int = 0
     quantization: Dequantized | None = field(default=None, repr=False)
+    blocked: Unblocked | None = field(default=None, repr=False)
+    geometry: LayerGeometry = field(default=AS_IT_IS, repr=False)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields that a user needs to choose a layer, as plain JSON values.
@@ -138,10 +150,11 @@ class Layer(_Tappable):
         (1, 6, 5, 4)
         """
         if self.layout == "tokens":
-            tensor = tokens_to_maps(tensor, TokenGrid(self.shape[1], self.shape[2], self.prefix))
+            height, width = self.shape[:0:-1] if self.geometry.transposed else self.shape[1:]
+            tensor = tokens_to_maps(tensor, TokenGrid(height, width, self.prefix))
         elif self.layout == "NHWC":
             tensor = np.moveaxis(tensor, -1, 1)
-        return np.ascontiguousarray(tensor, np.float32)
+        return np.ascontiguousarray(self.geometry.oriented(tensor), np.float32)
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ class Candidate(_Tappable):
 
     Attributes
     ----------
-    name, op_type, node, layout, quantization
+    name, op_type, node, layout, quantization, blocked
         As those of :class:`Layer`.
 
     Examples
@@ -166,6 +179,7 @@ class Candidate(_Tappable):
     node: str
     layout: Layout
     quantization: Dequantized | None = None
+    blocked: Unblocked | None = None
 
 
 def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
@@ -187,6 +201,7 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
     score_inputs = leading_to(graph, score)
     layouts: dict[str, Layout] = {}
     quantizations: dict[str, tuple[str, str]] = {}
+    blocked_channels: dict[str, int] = {}
     candidates = []
     for node in graph.nodes:  # the nodes of an ONNX file are sorted
         # A map is what a convolution computes, and what other operators compute from maps without rearranging them.
@@ -199,11 +214,16 @@ def find_candidates(graph: gs.Graph, score: str) -> list[Candidate]:
             layouts[output.name] = layout
             if quantization:
                 quantizations[output.name] = quantization
+        # Where ONNX Runtime saved the map in blocks of channels, note how many there are.
+        channels = _blocked_channels(node, blocked_channels)
+        if channels:
+            blocked_channels.update(dict.fromkeys(output_names(node), channels))
         # Offer it, unless it is a QuantizeLinear's output: the DequantizeLinear after it is a candidate, too.
         name = node.outputs[0].name if node.outputs else ""
-        if name in score_inputs and node.op != "QuantizeLinear":
+        if name in score_inputs and node.op != "QuantizeLinear" and channels != _UNKNOWN_CHANNELS:
             integers = Dequantized(name, *quantization) if quantization else None
-            candidates.append(Candidate(name, node.op, node.name, layout, integers))
+            blocks = Unblocked(name, channels) if channels else None
+            candidates.append(Candidate(name, node.op, node.name, layout, integers, blocks))
     return candidates
 
 
@@ -224,6 +244,31 @@ def _layout(node: gs.Node, layouts: dict[str, Layout]) -> Layout | None:
     if node.op == "Transpose":
         return _TRANSPOSES.get((layout, tuple(node.attrs.get("perm", ()))))
     return layout
+
+
+def _blocked_channels(node: gs.Node, blocked: dict[str, int]) -> int:
+    """Return how many channels a node's output holds in blocks; 0 for a tensor in the usual order.
+
+    Files saved at ORT_ENABLE_ALL hold operators of the domain com.microsoft.nchwc between ReorderInput and
+    ReorderOutput, whose tensors are in blocks of 8 or 16 channels. `_UNKNOWN_CHANNELS` where the file does not tell.
+
+    Parameters
+    ----------
+    node : onnx_graphsurgeon.Node
+    blocked : dict of str to int
+        The same of the tensors before it.
+    """
+    if node.op == "ReorderOutput":
+        return 0
+    if node.op == "ReorderInput":
+        return _UNKNOWN_CHANNELS
+    if node.domain == _BLOCKED_DOMAIN and node.op == "Conv":
+        weight = node.inputs[1]
+        return int(weight.shape[0]) if weight.shape else _UNKNOWN_CHANNELS
+    counts = [blocked[name] for name in tensors_read(node) if name in blocked]
+    if not counts or _UNKNOWN_CHANNELS in counts:
+        return counts[0] if counts else 0
+    return sum(counts) if node.op == "Concat" else counts[0]
 
 
 def _quantization(node: gs.Node, quantizations: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
@@ -326,6 +371,7 @@ def _map_layer(candidate: Candidate, shape: Sequence[int]) -> Layer | None:
         candidate.node,
         layout=candidate.layout,
         quantization=candidate.quantization,
+        blocked=candidate.blocked,
     )
 
 

@@ -117,6 +117,6 @@ def tokens_to_maps(tokens: NDArray[_Scalar], grid: TokenGrid) -> NDArray[_Scalar
              [3., 4.]]]])
     """
     if tokens.ndim == 3:
-        on_grid = tokens[:, grid.prefix :]  # (B, h·w, D)
+        on_grid = tokens[:, grid.prefix : grid.prefix + grid.height * grid.width]  # (B, h·w, D)
         tokens = on_grid.reshape(len(tokens), grid.height, grid.width, tokens.shape[-1])  # (B, h, w, D)
     return np.moveaxis(tokens, -1, 1)  # (B, D, h, w)

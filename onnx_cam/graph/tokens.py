@@ -12,8 +12,13 @@ from onnx_cam.graph.walk import input_names, leading_to, makers, output_names, r
 __all__ = ["TokenCandidate", "choose_default", "find_patch_embedding", "find_token_candidates"]
 
 _CONVOLUTIONS = {"Conv", "ConvTranspose", "ConvInteger"}
-_PRODUCTS = {"MatMul", "MatMulInteger", "FusedMatMul", "Einsum"}
-_LINEAR = {*_PRODUCTS, "Gemm"}
+_PRODUCTS = {"MatMul", "MatMulInteger", "FusedMatMul", "QLinearMatMul", "TransposeMatMul", "Einsum"}
+_LINEAR = {
+    *_PRODUCTS,
+    *("Gemm", "QGemm", "FusedGemm", "GemmFastGelu", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4"),
+    *("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "SparseToDenseMatMul"),
+}
+"""Linear operators of every kind: a product with a matrix of weights, whatever they are stored as."""
 _POOLS = {"AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool"}
 _SKIP_NORMALISATIONS = {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"}
 _NORMALISATIONS = {

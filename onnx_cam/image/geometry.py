@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from onnx_cam.graph.frame import WHOLE, Frame
 
 __all__ = ["Geometry"]
 
@@ -22,6 +24,8 @@ class Geometry:
         The size of the image as given, in pixels.
     crop : tuple of int
         ``(x0, y0, x1, y1)`` in pixels, the part of the image that the network saw; x1 and y1 are exclusive.
+    cells : Frame
+        The part of a map that lies within the crop, in fractions of the map: all of it, unless the graph pads.
 
     Examples
     --------
@@ -34,6 +38,7 @@ class Geometry:
     height: int
     width: int
     crop: tuple[int, int, int, int]
+    cells: Frame = field(default=WHOLE, repr=False)
 
     def place(self, cam: Floats) -> Floats:
         """Return a map in the image's geometry, min-max normalised: ``s(U(L))`` inside the crop, 0 outside.
@@ -80,8 +85,39 @@ class Geometry:
         interpolation = cv2.INTER_NEAREST_EXACT if blocks else cv2.INTER_LINEAR
         x0, y0, x1, y1 = self.crop
         placed = np.zeros((self.height, self.width), np.float32)
-        placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
+        if self.cells.is_whole:
+            placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
+        else:
+            placed[y0:y1, x0:x1] = _part(values, self.cells, (y1 - y0, x1 - x0), interpolation)
         return placed
+
+    def seen_by(self, frame: Frame) -> Geometry:
+        """Return the geometry of a layer whose cells cover a frame of the network's input.
+
+        Parameters
+        ----------
+        frame : Frame
+            What the graph itself crops or pads.
+
+        Returns
+        -------
+        Geometry
+            Its crop is the part that the cells see, at least one pixel each way.
+
+        Examples
+        --------
+        >>> Geometry(40, 80, (20, 0, 60, 40)).seen_by(Frame(0.25, 0.25, 0.75, 0.75))
+        Geometry(height=40, width=80, crop=(30, 10, 50, 30))
+        """
+        if frame.is_whole:
+            return self
+        x0, y0, x1, y1 = self.crop
+        seen = frame.visible
+        top, bottom = (round(y0 + share * (y1 - y0)) for share in seen.rows)
+        left, right = (round(x0 + share * (x1 - x0)) for share in seen.columns)
+        top, left = min(top, self.height - 1), min(left, self.width - 1)
+        crop = (left, top, max(right, left + 1), max(bottom, top + 1))
+        return replace(self, crop=crop, cells=frame.within(seen))
 
     def scaled(self, height: int, width: int) -> Geometry:
         """Return where the network's input lies in the image scaled to another size.
@@ -105,4 +141,16 @@ class Geometry:
         x0, y0, x1, y1 = self.crop
         left, top = min(round(x0 * across), width - 1), min(round(y0 * down), height - 1)
         right, bottom = max(round(x1 * across), left + 1), max(round(y1 * down), top + 1)
-        return Geometry(height, width, (left, top, right, bottom))
+        return Geometry(height, width, (left, top, right, bottom), self.cells)
+
+
+def _part(values: Floats, cells: Frame, size: tuple[int, int], interpolation: int) -> Floats:
+    """Return a part of a map, resized to ``(height, width)`` pixels."""
+    import cv2
+
+    height, width = values.shape
+    rows = (cells.top + (np.arange(size[0]) + 0.5) / size[0] * (cells.bottom - cells.top)) * height - 0.5
+    columns = (cells.left + (np.arange(size[1]) + 0.5) / size[1] * (cells.right - cells.left)) * width - 0.5
+    x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
+    kind = cv2.INTER_LINEAR if interpolation == cv2.INTER_LINEAR else cv2.INTER_NEAREST
+    return np.asarray(cv2.remap(values, x, y, kind, borderMode=cv2.BORDER_REPLICATE), np.float32)

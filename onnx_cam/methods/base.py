@@ -19,7 +19,6 @@ from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weighed, Weights, authors_deviation, weighted_sum
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.schedule import OffsetSpace, Schedule
-from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = [
@@ -175,14 +174,14 @@ class Method(ABC):
             maps=subject.maps,
             path=self.path(),
             offset=wiring.noise,
-            offset_scale=self.deviation(subject.maps, subject.scorer),
-            masking=wiring.masking,
+            offset_scale=self.deviation(subject),
+            masking=subject.masking(wiring.masking),
             score_dead=wiring.softmax,
         )
 
-    def deviation(self, maps: Floats, scorer: Scorer) -> Doubles:
+    def deviation(self, subject: Subject) -> Doubles:
         """Return the noise's standard deviation for each map, shape (K,); 0 for a method without noise."""
-        return np.zeros(len(maps))
+        return np.zeros(len(subject.maps))
 
     def weigh(self, subject: Subject) -> Weighed:
         """Return α, (T, K), with what is known about its error."""
@@ -256,13 +255,13 @@ class NoisyMethod(SampledMethod):
         assert self.sigma is not None
         return float(self.sigma)
 
-    def deviation(self, maps: Floats, scorer: Scorer) -> Doubles:
+    def deviation(self, subject: Subject) -> Doubles:
         """Return the noise's standard deviation for each map, shape (K,), from σ as the variant says."""
-        wiring, sigma = self.wiring, self.noise_scale
+        wiring, sigma, maps, scorer = self.wiring, self.noise_scale, subject.maps, subject.scorer
         if wiring.spread == "map":
             return np.asarray(sigma * np.ptp(maps.astype(np.float64), axis=(1, 2)), np.float64)
         if wiring.spread == "upsampled":
-            return authors_deviation(sigma, scorer.upsampled_spread(maps))
+            return authors_deviation(sigma, scorer.upsampled_spread(maps, subject.frame))
         if wiring.spread == "masked":
-            return authors_deviation(sigma, scorer.masked_spread(maps, wiring.masking))
+            return authors_deviation(sigma, scorer.masked_spread(maps, subject.masking(wiring.masking)))
         return np.full(len(maps), sigma)

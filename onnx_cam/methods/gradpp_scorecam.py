@@ -58,10 +58,12 @@ class GradPPScoreCAM(Method):
         if self.variant == "paper":
             return np.stack([self._small_weights(subject, maps, t) for t, maps in enumerate(gradient_maps)])
         baseline = subject.scorer.baseline_scores(subject.score_kind)
-        scores = [
-            difference(subject.scorer.run(Schedule(maps, path=np.ones(1)), subject.score_kind)[:, 0, t], baseline[t])
-            for t, maps in enumerate(gradient_maps)
-        ]
+        # Each target has masks of its own, and so passes of its own: (K, 1, T) scores, of which one target's count.
+        masking = subject.masking(self.wiring.masking)
+        scores = []
+        for t, maps in enumerate(gradient_maps):
+            masked = subject.scorer.run(Schedule(maps, path=np.ones(1), masking=masking), subject.score_kind)
+            scores.append(difference(masked[:, 0, t], baseline[t]))
         return np.where(np.stack([is_dead(maps) for maps in gradient_maps]), 0.0, np.stack(scores))
 
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:

@@ -70,7 +70,9 @@ class SSCAMMax(NoisyMethod):
     def _second_pass(
         self, subject: Subject, maps: Floats, best: NDArray[np.float64], target: int
     ) -> NDArray[np.float64]:
-        schedule = Schedule(maps, path=np.ones(1), factor=best, masking=self.wiring.masking, score_dead=True)
+        schedule = Schedule(
+            maps, path=np.ones(1), factor=best, masking=subject.masking(self.wiring.masking), score_dead=True
+        )
         return softmax(subject.scorer.run(schedule, subject.score_kind)[:, 0, target])
 
 

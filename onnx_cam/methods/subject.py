@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
+from onnx_cam.graph.frame import WHOLE, Frame
+from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -34,6 +36,8 @@ class Subject:
         Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
     gradient : callable, optional
         Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
+    frame : Frame
+        The part of the network's input that the maps' cells cover.
 
     Examples
     --------
@@ -52,6 +56,11 @@ class Subject:
     score_kind: ScoreKind
     linear_head: Callable[[], NDArray[np.float32] | None]
     gradient: Callable[[Floats], Floats] | None = None
+    frame: Frame = WHOLE
+
+    def masking(self, masking: Masking) -> Masking:
+        """Return a variant's masking for the frame of these maps."""
+        return masking if self.frame.is_whole else replace(masking, frame=self.frame)
 
     @cached_property
     def gradients(self) -> Floats:

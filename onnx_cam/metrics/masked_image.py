@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.graph.frame import WHOLE, Frame
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.metrics.pixels import pixel_order
@@ -49,6 +50,8 @@ class MaskedImage:
         The same method's map for the second likeliest class.
     batch_size : int, optional
         Forward passes that run at once.
+    frame : Frame
+        The part of X that the layer's cells cover.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class MaskedImage:
         specificity: float | None = None,
         second_cam: Floats | None = None,
         batch_size: int | None = None,
+        frame: Frame = WHOLE,
     ) -> None:
         self.classifier = classifier
         self.image = image
@@ -88,13 +92,14 @@ class MaskedImage:
         self.passes = 0
         self._preprocessing = preprocessing
         self._batch_size = batch_size
+        self._masking = Masking(frame=frame)
         self._scores: dict[tuple[object, ...], float] = {}
 
     @cached_property
     def importance(self) -> Floats:
         """``L↑ = s(U(L))``, the map at the size of X, (H, W) float32 in [0, 1]; 0 everywhere if L is constant."""
         size = self.image.shape[1], self.image.shape[2]
-        return np.asarray(np.clip(masks(self.cam[None], size, Masking())[0], 0, 1), np.float32)
+        return np.asarray(np.clip(masks(self.cam[None], size, self._masking)[0], 0, 1), np.float32)
 
     def score(self, kind: ScoreKind) -> float:
         """Return ``Y = f^c(X)``, the score of the image."""
@@ -139,7 +144,7 @@ class MaskedImage:
         return self._run(image, schedule, kind)
 
     def _score_masked(self, kind: ScoreKind, keep: float) -> float:
-        masking, maps = Masking(), self.cam[None]
+        masking, maps = self._masking, self.cam[None]
         if keep < 1:
             masking, maps = _UNCHANGED, _most_important(self.importance, keep)[None]
         schedule = Schedule(maps=maps, path=np.ones(1), masking=masking, score_dead=True)

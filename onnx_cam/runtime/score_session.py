@@ -16,7 +16,7 @@ from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.device_session import DeviceSession, run_error
 from onnx_cam.runtime.devices import CPU
-from onnx_cam.runtime.masks import interpolation_matrix
+from onnx_cam.runtime.masks import Masking, interpolation_matrix
 from onnx_cam.runtime.memory import free_cuda_memory
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -112,7 +112,7 @@ class ScoreSession:
         """The model's own, ``NCHW`` or ``NHWC``."""
         return self._input.layout
 
-    def bind(self, image: Floats, targets: Sequence[int], grid: tuple[int, int], align_corners: bool = False) -> None:
+    def bind(self, image: Floats, targets: Sequence[int], grid: tuple[int, int], masking: Masking) -> None:
         """Place on the device what all runs share.
 
         Parameters
@@ -123,14 +123,15 @@ class ScoreSession:
             The T classes to score.
         grid : tuple of int
             ``(h, w)`` of the activation maps.
-        align_corners : bool
-            How the maps are upsampled.
+        masking : Masking
+            How the maps are upsampled, and which part of the image their cells cover.
         """
-        columns = interpolation_matrix(grid[1], self._size[1], align_corners).T
+        frame, aligned = masking.frame, masking.align_corners
+        columns = interpolation_matrix(grid[1], self._size[1], aligned, frame.columns).T
         self._bound = {
             "image": arranged(image, self.layout),
             "targets": np.array(targets, np.int64),
-            "rows": interpolation_matrix(grid[0], self._size[0], align_corners),
+            "rows": interpolation_matrix(grid[0], self._size[0], aligned, frame.rows),
             "columns": mask_columns(columns, self.layout, self._input.channels),
         }
         self._place()

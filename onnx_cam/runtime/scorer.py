@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
+from onnx_cam.graph.frame import WHOLE, Frame
 from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
@@ -239,9 +240,9 @@ class Scorer:
             spread[start : start + _CHUNK] = high - (chunk * darkest).min(axis=(1, 2))
         return np.where(is_dead(maps), 0, spread)
 
-    def upsampled_spread(self, maps: Floats) -> Doubles:
-        """Return max − min of ``U(A_k)`` for each map, shape (K,)."""
-        low, high = upsampled_range(maps, self.size)
+    def upsampled_spread(self, maps: Floats, frame: Frame = WHOLE) -> Doubles:
+        """Return max − min of ``U(A_k)`` within the frame for each map, shape (K,)."""
+        low, high = upsampled_range(maps, self.size, frame=frame)
         return high - low
 
     def _run_images(self, images: Floats, score_kind: ScoreKind) -> Doubles:
@@ -260,7 +261,7 @@ class Scorer:
         fields = self._grid_fields(schedule, grid, session)  # (n, …), or None
         run = GridRun(session, schedule, grid, score_kind, fields, self.size, self._image_name, self.failures)
         # Image and upsampling stay on the device for all runs; the scores come back block by block.
-        session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking.align_corners)
+        session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking)
         scores = self._table(*grid.shape)
         try:
             for block in run.blocks(batch):

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import ModelError, SettingError
-from onnx_cam.methods.base import difference
+from onnx_cam.methods.weights import difference
 from onnx_cam.runtime.masks import Masking, masks
 from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.scorer import Scorer

@@ -188,15 +188,15 @@ def test_a_method_object_and_its_name_are_the_same(tiny_classifier: Classifier) 
 @pytest.mark.parametrize(
     ("method", "given", "said"),
     [
-        ("scorecam", {"samples": 3}, "scorecam has no samples"),
-        ("iscam", {"sigma": 1.0}, "iscam has no sigma"),
+        ("scorecam", {"samples": 3}, "scorecam does not take samples"),
+        ("iscam", {"sigma": 1.0}, "iscam does not take sigma"),
         ("sscam2", {"samples": 0}, "samples=0"),
         ("sscam2", {"samples": 1.5}, "samples=1.5"),
         ("sscam2", {"sigma": -0.1}, "sigma=-0.1"),
         ("sscam2", {"sigma": float("nan")}, "sigma=nan"),
         ("sscam2", {"variant": "papr"}, "did you mean 'paper'"),
         ("scorcam", {}, "did you mean 'scorecam'"),
-        (onnx_cam.SSCAM2(samples=2), {"samples": 3}, "said twice"),
+        (onnx_cam.SSCAM2(samples=2), {"samples": 3}, "given twice"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(method: Any, given: dict[str, Any], said: str) -> None:

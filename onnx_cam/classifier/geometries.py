@@ -1,0 +1,140 @@
+"""Where the layers' cells lie in the network's input: followed through the operators, or found by a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx_cam.errors import OnnxCamError
+from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.image_axes.follow import follow_image
+from onnx_cam.graph.image_axes.spans import Span, TokenSpan, Unsettled, View
+from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.layer_geometry import LayerGeometry, geometry_of_axes, geometry_of_tokens
+from onnx_cam.graph.tap import tap
+from onnx_cam.runtime.session import Session
+
+__all__ = ["settle_geometries"]
+
+Floats = NDArray[np.float32]
+Opener = Callable[[onnx.ModelProto], Session]
+
+_MOST_RUNS = 4  # each tells shapes and values up to the next operator whose shapes are computed
+_CHANNELS_FIRST, _CHANNELS_LAST = (2, 3), (1, 2)
+
+
+def settle_geometries(
+    layers: Sequence[Layer],
+    graph: gs.Graph,
+    *,
+    proto: onnx.ModelProto,
+    constants: Constants,
+    image_input: ImageInput,
+    image: Floats,
+    open_session: Opener,
+) -> list[Layer]:
+    """Return the layers with their geometry, as far as the operators between the image and each of them say it.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    graph : onnx_graphsurgeon.Graph
+        The model's graph, to walk on.
+    proto : onnx.ModelProto
+        The model that is run.
+    constants : Constants
+        Its constants.
+    image_input : ImageInput
+        The input that takes the image.
+    image : ndarray of shape (1, C, H, W), float32
+        For a run that measures shapes and values which the file leaves open.
+    open_session : callable
+        Loads a rewritten model.
+    """
+    measured = _Measured(constants, proto, image_input, image, open_session)
+    axes = _CHANNELS_LAST if image_input.layout == "NHWC" else _CHANNELS_FIRST
+    views: dict[str, View | Unsettled] = {}
+    for _ in range(_MOST_RUNS):
+        # Follow the image; where an operator's effect depends on a shape or a value, measure it and follow again.
+        views, missing = follow_image(graph, image_input.name, axes, measured.shape, measured.value)
+        if not missing or not measured.measure(missing):
+            break
+    return [_with_geometry(layer, views.get(layer.name)) for layer in layers]
+
+
+def _with_geometry(layer: Layer, view: View | Unsettled | None) -> Layer:
+    """Return a layer with what its axes cover."""
+    if view is None or isinstance(view, Unsettled):
+        reason = "a branch of the graph" if view is None else view.reason
+        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=reason))
+    if layer.layout == "tokens" and 1 in view and isinstance(view[1], TokenSpan):
+        return _with_token_geometry(layer, view)
+    rows, columns = _CHANNELS_LAST if layer.layout in ("NHWC", "tokens") else _CHANNELS_FIRST
+    down, across = view.get(rows), view.get(columns)
+    geometry = geometry_of_axes(down, across) if isinstance(down, Span) and isinstance(across, Span) else None
+    if geometry is None:
+        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=f"{layer.op_type} {layer.name!r}"))
+    channels, height, width = layer.shape
+    shape = (channels, width, height) if geometry.transposed else layer.shape
+    return replace(layer, geometry=geometry, shape=shape)
+
+
+def _with_token_geometry(layer: Layer, view: View) -> Layer:
+    """Return a layer of tokens with its grid: how many tokens lie before it, and where it lies in the image."""
+    settled = geometry_of_tokens(view)
+    if settled is None:
+        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=f"{layer.op_type} {layer.name!r}"))
+    geometry, tokens = settled
+    sides = (tokens.width, tokens.height) if geometry.transposed else (tokens.height, tokens.width)
+    return replace(layer, geometry=geometry, shape=(layer.shape[0], *sides), prefix=tokens.before)
+
+
+class _Measured:
+    """Shapes and values of tensors: the file's own, and those that a run with them as extra outputs tells."""
+
+    def __init__(
+        self,
+        constants: Constants,
+        proto: onnx.ModelProto,
+        image_input: ImageInput,
+        image: Floats,
+        open_session: Opener,
+    ) -> None:
+        self._constants = constants
+        self._proto = proto
+        self._image = image
+        self._open_session = open_session
+        self._arrays: dict[str, NDArray[np.generic]] = {}
+        sizes = [1, image_input.channels, *image.shape[2:]]
+        order = (0, 2, 3, 1) if image_input.layout == "NHWC" else (0, 1, 2, 3)
+        self._shapes: dict[str, tuple[int, ...]] = {image_input.name: tuple(sizes[axis] for axis in order)}
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Return a tensor's shape, or None where it is not known."""
+        return self._shapes.get(name) or self._constants.shape(name)
+
+    def value(self, name: str) -> NDArray[np.generic] | None:
+        """Return a tensor's value, or None where it is not known."""
+        value = self._arrays.get(name)
+        return self._constants.evaluated(name) if value is None else value
+
+    def measure(self, names: set[str]) -> bool:
+        """Run the model with tensors as extra outputs; return whether that told anything new."""
+        unknown = sorted(name for name in names if name not in self._shapes)
+        if not unknown:
+            return False
+        try:
+            session = self._open_session(tap(self._proto, unknown))
+            arrays = session.run_once(self._image, unknown)
+        except OnnxCamError:  # a tensor that is no output of its own, e.g. within a branch
+            return False
+        for name, array in zip(unknown, arrays, strict=True):
+            self._shapes[name] = array.shape
+            self._arrays[name] = array
+        return True
