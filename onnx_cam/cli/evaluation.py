@@ -215,7 +215,9 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
     header = ("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty maps")
     terminal.show_table(header, rows)
-    click.echo(f"means over {len(evaluation.images)} images with {evaluation.facts['level']:.0%} bootstrap intervals")
+    click.echo(
+        f"means over {len(evaluation.images)} images with {100 * evaluation.facts['level']:g} % bootstrap intervals"
+    )
     for metric in evaluation.metrics:
         click.echo(f"  {_about(metric)}")
     for path in evaluation.files:
@@ -236,7 +238,7 @@ def _figure(figure: Mapping[str, Any], measured: int) -> str:
         return "–"
     digits = 1 if abs(figure["value"]) >= 10 or figure["high"] >= 10 else 3
     value, low, high = (f"{figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low}–{high})" + (f" n={figure['n']}" if figure["n"] != measured else "")
+    return f"{value} ({low} to {high})" + (f" n={figure['n']}" if figure["n"] != measured else "")
 
 
 @click.command()

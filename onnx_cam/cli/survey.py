@@ -68,11 +68,11 @@ def _say_notes(made: Survey, requested: int) -> None:
         terminal.say(f"the run is not finished: the images are drawn from {made.progress}")
     for reason, number in made.key.left_out.items():
         if number:
-            terminal.say(f"{number} images left out: {reason}")
+            terminal.say(f"{_images(number)} left out: {reason}")
     if made.key.alike:
-        terminal.say(f"{made.key.alike} images where the maps of several methods look the same, and are shown once")
+        terminal.say(f"{_images(made.key.alike)} where the maps of several methods look the same, and are shown once")
     if len(made.key.items) < requested:
-        terminal.say(f"only {len(made.key.items)} images instead of {requested}: the run has no more to show")
+        terminal.say(f"only {_images(len(made.key.items))} instead of {requested}: the run has no more to show")
 
 
 @click.command("survey-score")
@@ -109,7 +109,7 @@ def _show(score: SurveyScore) -> None:
     )
     for reason, number in score.left_out.items():
         if number:
-            click.echo(f"{number} images left out of the survey: {reason}")
+            click.echo(f"{_images(number)} left out of the survey: {reason}")
     if score.agreement is None:
         click.echo("agreement: unknown, because no image has two answers")
         return
@@ -117,8 +117,12 @@ def _show(score: SurveyScore) -> None:
     kappa = "undefined, because all answers are the same" if same else f"{score.agreement.kappa:.3f}"
     click.echo(
         f"agreement: overlap {score.agreement.overlap:.3f}, by chance {score.agreement.by_chance:.3f}, kappa {kappa} "
-        f"({score.agreement.images} images)"
+        f"({_images(score.agreement.images)})"
     )
+
+
+def _images(number: int) -> str:
+    return f"{number} image" if number == 1 else f"{number} images"
 
 
 def _percent(share: Interval) -> str:

@@ -31,7 +31,7 @@ class ClassChange(Metric):
     """
 
     name: ClassVar[str] = "class-change"
-    title: ClassVar[str] = "Change with the class"
+    title: ClassVar[str] = "Class change"
     needs_second_class: ClassVar[bool] = True
 
     def measure(self, image: MaskedImage) -> Measurement:

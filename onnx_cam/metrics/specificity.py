@@ -30,7 +30,7 @@ class Specificity(Metric):
     """
 
     name: ClassVar[str] = "specificity"
-    title: ClassVar[str] = "Specificity"
+    title: ClassVar[str] = "Class specificity"
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the distance, which the map's record holds; None where either map is zero."""
