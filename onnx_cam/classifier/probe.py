@@ -1,8 +1,9 @@
 """Where a layer's cells lie in the network's input, found by a run: patches of the input are changed, one by one.
 
 A changed patch changes the layer most where its cells look at the patch, even where attention or a squeeze-and-excite
-block lets every patch matter everywhere. So the centre of the change above half of its peak is taken, and hypotheses
-are compared by how well they fit those centres.
+block lets every patch matter everywhere. Two lines are fitted: from each row of patches to the cells that it changes
+most, and from each row of cells to the patches that change it most. Wide receptive fields, cut off at the border, pull
+both towards the centre by about as much, so that the root of their quotient is the scale.
 """
 
 from __future__ import annotations
@@ -28,18 +29,12 @@ _IMAGES = 2
 _BATCH = 12
 _SEED = 0
 _PIXEL_STEP = 96.0  # levels of an 8-bit pixel
-_LEAST_CHANGE = 0.05  # of the largest: a patch that changes less is not seen by the layer
-_LEAST_PATCHES = 6
-_LEAST_EXPLAINED = 0.6  # of the centres' variance: less means that no hypothesis fits
-_AS_GOOD = 0.04  # of the layer's side: what a simpler hypothesis may be worse by
-
-
-@dataclass(frozen=True)
-class _Centres:
-    """Centres of patches (y, x) in the input, and of the changes that they make (row, column) in the layer: (P, 2)."""
-
-    patches: Doubles
-    changes: Doubles
+_LEAST_CHANGE = 0.05  # of the largest: what changes less is not seen by the layer
+_LEAST_ROWS = 3
+_LEAST_EXPLAINED = 0.5  # of the variance along an axis: less means that no hypothesis fits
+_SAME_SCALE = 1.3  # a frame whose scale is nearer to the input's than this factor is the whole input,
+_SAME_CENTRE = 0.12  # where its centre is nearer than this to the input's, in fractions;
+_LOOSENESS = (2.0, 0.4)  # what both grow by where the fit explains nothing: small and sparse layers fit loosely
 
 
 def find_geometry(
@@ -71,41 +66,37 @@ def find_geometry(
     >>> str(find_geometry(lambda batch: mean_of_cells(batch).swapaxes(2, 3), images))
     'the whole input, rows and columns swapped'
     """
-    centres = [_measure(layer_maps, image, dtype) for image in images[:_IMAGES]]
-    found = [one for one in centres if one is not None]
-    if len(found) < len(centres):
-        return None
-    patches, changes = (
-        np.concatenate(parts) for parts in zip(*((one.patches, one.changes) for one in found), strict=True)
-    )
-    return None if len(patches) < _LEAST_PATCHES else _best_hypothesis(_Centres(patches, changes))
+    total: Doubles | None = None
+    for image in images[:_IMAGES]:
+        change = _measure(layer_maps, image, dtype)
+        if change is None:
+            return None
+        total = change if total is None else total + change
+    return None if total is None else _best_hypothesis(total)
 
 
-def _measure(layer_maps: Callable[[Floats], Floats], image: Floats, dtype: str) -> _Centres | None:
-    """Change each patch of an image, and find the centre of what changes in the layer."""
+def _measure(layer_maps: Callable[[Floats], Floats], image: Floats, dtype: str) -> Doubles | None:
+    """Return how much each patch of an image changes each cell of the layer, (6, 6, h, w), at most 1."""
     # The layer without a change, twice: a graph that draws random numbers cannot be probed.
     plain = layer_maps(np.stack([image, image]))  # (2, K, h, w)
     if not np.array_equal(plain[0], plain[1]):
         return None
-    # One image for each of 6×6 patches: its values are replaced by others of the same kind.
-    changed, centres = _changed_images(image, dtype)
+    # One image for each of 6×6 patches, whose values are replaced by others of the same kind.
+    changed = _changed_images(image, dtype)
     parts = [layer_maps(changed[start : start + _BATCH]) for start in range(0, len(changed), _BATCH)]
     change = np.abs(np.concatenate(parts).astype(np.float64) - plain[0]).sum(axis=1)  # (36, h, w)
     if not np.isfinite(change).all() or not change.any():
         return None
-    peaks = change.max(axis=(1, 2))
-    seen = peaks > _LEAST_CHANGE * peaks.max()
-    return _Centres(centres[seen], np.stack([_centre(one) for one in change[seen]]))
+    return np.asarray(change / change.max()).reshape(_PATCHES, _PATCHES, *change.shape[1:])
 
 
-def _changed_images(image: Floats, dtype: str) -> tuple[Floats, Doubles]:
-    """Return an image with each of its patches changed, (36, C, H, W), and the patches' centres in fractions."""
+def _changed_images(image: Floats, dtype: str) -> Floats:
+    """Return an image with each of its patches changed, (36, C, H, W), row by row."""
     generator = np.random.default_rng(_SEED)
-    height, width = image.shape[1:]
-    rows = np.linspace(0, height, _PATCHES + 1).round().astype(int)
-    columns = np.linspace(0, width, _PATCHES + 1).round().astype(int)
-    changed, centres = [], []
+    rows = np.linspace(0, image.shape[1], _PATCHES + 1).round().astype(int)
+    columns = np.linspace(0, image.shape[2], _PATCHES + 1).round().astype(int)
     spread = float(image.std()) or 1.0
+    changed = []
     for i, j in product(range(_PATCHES), range(_PATCHES)):
         place = np.s_[:, rows[i] : rows[i + 1], columns[j] : columns[j + 1]]
         one = image.copy()
@@ -114,73 +105,79 @@ def _changed_images(image: Floats, dtype: str) -> tuple[Floats, Doubles]:
         else:
             one[place] += (2 * spread * generator.standard_normal(one[place].shape)).astype(np.float32)
         changed.append(one)
-        centres.append(((rows[i] + rows[i + 1]) / 2 / height, (columns[j] + columns[j + 1]) / 2 / width))
-    return np.stack(changed), np.array(centres)
+    return np.stack(changed)
 
 
-def _centre(change: Doubles) -> Doubles:
-    """Return the centre (row, column) of what lies above half of the peak, in fractions of the layer's sides."""
-    weight = np.maximum(change - change.max() / 2, 0)
-    rows = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
-    columns = (np.arange(change.shape[1]) + 0.5) / change.shape[1]
-    centre: Doubles = np.array([weight.sum(axis=1) @ rows, weight.sum(axis=0) @ columns]) / weight.sum()
-    return centre
-
-
-def _best_hypothesis(centres: _Centres) -> LayerGeometry | None:
-    """Return the geometry that fits best, the simpler one where two fit about as well."""
-    fits = []
-    for transposed in (False, True):
-        order = [1, 0] if transposed else [0, 1]
-        # Row and column of the layer as straight lines of y and x of the input, each axis by itself.
-        lines = [_fit(centres.patches[:, order[axis]], centres.changes[:, axis]) for axis in (0, 1)]
-        fits.append((sum(line.error for line in lines), transposed, lines))
-    _, transposed, lines = min(fits, key=lambda fit: fit[0])
-    if min(line.explained for line in lines) < _LEAST_EXPLAINED:
+def _best_hypothesis(change: Doubles) -> LayerGeometry | None:
+    """Return the geometry that explains the changes (6, 6, h, w) best; None where none does."""
+    # Upright, the layer's rows follow the input's height and its columns the width; transposed, the other way round.
+    upright = _fit(change.sum(axis=(1, 3))), _fit(change.sum(axis=(0, 2)))
+    transposed = _fit(change.sum(axis=(1, 2))), _fit(change.sum(axis=(0, 3)))
+    down, across = max((upright, transposed), key=lambda axes: sum(axis.explained for axis in axes))
+    if min(down.explained, across.explained) < _LEAST_EXPLAINED:
         return None
-    down, across = reversed(lines) if transposed else lines
     top, bottom = down.span()
     left, right = across.span()
-    return LayerGeometry(
-        Frame(min(top, bottom), min(left, right), max(top, bottom), max(left, right))
-        if not (down.is_whole and across.is_whole)
-        else WHOLE,
-        transposed,
-        down.slope < 0,
-        across.slope < 0,
-        source="run",
-    )
+    frame = WHOLE if down.is_whole and across.is_whole else Frame(top, left, bottom, right)
+    return LayerGeometry(frame, (down, across) == transposed, down.scale < 0, across.scale < 0, source="run")
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A position in the layer as ``slope · position in the input + offset``, and how well that fits."""
+class _Axis:
+    """How an axis of the layer follows an axis of the input.
 
-    slope: float
-    offset: float
-    error: float
+    Attributes
+    ----------
+    scale : float
+        Cells per input, both as fractions of their axis: 2 for a crop of half; negative for a flip.
+    centre : float
+        The place in the input that the middle of the layer's axis looks at.
+    explained : float
+        The share of the variance that a straight line explains, from 0 to 1.
+    """
+
+    scale: float
+    centre: float
     explained: float
-    error_of_whole: float
 
     @property
     def is_whole(self) -> bool:
-        """Whether the layer covers the whole axis, upright or flipped, about as well as anything else fits."""
-        return self.error_of_whole <= self.error + _AS_GOOD
+        """Whether nothing speaks against the layer covering the whole axis."""
+        unexplained = 1 - self.explained
+        same_scale = _SAME_SCALE + _LOOSENESS[0] * unexplained
+        same_centre = _SAME_CENTRE + _LOOSENESS[1] * unexplained
+        return 1 / same_scale < abs(self.scale) < same_scale and abs(self.centre - 0.5) < same_centre
 
     def span(self) -> tuple[float, float]:
         """Return where the layer begins and ends along the axis of the input."""
         if self.is_whole:
-            return (0.0, 1.0) if self.slope > 0 else (1.0, 0.0)
-        return -self.offset / self.slope, (1 - self.offset) / self.slope
+            return 0.0, 1.0
+        half = 0.5 / abs(self.scale)
+        return self.centre - half, self.centre + half
 
 
-def _fit(patches: Doubles, changes: Doubles) -> _Line:
-    """Fit changes as a straight line of patches, one axis of each; both (P,)."""
-    slope, offset = np.polyfit(patches, changes, 1)
-    residual = changes - (slope * patches + offset)
-    error = float(np.sqrt((residual**2).mean()))
-    variance = float(changes.var())
-    explained = 1 - error**2 / variance if variance > 0 else 0.0
-    whole = patches if slope > 0 else 1 - patches
-    error_of_whole = float(np.sqrt(((changes - whole) ** 2).mean()))
-    return _Line(float(slope), float(offset), error, explained, error_of_whole)
+def _fit(change: Doubles) -> _Axis:
+    """Fit the changes (6, n) that rows of patches make in rows of cells: forwards, and backwards."""
+    forwards, explained = _line(change)  # cells = slope · patches + offset
+    backwards, _ = _line(change.T)  # patches = slope · cells + offset
+    if explained == 0 or forwards[0] * backwards[0] <= 0:
+        return _Axis(1.0, 0.5, 0.0)
+    scale = float(np.sign(forwards[0]) * np.sqrt(forwards[0] / backwards[0]))
+    centre = ((0.5 - forwards[1]) / forwards[0] + backwards[0] * 0.5 + backwards[1]) / 2
+    return _Axis(scale, float(centre), explained)
+
+
+def _line(change: Doubles) -> tuple[tuple[float, float], float]:
+    """Return slope and offset of the line from rows to the centres of what they change, and what it explains."""
+    peaks = change.max(axis=1)
+    seen = np.flatnonzero(peaks > _LEAST_CHANGE * peaks.max())
+    if len(seen) < _LEAST_ROWS:
+        return (0.0, 0.0), 0.0
+    places = (seen + 0.5) / len(change)
+    above_half = np.maximum(change[seen] - peaks[seen, None] / 2, 0)
+    cells = (np.arange(change.shape[1]) + 0.5) / change.shape[1]
+    centres = above_half @ cells / above_half.sum(axis=1)
+    slope, offset = np.polyfit(places, centres, 1)
+    variance = float(centres.var())
+    residual = float(((centres - slope * places - offset) ** 2).mean())
+    return (float(slope), float(offset)), 1 - residual / variance if variance > 0 else 0.0
