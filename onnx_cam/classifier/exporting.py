@@ -72,10 +72,10 @@ def _check_place(model: Classifier, path: Path) -> None:
         raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
     if path.resolve() == model.file.path.resolve():
         raise OutputError(f"'{path}' is the model itself; give another path with -o")
-    if model.file.external and path.resolve().parent != model.file.path.resolve().parent:
+    if model.file.folder is not None and path.resolve().parent != model.file.folder:
         raise OutputError(
-            f"{model.name} keeps weights beside it; write the new model to the same folder: "
-            f"{model.file.path.parent / path.name}"
+            f"{model.name} keeps weights in files beside it; write the new model to their folder: "
+            f"{model.file.folder / path.name}"
         )
 
 

@@ -93,8 +93,7 @@ def load(
     preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
-    folder = file.path.resolve().parent if file.external else None
-    opener = SessionOpener(file.name, image_input, device, threads, folder)
+    opener = SessionOpener(file.name, image_input, device, threads, file.folder)
     trial = run_trial(file, graph, head, opener, size=input_size, preprocessing=preprocessing)
     # Name the classes, and gather everything that was guessed.
     class_labels = find_labels(labels, label_offset, file, trial.classes)

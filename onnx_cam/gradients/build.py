@@ -16,6 +16,7 @@ from onnx_cam.gradients.creation import constant
 from onnx_cam.gradients.dtypes import as_tensor
 from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
+from onnx_cam.graph.external_data import inlined
 from onnx_cam.graph.walk_protobuf import subgraphs
 
 __all__ = ["Builder", "inline_functions", "needed_nodes"]
@@ -81,7 +82,7 @@ class Builder:
     def __init__(self, proto: onnx.ModelProto, model: str, folder: Path | None) -> None:
         self.buffers: dict[str, Tensor] = {}
         self._model = model
-        self._folder = "" if folder is None else str(folder)
+        self._folder = folder
         self._opsets = {_domain(opset.domain): opset.version for opset in proto.opset_import}
 
     def subgraph(self, graph: onnx.GraphProto) -> Subgraph:
@@ -159,7 +160,7 @@ class Builder:
             ) from error
 
     def _array(self, weight: onnx.TensorProto) -> NDArray[Any]:
-        return numpy_helper.to_array(weight, base_dir=self._folder)
+        return numpy_helper.to_array(inlined(weight, self._folder))
 
     def _sparse(self, weight: onnx.SparseTensorProto) -> Tensor:
         """Return a sparse weight as a dense tensor; its indices are (n,) into the flat tensor, or (n, rank)."""

@@ -2,6 +2,9 @@
 
 ======================  =============================================================
 :mod:`.read`            reads a file, checks it, and returns its protobuf
+:mod:`.external_data`   finds weights in files beside the model
+:mod:`.links`           what lies beside a model that may be a symbolic link
+:mod:`.file_kinds`      which kind of file was given in place of an ONNX model
 :mod:`.image_input`     which input takes the image, its layout, size and type
 :mod:`.built_in`        the normalisation that the graph applies to its input
 :mod:`.head`            which output holds the scores, and whether they are logits

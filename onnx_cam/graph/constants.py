@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from onnx_cam.graph.external_data import inlined
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk_protobuf import find_attribute, subgraphs
 
@@ -50,7 +51,7 @@ class Constants:
 
     def __init__(self, model: ModelFile | onnx.ModelProto) -> None:
         proto = model.proto if isinstance(model, ModelFile) else model
-        self._folder = str(model.path.resolve().parent) if isinstance(model, ModelFile) else ""
+        self._folder = model.folder if isinstance(model, ModelFile) else None
         self._nodes = list(proto.graph.node)
         self._opsets = list(proto.opset_import)
         self._initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
@@ -135,7 +136,7 @@ class Constants:
         return None if value is None else value.shape
 
     def _array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        return numpy_helper.to_array(tensor, base_dir=self._folder)
+        return numpy_helper.to_array(inlined(tensor, self._folder))
 
     @cached_property
     def _constant_names(self) -> set[str]:
@@ -162,7 +163,7 @@ class Constants:
             if not names.isdisjoint(node.output):
                 names.update(node.input)
                 nodes.insert(0, node)
-        weights = [self._initializers[name] for name in names.intersection(self._initializers)]
+        weights = [inlined(self._initializers[name], self._folder) for name in names.intersection(self._initializers)]
         graph = helper.make_graph(nodes, "constant", [], [onnx.ValueInfoProto(name=name)], weights)
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=self._opsets))
         return np.asarray(next(iter(evaluator.run(None, {}))))

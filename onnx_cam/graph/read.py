@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import onnx
 import onnx_graphsurgeon as gs
@@ -14,14 +13,18 @@ from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.files import read_at_most
-from onnx_cam.graph.walk_protobuf import all_tensors
+from onnx_cam.graph.external_data import find_external_data
+from onnx_cam.graph.file_kinds import file_kind
+from onnx_cam.graph.file_kinds.folders import folder_kind
+from onnx_cam.graph.links import broken_link
 
 __all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
 
 MAX_BYTES = 2**31 - 1
 """The size limit of a protobuf, 2 GiB; a larger model stores its weights in files beside the graph."""
 
-_ORT_FORMAT = b"ORTM"  # bytes 4-8 of a file in ONNX Runtime's own format
+_UNKNOWN = "not an ONNX model, or damaged; expected an .onnx file: copy or export it again"
+_NO_GRAPH = "not an ONNX model with a graph and outputs; expected an .onnx file: copy or export it again"
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,20 @@ class ModelFile:
         The hash of the file's bytes, in hexadecimal digits; weights in files beside the model are not included.
     proto : onnx.ModelProto
         The model; external weights are not loaded.
-    external : bool
-        Whether weights are stored in files beside the model.
+    folder : Path or None
+        The folder that the locations of external weights are relative to; None where the file holds all weights.
 
     Examples
     --------
     >>> from pathlib import Path
-    >>> ModelFile(Path("models/resnet50.onnx"), "", onnx.ModelProto(), external=False).name
+    >>> ModelFile(Path("models/resnet50.onnx"), "", onnx.ModelProto(), folder=None).name
     'resnet50.onnx'
     """
 
     path: Path
     sha256: str
     proto: onnx.ModelProto
-    external: bool
+    folder: Path | None
 
     @property
     def name(self) -> str:
@@ -57,9 +60,14 @@ class ModelFile:
         return self.path.name
 
     @property
+    def external(self) -> bool:
+        """Whether weights are stored in files beside the model."""
+        return self.folder is not None
+
+    @property
     def metadata(self) -> dict[str, str]:
-        """The model's ``metadata_props``."""
-        return {p.key: p.value for p in self.proto.metadata_props}
+        """The model's ``metadata_props``; bytes that are not UTF-8 are kept as lone surrogates."""
+        return {_as_text(p.key): _as_text(p.value) for p in self.proto.metadata_props}
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -79,10 +87,7 @@ def read_model(path: str | Path) -> ModelFile:
     path = Path(path)
     content = _read_bytes(path)
     proto = _parse(path, content)
-    locations = sorted(set(_external_locations(proto)))
-    for location in locations:
-        _check_location(path, location)
-    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, bool(locations))
+    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, find_external_data(path, proto))
 
 
 def import_graph(file: ModelFile) -> gs.Graph:
@@ -108,10 +113,14 @@ def import_graph(file: ModelFile) -> gs.Graph:
         ) from error
 
 
+def _as_text(text: str | bytes) -> str:
+    return text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise ModelError(f"'{path}' is a folder; expected an .onnx file")
+            raise ModelError(f"'{path}' is {folder_kind(path)}")
         with open(path, "rb") as file:
             content = read_at_most(file, MAX_BYTES)
         if len(content) > MAX_BYTES:
@@ -119,45 +128,25 @@ def _read_bytes(path: Path) -> bytes:
                 f"'{path}' is larger than 2 GiB, the limit of an ONNX file; store its weights as external data"
             )
         return content
-    except FileNotFoundError:
-        raise ModelError(f"no model file '{path}'; expected the path of an .onnx file") from None
     except (OSError, ValueError) as error:
+        if target := broken_link(path):
+            raise ModelError(
+                f"'{path}' is a link to '{target}', which does not exist or links back; "
+                "fetch that file (git annex get, dvc pull), or copy the model in place of the link"
+            ) from None
+        if isinstance(error, FileNotFoundError):
+            raise ModelError(f"no model file '{path}'; expected the path of an .onnx file") from None
         raise ModelError(f"cannot read the model '{path}': {one_line(error)}") from error
 
 
 def _parse(path: Path, content: bytes) -> onnx.ModelProto:
     if not content:
         raise ModelError(f"'{path}' is empty; expected an ONNX model: copy or export it again")
-    if content[4:8] == _ORT_FORMAT:
-        raise ModelError(
-            f"'{path}' is in ONNX Runtime's own format (.ort), whose graph cannot be rewritten; "
-            "give the .onnx file that it was converted from"
-        )
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(content)
     except DecodeError:
-        raise ModelError(
-            f"'{path}' is not an ONNX model, or cut off; expected an .onnx file: copy or export it again"
-        ) from None
+        raise ModelError(f"'{path}' is {file_kind(content, path) or _UNKNOWN}") from None
     if not proto.graph.node or not proto.graph.output or proto.ir_version < 1:
-        raise ModelError(f"'{path}' holds no ONNX graph with outputs; expected an .onnx file: copy or export it again")
+        raise ModelError(f"'{path}' is {file_kind(content, path) or _NO_GRAPH}")
     return proto
-
-
-def _external_locations(proto: onnx.ModelProto) -> Iterator[str]:
-    for tensor in all_tensors(proto):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield next((e.value for e in tensor.external_data if e.key == "location"), "")
-
-
-def _check_location(path: Path, location: str) -> None:
-    absolute = PurePosixPath(location).is_absolute() or bool(PureWindowsPath(location).anchor)
-    folder = path.parent.resolve()
-    if not location or absolute or not (folder / location).resolve().is_relative_to(folder):
-        raise ModelError(
-            f"'{path}' reads weights from {location!r}, outside its own folder; refused: "
-            "move them beside the model, and save it again"
-        )
-    if not (folder / location).is_file():
-        raise ModelError(f"'{path}' reads weights from {location!r} beside it; no such file: copy it there")

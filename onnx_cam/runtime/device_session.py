@@ -22,6 +22,9 @@ _BOILERPLATE = re.compile(
 )
 """What ONNX Runtime puts around the reason of an error."""
 
+_OLDEST_OPSET = 7
+"""ONNX Runtime lacks most operators in their older versions."""
+
 
 @dataclass(frozen=True)
 class DeviceSession:
@@ -163,12 +166,20 @@ def _open(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[A
         opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
         raise ModelError(
             f"ONNX Runtime {ort.__version__} refuses {name} (IR {proto.ir_version}; opsets {opsets}): "
-            f"{_reason(error)}{_blamed_node(proto, str(error))}; {_advice(str(error))}"
+            f"{_reason(error)}{_blamed_node(proto, str(error))}; {_advice(str(error), proto)}"
         ) from error
 
 
-def _advice(message: str) -> str:
-    if re.search(r"opset|ir.version|not a registered|not implemented", message, re.IGNORECASE):
+def _advice(message: str, proto: onnx.ModelProto) -> str:
+    opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=None)
+    if opset is not None and opset < _OLDEST_OPSET:
+        return (
+            f"opset {opset} is too old for ONNX Runtime, which supports {_OLDEST_OPSET} and later: export it again, "
+            "or convert it with onnx.version_converter.convert_version(model, 13)"
+        )
+    if "missing opset" in message.lower():
+        return "the file does not say which opset it needs: export it again"
+    if re.search(r"opset|ir.version|not a registered|not.implemented", message, re.IGNORECASE):
         return "export it for an older opset, or update ONNX Runtime"
     return "export it again"
 

@@ -208,8 +208,8 @@ def test_demo(run: Run) -> None:
     [
         (None, "no model file 'bad.onnx'"),
         (b"", "is empty"),
-        (b"text\n" * 100, "not an ONNX model|no ONNX graph"),
-        (tiny.model().SerializeToString()[:-300], "cut off|cannot be read|refuses|holds no ONNX graph"),
+        (b"text\n" * 100, "text that begins with 'text text .*', not a model"),
+        (tiny.model().SerializeToString()[:-300], r"cut off after [\d,]+ bytes of at least [\d,]+: copy"),
         (b"\x20\x00\x00\x00ORTM" + bytes(64), r"\(.ort\)"),
     ],
 )

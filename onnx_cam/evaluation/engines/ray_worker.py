@@ -87,7 +87,7 @@ class WorkerSettings:
         """Return the settings of workers that do what an evaluator of this process does."""
         classifier = evaluator.classifier
         return cls(
-            model=str(classifier.file.path.resolve()),
+            model=os.path.abspath(classifier.file.path),  # not what it links to: what lies beside the link counts
             model_sha256=classifier.file.sha256,
             provider=classifier.provider,
             preprocessing=classifier.preprocessing,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from onnx_cam.graph.links import files_beside
+
 __all__ = ["json_beside"]
+
+_NAMES = ("{stem}.json", "preprocessor_config.json", "config.json")
 
 
 def json_beside(model: Path) -> list[Path]:
-    """Return the JSON files that may describe a model, the likeliest first.
+    """Return the JSON files that may describe a model, the likeliest first; beside links, see `files_beside`.
 
     Examples
     --------
@@ -16,7 +20,4 @@ def json_beside(model: Path) -> list[Path]:
     >>> [path.name for path in json_beside(Path("model.onnx"))]
     ['config.json']
     """
-    folder = model.resolve().parent
-    folders = [folder, folder.parent] if folder.name == "onnx" else [folder]  # Hugging Face keeps models in onnx/
-    names = (f"{model.stem}.json", "preprocessor_config.json", "config.json")
-    return [f / name for f in folders for name in names if (f / name).is_file()]
+    return files_beside(model, _NAMES)
