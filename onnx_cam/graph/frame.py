@@ -51,6 +51,17 @@ class Frame:
         """The part of the frame that lies within the input."""
         return Frame(max(self.top, 0.0), max(self.left, 0.0), min(self.bottom, 1.0), min(self.right, 1.0))
 
+    def common(self, other: Frame) -> Frame:
+        """Return the part that two frames share; where they share none, the nearest edge of this one.
+
+        Examples
+        --------
+        >>> Frame(0.25, 0.25, 0.75, 0.75).common(Frame(0.5, 0.0, 1.0, 1.0))
+        Frame(top=0.5, left=0.25, bottom=0.75, right=0.75)
+        """
+        top, left = min(max(self.top, other.top), self.bottom), min(max(self.left, other.left), self.right)
+        return Frame(top, left, max(min(self.bottom, other.bottom), top), max(min(self.right, other.right), left))
+
     def within(self, part: Frame) -> Frame:
         """Return a part of the input in fractions of this frame.
 

@@ -111,10 +111,13 @@ class Geometry:
         """
         if frame.is_whole:
             return self
+        # Both in fractions of the network's input: where the image lies in it, and what the cells see of the image.
+        image = self.cells
+        seen = frame.common(image)
         x0, y0, x1, y1 = self.crop
-        seen = frame.visible
-        top, bottom = (round(y0 + share * (y1 - y0)) for share in seen.rows)
-        left, right = (round(x0 + share * (x1 - x0)) for share in seen.columns)
+        in_image = image.within(seen)
+        top, bottom = (round(y0 + share * (y1 - y0)) for share in in_image.rows)
+        left, right = (round(x0 + share * (x1 - x0)) for share in in_image.columns)
         top, left = min(top, self.height - 1), min(left, self.width - 1)
         crop = (left, top, max(right, left + 1), max(bottom, top + 1))
         return replace(self, crop=crop, cells=frame.within(seen))

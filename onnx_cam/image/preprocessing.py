@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ImageError, PreprocessingError
+from onnx_cam.graph.frame import Frame
 from onnx_cam.image.files import MAX_PIXELS
 from onnx_cam.image.geometry import Geometry
+from onnx_cam.image.resizing import LIBRARIES, RESIZES, Interpolation, LibraryName, Resize
 
 __all__ = ["PRESETS", "Preprocessing"]
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-
-_AREA_ABOVE = 2  # how much an image may be reduced before its pixels are averaged
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,22 @@ class Preprocessing:
     ----------
     name : str
         A preset's name, or ``custom``.
-    resize : {"cover", "stretch"}
+    resize : {"cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop"}
         "cover": scale the image until it covers the input's size divided by `crop_pct`, then crop the centre.
+        "shorter-side": the same, but only the shorter side counts; it differs for an input that is not square.
         "stretch": resize the image to the input's size and ignore its aspect ratio.
+        "stretch-crop": the same, to the input's size divided by `crop_pct`, then crop the centre.
+        "fit": scale the image until it fits into the input's size divided by `crop_pct`, then pad it, or crop the
+        centre.
+        "crop": crop the centre of the image, at its own size.
+        Where an image is smaller than a crop, it is padded.
     crop_pct : float
-        The input's side divided by the resized image's shorter side, from 0.05 to 1.
-    interpolation : {"linear", "cubic", "lanczos", "nearest", "area"}
-        OpenCV's interpolation. An image that is reduced by more than a factor of two is resized by area instead, except
-        for "nearest".
+        The input's side divided by the resized image's (shorter) side, from 0.05 to below 2.
+    interpolation : {"linear", "cubic", "lanczos", "nearest", "area", "hamming"}
+        How pixels are interpolated.
+    library : {"onnx-cam", "opencv", "pillow", "torchvision"}
+        The library whose resizing and rounding is followed. "onnx-cam" is OpenCV's resizing, by area for an image that
+        is reduced by more than a factor of two, except for "nearest".
     channels : {"RGB", "BGR"}
         The order of the channels. An input of one channel takes the luma, and the average of the constants.
     scale : float
@@ -44,8 +52,12 @@ class Preprocessing:
         Subtracted from, and divided by, after `scale`; in the order of `channels`.
     size : tuple of int or None
         ``(H, W)`` in pixels, for a network whose input size is free.
+    pad : tuple of int
+        The colour of padding, RGB from 0 to 255.
     source : str
         Where the preprocessing was found.
+    notes : tuple of str
+        What the user should know about how it was found, a line each; not part of the preprocessing itself.
 
     Examples
     --------
@@ -56,15 +68,18 @@ class Preprocessing:
     """
 
     name: str
-    resize: Literal["cover", "stretch"] = "cover"
+    resize: Resize = "cover"
     crop_pct: float = 0.875
-    interpolation: Literal["linear", "cubic", "lanczos", "nearest", "area"] = "linear"
+    interpolation: Interpolation = "linear"
+    library: LibraryName = "onnx-cam"
     channels: Literal["RGB", "BGR"] = "RGB"
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     size: tuple[int, int] | None = None
+    pad: tuple[int, int, int] = (0, 0, 0)
     source: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def normalises(self) -> bool:
@@ -79,7 +94,9 @@ class Preprocessing:
         >>> PRESETS["caffe"].describe()["mean"]
         [103.939, 116.779, 123.68]
         """
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        described = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        del described["notes"]
+        return described
 
     def apply(self, image: Pixels, size: tuple[int, int], channels: int = 3) -> tuple[Floats, Geometry]:
         """Return the network's input and its geometry.
@@ -120,44 +137,26 @@ class Preprocessing:
 
     def _resize_and_crop(self, image: Pixels, size: tuple[int, int]) -> tuple[Pixels, Geometry]:
         height, width = image.shape[:2]
-        if self.resize == "stretch":
-            return self._resized(image, size), Geometry(height, width, (0, 0, width, height))
-        # Scale the image until it covers the input's size divided by crop_pct.
-        resized_height, resized_width = self._covering_size(height, width, size)
-        if resized_height * resized_width > MAX_PIXELS:
+        enlarged = round(size[0] / self.crop_pct), round(size[1] / self.crop_pct)
+        resized_size = RESIZES[self.resize]((height, width), size, enlarged, LIBRARIES[self.library])
+        if resized_size[0] * resized_size[1] > MAX_PIXELS:
             raise ImageError(
-                f"an image of {width}×{height} pixels would be resized to {resized_width}×{resized_height}; "
+                f"an image of {width}×{height} pixels would be resized to {resized_size[1]}×{resized_size[0]}; "
                 "crop it first"
             )
-        resized = self._resized(image, (resized_height, resized_width))
-        # Crop the centre, and say where it lies in the image as given.
-        top, left = (resized_height - size[0]) // 2, (resized_width - size[1]) // 2
-        cropped = resized[top : top + size[0], left : left + size[1]]
-        y0, y1 = _in_image(top, size[0], height / resized_height, height)
-        x0, x1 = _in_image(left, size[1], width / resized_width, width)
-        return cropped, Geometry(height, width, (x0, y0, x1, y1))
-
-    def _covering_size(self, height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the resized image's height and width: it keeps its aspect ratio and covers ``size / crop_pct``."""
-        least_height, least_width = round(size[0] / self.crop_pct), round(size[1] / self.crop_pct)
-        if least_height / height >= least_width / width:
-            return least_height, max(least_width, round(width * least_height / height))
-        return max(least_height, round(height * least_width / width)), least_width
-
-    def _resized(self, image: Pixels, size: tuple[int, int]) -> Pixels:
-        import cv2
-
-        interpolations = {
-            "linear": cv2.INTER_LINEAR,
-            "cubic": cv2.INTER_CUBIC,
-            "lanczos": cv2.INTER_LANCZOS4,
-            "nearest": cv2.INTER_NEAREST,
-            "area": cv2.INTER_AREA,
-        }
-        reduction = max(image.shape[0] / size[0], image.shape[1] / size[1])
-        by_area = reduction > _AREA_ABOVE and self.interpolation != "nearest"
-        interpolation = interpolations["area" if by_area else self.interpolation]
-        return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=interpolation), np.uint8)
+        library = LIBRARIES[self.library]
+        resized = image if resized_size == (height, width) else library.resize(image, resized_size, self.interpolation)
+        # Cut out the centre, or pad what is smaller, and say where it lies in the image as given.
+        top, left = (library.crop_start(resized_size[axis] - size[axis]) for axis in (0, 1))
+        y0, y1 = _in_image(top, size[0], resized_size[0], height)
+        x0, x1 = _in_image(left, size[1], resized_size[1], width)
+        rows, columns = _visible(top, size[0], resized_size[0]), _visible(left, size[1], resized_size[1])
+        cells = Frame(rows[0] / size[0], columns[0] / size[1], rows[1] / size[0], columns[1] / size[1])
+        cropped = np.full((*size, 3), self.pad, np.uint8)
+        cropped[slice(*rows), slice(*columns)] = resized[
+            rows[0] + top : rows[1] + top, columns[0] + left : columns[1] + left
+        ]
+        return cropped, Geometry(height, width, (x0, y0, x1, y1), cells)
 
     def normalise(self, image: Pixels, channels: int) -> Floats:
         """Return ``(pixel · scale − mean) / std``.
@@ -209,9 +208,15 @@ class Preprocessing:
         return mean[:, None, None], std[:, None, None]
 
 
-def _in_image(start: int, length: int, factor: float, limit: int) -> tuple[int, int]:
-    """Return where a range of the resized image begins and ends in the image as given: one pixel at least."""
-    low = min(round(start * factor), limit - 1)
+def _visible(start: int, length: int, resized: int) -> tuple[int, int]:
+    """Return which pixels of a crop lie within the resized image; the others are padding."""
+    return max(-start, 0), min(resized - start, length)
+
+
+def _in_image(start: int, length: int, resized: int, limit: int) -> tuple[int, int]:
+    """Return where a crop of the resized image begins and ends in the image as given: one pixel at least."""
+    factor = limit / resized
+    low = min(max(round(start * factor), 0), limit - 1)
     return low, max(low + 1, min(round((start + length) * factor), limit))
 
 
