@@ -14,6 +14,7 @@ from onnx_cam.errors import OnnxCamError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.image_axes.follow import follow_image
+from onnx_cam.graph.image_axes.rules import Facts
 from onnx_cam.graph.image_axes.spans import Span, TokenSpan, Unsettled, View
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.layer_geometry import LayerGeometry, geometry_of_axes, geometry_of_tokens
@@ -57,13 +58,14 @@ def settle_geometries(
     open_session : callable
         Loads a rewritten model.
     """
-    measured = _Measured(constants, proto, image_input, image, open_session)
     axes = _CHANNELS_LAST if image_input.layout == "NHWC" else _CHANNELS_FIRST
+    facts = Facts(constants, shapes={image_input.name: _input_shape(image_input, image)})
     views: dict[str, View | Unsettled] = {}
     for _ in range(_MOST_RUNS):
         # Follow the image; where an operator's effect depends on a shape or a value, measure it and follow again.
-        views, missing = follow_image(graph, image_input.name, axes, measured.shape, measured.value)
-        if not missing or not measured.measure(missing):
+        facts.missing.clear()
+        views = follow_image(graph, image_input.name, axes, facts)
+        if not facts.missing or not _measure(facts, proto, image, open_session):
             break
     return [_with_geometry(layer, views.get(layer.name)) for layer in layers]
 
@@ -95,46 +97,22 @@ def _with_token_geometry(layer: Layer, view: View) -> Layer:
     return replace(layer, geometry=geometry, shape=(layer.shape[0], *sides), prefix=tokens.before)
 
 
-class _Measured:
-    """Shapes and values of tensors: the file's own, and those that a run with them as extra outputs tells."""
+def _input_shape(image_input: ImageInput, image: Floats) -> tuple[int, ...]:
+    """Return the input's shape for a batch of 1."""
+    height, width = image.shape[2:]
+    channels = image_input.channels
+    return (1, height, width, channels) if image_input.layout == "NHWC" else (1, channels, height, width)
 
-    def __init__(
-        self,
-        constants: Constants,
-        proto: onnx.ModelProto,
-        image_input: ImageInput,
-        image: Floats,
-        open_session: Opener,
-    ) -> None:
-        self._constants = constants
-        self._proto = proto
-        self._image = image
-        self._open_session = open_session
-        self._arrays: dict[str, NDArray[np.generic]] = {}
-        sizes = [1, image_input.channels, *image.shape[2:]]
-        order = (0, 2, 3, 1) if image_input.layout == "NHWC" else (0, 1, 2, 3)
-        self._shapes: dict[str, tuple[int, ...]] = {image_input.name: tuple(sizes[axis] for axis in order)}
 
-    def shape(self, name: str) -> tuple[int, ...] | None:
-        """Return a tensor's shape, or None where it is not known."""
-        return self._shapes.get(name) or self._constants.shape(name)
-
-    def value(self, name: str) -> NDArray[np.generic] | None:
-        """Return a tensor's value, or None where it is not known."""
-        value = self._arrays.get(name)
-        return self._constants.evaluated(name) if value is None else value
-
-    def measure(self, names: set[str]) -> bool:
-        """Run the model with tensors as extra outputs; return whether that told anything new."""
-        unknown = sorted(name for name in names if name not in self._shapes)
-        if not unknown:
-            return False
-        try:
-            session = self._open_session(tap(self._proto, unknown))
-            arrays = session.run_once(self._image, unknown)
-        except OnnxCamError:  # a tensor that is no output of its own, e.g. within a branch
-            return False
-        for name, array in zip(unknown, arrays, strict=True):
-            self._shapes[name] = array.shape
-            self._arrays[name] = array
-        return True
+def _measure(facts: Facts, proto: onnx.ModelProto, image: Floats, open_session: Opener) -> bool:
+    """Run the model with the missing tensors as extra outputs, and note what they are; return whether that worked."""
+    names = sorted(name for name in facts.missing if name not in facts.shapes)
+    if not names:
+        return False
+    try:
+        arrays = open_session(tap(proto, names)).run_once(image, names)
+    except OnnxCamError:  # a tensor that is no output of its own, e.g. within a branch
+        return False
+    facts.shapes.update({name: array.shape for name, array in zip(names, arrays, strict=True)})
+    facts.values.update(zip(names, arrays, strict=True))
+    return True

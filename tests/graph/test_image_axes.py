@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.image_axes.follow import follow_image
+from onnx_cam.graph.image_axes.rules import Facts
 from onnx_cam.graph.image_axes.spans import Span, TokenSpan, Unsettled, View
 from onnx_cam.graph.read import import_graph, read_model
 from tests import tiny
@@ -45,12 +46,9 @@ def follow(
     inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     infos = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
     shapes = {info.name: tuple(d.dim_value for d in info.type.tensor_type.shape.dim) for info in infos}
-    values = Constants(proto)
-    file = read_model(tiny.save(proto, tmp_path))
-    views, missing = follow_image(
-        import_graph(file), "image", axes, lambda name: shapes.get(name) or values.shape(name), values.evaluated
-    )
-    assert not missing
+    facts = Facts(Constants(proto), shapes)
+    views = follow_image(import_graph(read_model(tiny.save(proto, tmp_path))), "image", axes, facts)
+    assert not facts.missing
     return views[output]
 
 

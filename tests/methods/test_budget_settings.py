@@ -79,7 +79,7 @@ def test_a_softmax_over_channels_takes_no_part_and_says_why(method: str, variant
         make_method(method, variant=variant, **limit)
     assert f"{method} {variant} weighs by a softmax over all channels" in str(refused.value)
     without = [name for name, of in METHODS[method].variants.items() if not of.softmax]
-    assert str(refused.value).endswith(f"take a variant without it: {', '.join(without)}")
+    assert str(refused.value).endswith(f"use a variant without a softmax: {', '.join(without)}")
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in BUDGETED])
@@ -88,7 +88,7 @@ def test_methods_of_other_passes_have_no_budget(method: str, limit: dict[str, An
     (name,) = limit
     with pytest.raises(SettingError) as refused:
         make_method(method, **limit)
-    assert f"{method} has no {name}; expected one of {', '.join(BUDGETED)}" in str(refused.value)
+    assert f"{method} does not take {name}; leave it out, or use one of {', '.join(BUDGETED)}" in str(refused.value)
 
 
 def test_the_control_has_no_budget() -> None:
@@ -99,9 +99,9 @@ def test_the_control_has_no_budget() -> None:
 @pytest.mark.parametrize("limit", [{"budget": "10%"}, {"tolerance": 0.1}, {"budget": 0}], ids=str)
 def test_a_limit_said_twice_is_refused(limit: dict[str, Any], classifier: onnx_cam.Classifier) -> None:
     (name,) = limit
-    with pytest.raises(SettingError, match=f"{name} said twice"):
+    with pytest.raises(SettingError, match=f"{name} given twice"):
         onnx_cam.explain(classifier, wide.image(), method=onnx_cam.ScoreCAM(**limit), **limit)
-    with pytest.raises(SettingError, match=f"says its {name} twice"):
+    with pytest.raises(SettingError, match=f"gives its {name} twice"):
         read_method(f"scorecam:{name}=0.1:{name}=0.2")
 
 
@@ -110,12 +110,12 @@ def test_a_limit_said_twice_is_refused(limit: dict[str, Any], classifier: onnx_c
     [
         ("scorecam:budget=ten", "budget='ten'"),
         ("scorecam:budget=", "budget=''"),
-        ("scorecam:tolerance=x", "'x' is no number for tolerance"),
+        ("scorecam:tolerance=x", "invalid tolerance 'x'"),
         ("scorecam:tolerance=2", "tolerance=2.0"),
         ("scorecam:tolerance=nan", "tolerance=nan"),
         ("scorecam:torchcam:budget=10%", "softmax"),
-        ("gradcam:budget=10%", "gradcam has no budget"),
-        ("scorecam:budgets=10%", "sets 'budgets'; expected NAME"),
+        ("gradcam:budget=10%", "gradcam does not take budget"),
+        ("scorecam:budgets=10%", "unknown setting 'budgets'"),
     ],
 )
 def test_a_spelling_that_makes_no_sense_is_refused(spelling: str, said: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import onnx_graphsurgeon as gs
-from numpy.typing import NDArray
 
 from onnx_cam.graph.image_axes import frame_rules, shape_rules
 from onnx_cam.graph.image_axes.rules import Facts, MissingFact, Rule, merged
@@ -61,9 +59,8 @@ def follow_image(
     graph: gs.Graph,
     image: str,
     axes: tuple[int, int],
-    shape: Callable[[str], tuple[int, ...] | None],
-    value: Callable[[str], NDArray[np.generic] | None],
-) -> tuple[dict[str, View | Unsettled], set[str]]:
+    facts: Facts,
+) -> dict[str, View | Unsettled]:
     """Follow the image's height and width from tensor to tensor, as far as the operators say where they go.
 
     Parameters
@@ -73,28 +70,24 @@ def follow_image(
         The input that takes the image.
     axes : tuple of int
         Its axes of height and width: (2, 3) for NCHW.
-    shape : callable
-        Returns a tensor's shape for a batch of 1, or None where it is not known.
-    value : callable
-        Returns a tensor's value where it does not depend on the image's pixels, or None where it is not known.
+    facts : Facts
+        Shapes and values of tensors. What is needed and not known is noted in `facts.missing`.
 
     Returns
     -------
     dict of str to View or Unsettled
         What each tensor that is computed from the image covers.
-    set of str
-        Tensors whose shape or value was needed and not known: a run can tell.
 
     Examples
     --------
+    >>> from onnx_cam.graph.constants import Constants
     >>> from onnx_cam.graph.read import import_graph, read_model
-    >>> graph = import_graph(read_model("model.onnx"))
-    >>> views, missing = follow_image(graph, "image", (2, 3), lambda name: None, lambda name: None)
-    >>> sorted(views["relu2"]), missing
-    ([2, 3], set())
+    >>> file = read_model("model.onnx")
+    >>> views = follow_image(import_graph(file), "image", (2, 3), Facts(Constants(file)))
+    >>> sorted(views["relu2"])
+    [2, 3]
     """
     views: dict[str, View | Unsettled] = {image: {axes[0]: Span("height"), axes[1]: Span("width")}}
-    facts = Facts(shape, value)
     for node in graph.nodes:  # the nodes of an ONNX file are sorted
         sources = [views[name] for name in tensors_read(node) if name in views]
         if not sources or node.op in _MEASURES:
@@ -104,7 +97,7 @@ def follow_image(
             facts.note_missing(node)
         for name, view in zip(output_names(node), _views(node, views, facts), strict=False):
             views[name] = view
-    return views, facts.missing
+    return views
 
 
 def _views(node: gs.Node, views: Mapping[str, View | Unsettled], facts: Facts) -> list[View | Unsettled]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.image_axes.spans import Span, TokenSpan, View, agree
 from onnx_cam.graph.walk import input_names, output_names
 
@@ -25,19 +26,40 @@ class MissingFact(Exception):
 
 @dataclass
 class Facts:
-    """Shapes and values of tensors, and which of them were asked for in vain.
+    """Shapes and values of tensors, and which of them were needed and not known.
 
     Attributes
     ----------
-    find_shape, find_value : callable
-        See :func:`onnx_cam.graph.image_axes.follow.follow_image`.
+    constants : Constants
+        The model's constants.
+    shapes : dict of str to tuple of int
+        Shapes of tensors for a batch of 1, as far as the file or a run tells.
+    values : dict of str to ndarray
+        Values of tensors, as a run tells them.
     missing : set of str
-        The tensors that they did not know.
+        The tensors whose shape or value was needed and not known: a run can tell.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> facts = Facts(Constants(onnx.ModelProto()), shapes={"image": (1, 3, 8, 8)})
+    >>> facts.shape("image"), facts.find_shape("other")
+    ((1, 3, 8, 8), None)
     """
 
-    find_shape: Callable[[str], tuple[int, ...] | None]
-    find_value: Callable[[str], NDArray[np.generic] | None]
+    constants: Constants
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+
+    def find_shape(self, name: str) -> tuple[int, ...] | None:
+        """Return a tensor's shape, or None where it is not known."""
+        return self.shapes.get(name) or self.constants.shape(name)
+
+    def find_value(self, name: str) -> NDArray[Any] | None:
+        """Return a tensor's value, or None where it is not known."""
+        value = self.values.get(name)
+        return self.constants.evaluated(name) if value is None else value
 
     def note_missing(self, node: gs.Node) -> None:
         """Note every tensor of a node whose shape is not known."""
@@ -52,7 +74,7 @@ class Facts:
             raise MissingFact(name)
         return shape
 
-    def value(self, name: str) -> NDArray[np.generic]:
+    def value(self, name: str) -> NDArray[Any]:
         """Return a tensor's value, or raise MissingFact."""
         value = self.find_value(name)
         if value is None:
