@@ -1,17 +1,20 @@
 """A loaded model: what is known about it, and the sessions that run it.
 
-=====================  ================================================================================
-:mod:`.loading`        from a path to a classifier, stage by stage
-:mod:`.classifier`     the classifier that a user holds
-:mod:`.facts`          what is known about a model
-:mod:`.sessions`       what runs it
-:mod:`.trial`          trial runs: what the graph suggests is checked
-:mod:`.guesses`        what has to be chosen or guessed, and the notes that say so
-:mod:`.layer_shapes`   the layers that can be explained, ranked by their shapes
-:mod:`.labels`         the names of the classes
-:mod:`.inspection`     what ``onnx-cam inspect`` shows
-:mod:`.exporting`      the model with a layer as an extra output
-:mod:`.catalogue`      models known to work
-:mod:`.keeping`        what is kept from call to call
-=====================  ================================================================================
+=======================  ================================================================================
+:mod:`.loading`          from a path to a classifier, stage by stage
+:mod:`.classifier`       the classifier that a user holds
+:mod:`.facts`            what is known about a model
+:mod:`.sessions`         what runs it
+:mod:`.trial`            trial runs: what the graph suggests is checked
+:mod:`.guesses`          what has to be chosen or guessed, and the notes that say so
+:mod:`.layer_shapes`     the layers that can be explained, ranked by their shapes
+:mod:`.labels`           the names of the classes
+:mod:`.label_sources`    where names may be stated: metadata, graph, files beside the model
+:mod:`.name_lists`       the forms in which names are stated
+:mod:`.python_literals`  lists and mappings in Python's notation
+:mod:`.inspection`       what ``onnx-cam inspect`` shows
+:mod:`.exporting`        the model with a layer as an extra output
+:mod:`.catalogue`        models known to work
+:mod:`.keeping`          what is kept from call to call
+=======================  ================================================================================
 """

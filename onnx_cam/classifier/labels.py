@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from onnx_cam.classifier.label_sources import label_files, name_sources, read_name_file
+from onnx_cam.classifier.name_lists import NameList, names_in
 from onnx_cam.errors import LabelsError, TargetError, did_you_mean, one_line, one_line_text
-from onnx_cam.files import read_small_file
 from onnx_cam.graph.read import ModelFile
-from onnx_cam.image.configurations.files_beside import json_beside
 
-__all__ = ["METADATA_KEY", "GivenLabels", "Labels", "find_labels", "imagenet_labels"]
+__all__ = ["METADATA_KEY", "GivenLabels", "Labels", "find_labels", "fold", "imagenet_labels"]
 
 METADATA_KEY = "onnx_cam.labels"
 """The metadata property that holds the class names as a JSON list."""
@@ -25,7 +25,7 @@ GivenLabels: TypeAlias = str | os.PathLike[str] | Sequence[str] | Mapping[int, s
 """How a user can give class names: see `find_labels`."""
 
 _IMAGENET = "imagenet"
-_METADATA_KEYS = (METADATA_KEY, "labels", "names", "classes", "class_names", "id2label")
+_PLACEHOLDER = re.compile(r"(?i)(label|class)[_ ]?[0-9]+")
 _MAX_DIGITS = 20  # no model has that many classes, and Python refuses to parse very long numbers
 _BACKGROUND_FIRST = (1000, 1001)  # ImageNet's names, and a model whose first class is an unnamed background
 
@@ -44,6 +44,8 @@ class Labels:
         The number of classes: the length of the model's output.
     source : str
         Where the names were found.
+    notes : tuple of str
+        What was found and not used, and why, a line each.
 
     Examples
     --------
@@ -56,12 +58,13 @@ class Labels:
     offset: int
     classes: int
     source: str
+    notes: tuple[str, ...] = ()
 
     def name(self, index: int) -> str | None:
         """Return the name of the class of an index; None where it has none."""
         if self.names is None or not 0 <= index - self.offset < len(self.names):
             return None
-        return self.names[index - self.offset]
+        return self.names[index - self.offset] or None
 
     def index(self, target: int | str) -> int:
         """Return the index of a class, given as an index (also as digits) or as a name in upper or lower case.
@@ -87,9 +90,9 @@ class Labels:
                 f"no class names are known, so the target cannot be {name!r}; "
                 "give the index of a class, or the names with --labels"
             )
-        folded_name = name.casefold()
+        folded_name = fold(name)
         # The whole label counts first; then its synonyms, as in "tench, Tinca tinca".
-        matches = [i for i, label in enumerate(self.names) if label.casefold() == folded_name]
+        matches = [i for i, label in enumerate(self.names) if fold(label) == folded_name]
         matches = matches or [i for i, label in enumerate(self.names) if folded_name in _synonyms(label)]
         if not matches:
             hint = did_you_mean(name, self.names)
@@ -100,8 +103,22 @@ class Labels:
         return matches[0] + self.offset
 
 
+def fold(name: str) -> str:
+    r"""Return a name in the form in which names are compared: neither case nor how letters are composed counts.
+
+    An accented letter is one character or two, by the system that the name was written on.
+
+    Examples
+    --------
+    >>> fold("Cafe\u0301") == fold("caf\u00e9")
+    True
+    """
+    folded_name = unicodedata.normalize("NFD", one_line_text(name)).casefold()
+    return unicodedata.normalize("NFC", folded_name)
+
+
 def _synonyms(label: str) -> list[str]:
-    return [part.strip().casefold() for part in label.split(",")]
+    return [fold(part) for part in label.split(",")]
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -122,9 +139,9 @@ def find_labels(labels: GivenLabels | None, offset: int | None, model: ModelFile
     Parameters
     ----------
     labels : str, path, sequence of str or mapping of int to str, optional
-        A text file (one name per line) or a JSON file (a list, or a mapping of index to name), ``imagenet``, or the
-        names themselves. Without it: the names in the model's metadata, then those of ``id2label`` or ``label_names``
-        in a ``config.json`` beside it.
+        A text file (one name per line, JSON, YAML or a Python literal), ``imagenet``, or the names themselves. Without
+        it: the names in the model's metadata, in its graph, or in a configuration beside it (``config.json``); what
+        is there and cannot be used, or does not fit the number of classes, is in the result's `notes`.
     offset : int, optional
         The index of the class with the first name; without it 0, or 1 for 1,000 names and 1,001 classes.
     model : ModelFile
@@ -151,92 +168,77 @@ def find_labels(labels: GivenLabels | None, offset: int | None, model: ModelFile
     if not isinstance(labels, str):
         return _fitted(_names_from(labels), offset, classes, "as given")
     if labels == _IMAGENET:
-        return _fitted(imagenet_labels(), offset, classes, "ImageNet")
+        return _fitted(NameList(imagenet_labels()), offset, classes, "ImageNet")
     return _fitted(_read_labels(Path(labels)), offset, classes, f"'{labels}'")
 
 
-def _names_from(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+def _names_from(names: Sequence[str] | Mapping[int, str]) -> NameList:
     try:
-        return _as_names(names if isinstance(names, Mapping) else list(names))
+        return names_in(names if isinstance(names, Mapping) else list(names))
     except (ValueError, TypeError) as error:
         raise LabelsError(
-            f"the labels cannot be used ({error}); expected a list of names, or a mapping of index to name"
+            f"the labels cannot be used ({one_line(error, 120)}); expected a list of names, "
+            "or a mapping of index to name"
         ) from None
 
 
-def _labels_of_model(model: ModelFile, classes: int, offset: int | None) -> Labels:
-    """Return the names in the model's metadata or in a file beside it; those whose number does not fit are ignored."""
-    for names, source in _candidates(model):
-        if len(names) + _offset(offset, names, classes) == classes:
-            return _fitted(names, offset, classes, source)
-    return Labels(None, offset or 0, classes, "no names in the model or beside it; give them with --labels")
-
-
-def _candidates(model: ModelFile) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield lists of names, and where each was found."""
-    for key in _METADATA_KEYS:
-        if names := _parse_metadata(model.metadata.get(key, "")):
-            yield names, f"the model's metadata, {key}"
-    for path in json_beside(model.path):
-        if names := _in_config(path):
-            yield names, str(path)
-
-
-def _parse_metadata(text: str) -> tuple[str, ...]:
-    """Return the names in a metadata property: JSON, a Python literal, lines, or a list with commas."""
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return _as_names(parse(text))
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-    lines = text.splitlines() if "\n" in text.strip() else text.split(",")
-    return tuple(line.strip() for line in lines) if len(lines) > 1 else ()
-
-
-def _in_config(path: Path) -> tuple[str, ...]:
+def _read_labels(path: Path) -> NameList:
     try:
-        config = json.loads(read_small_file(path))
-        timm = config.get("pretrained_cfg") or {}
-        return _as_names(config.get("id2label") or config.get("label_names") or timm.get("label_names") or [])
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return ()  # the user did not ask for this file, so that it cannot be used is not an error
-
-
-def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        text = read_small_file(path).decode("utf-8-sig")
+        return read_name_file(path)
     except OSError as error:
         raise LabelsError(
             f"cannot read the labels '{path}': {error.strerror or error}; "
             "give a text file with one name per line, or a JSON file"
         ) from error
-    except UnicodeDecodeError:
-        raise LabelsError(f"the labels '{path}' are not UTF-8 text; expected one name per line, or JSON") from None
-    if path.suffix.lower() != ".json":
-        return tuple(line.strip() for line in text.rstrip("\r\n").splitlines())
-    try:
-        content = json.loads(text)
-        return _as_names(content.get("id2label", content) if isinstance(content, dict) else content)
-    except (ValueError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise LabelsError(
-            f"the labels '{path}' cannot be used ({one_line(error, 80)}); expected a JSON list of names, "
-            'or {"0": name, …}'
+            f"the labels '{path}' cannot be used ({one_line(error, 120)}); expected one name per line, "
+            'or JSON: a list of names, or {"0": name, …}'
         ) from None
 
 
-def _as_names(content: Any) -> tuple[str, ...]:
-    """Return the names in parsed JSON: a list, or a mapping of index to name that has every index from 0 on."""
-    if isinstance(content, Mapping):
-        by_index = {int(key): value for key, value in content.items()}
-        if sorted(by_index) != list(range(len(by_index))):
-            raise ValueError("the indices are not 0, 1, 2 …")
-        content = [by_index[i] for i in range(len(by_index))]
-    if not isinstance(content, list | tuple) or not all(isinstance(name, str) for name in content):
-        raise ValueError("not a list of names")
-    return tuple(content)
+def _labels_of_model(model: ModelFile, classes: int, offset: int | None) -> Labels:
+    """Return the names in the model or beside it; what cannot be used, or does not fit, is named in a note."""
+    fitting: list[Labels] = []
+    notes: list[str] = []
+    for source in name_sources(model):
+        try:
+            names = source.read()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or one_line(error, 120)
+            notes.append(f"class names: {source.where} cannot be used ({reason})")
+            continue
+        if names is not None and (misfit := _misfit(names, offset, classes)):
+            notes.append(f"class names: {source.where} holds {misfit}, and is not used")
+        elif names is not None:
+            fitting.append(_fitted(names, offset, classes, source.where))
+    # Names such as LABEL_0 say nothing: they are only taken where there are no others.
+    named = [labels for labels in fitting if not all(map(_PLACEHOLDER.fullmatch, labels.names or ()))] or fitting
+    if named:
+        notes += [
+            f"class names: {other.source} differs from {named[0].source}, which is used"
+            for other in named[1:]
+            if (other.names, other.offset) != (named[0].names, named[0].offset)
+        ]
+        return replace(named[0], notes=tuple(notes))
+    notes = [f"{note}; give them with --labels" for note in notes]
+    notes += _suggestions(model, classes, offset)
+    nowhere = "no names in the model or beside it; give them with --labels"
+    return Labels(None, offset or 0, classes, nowhere, tuple(notes))
 
 
-def _fitted(names: tuple[str, ...], offset: int | None, classes: int, source: str) -> Labels:
+def _suggestions(model: ModelFile, classes: int, offset: int | None) -> Iterator[str]:
+    """Yield how to use a file beside a model that holds as many names as the model has classes."""
+    for path in label_files(model.path):
+        try:
+            misfit = _misfit(read_name_file(path), offset, classes)
+        except (OSError, ValueError):
+            continue
+        if not misfit:
+            yield f"class names: '{path}' holds {classes} names, but may be another model's: use it with --labels"
+
+
+def _fitted(names: NameList, offset: int | None, classes: int, source: str) -> Labels:
     """Return the names as labels of a model.
 
     Raises
@@ -244,15 +246,24 @@ def _fitted(names: tuple[str, ...], offset: int | None, classes: int, source: st
     LabelsError
         Their number does not fit.
     """
-    offset = _offset(offset, names, classes)
-    if len(names) + offset != classes:
+    if misfit := _misfit(names, offset, classes):
         raise LabelsError(
-            f"the labels ({source}) are {len(names)} names at offset {offset}, but the model has {classes} classes; "
-            "give the matching file with --labels, or the right --label-offset"
+            f"the labels ({source}) are {misfit}; give the matching file with --labels, or the right --label-offset"
         )
-    return Labels(tuple(one_line_text(name) for name in names), offset, classes, source)
+    first = _offset(offset, names, classes)
+    return Labels(tuple(one_line_text(name) for name in names.names), first, classes, source)
 
 
-def _offset(offset: int | None, names: tuple[str, ...], classes: int) -> int:
-    """Return the offset that the user gave, or the usual one for so many names and classes."""
-    return int((len(names), classes) == _BACKGROUND_FIRST) if offset is None else offset
+def _misfit(names: NameList, offset: int | None, classes: int) -> str | None:
+    """Return how many names there are, where that does not fit the number of classes; None where it fits."""
+    first = _offset(offset, names, classes)
+    if len(names.names) + first == classes:
+        return None
+    return f"{len(names.names)} names at offset {first}, but the model has {classes} classes"
+
+
+def _offset(offset: int | None, names: NameList, classes: int) -> int:
+    """Return the offset that the user gave, the one that the names state, or the usual one for so many classes."""
+    if offset is not None:
+        return offset
+    return names.first or int((len(names.names), classes) == _BACKGROUND_FIRST)

@@ -110,7 +110,12 @@ def load(
         built_in=built_in,
         preprocessing=preprocessing,
         labels=class_labels,
-        notes=(*size_notes, *trial.notes, *guesses(trial.head, preprocessing, image_input, built_in)),
+        notes=(
+            *size_notes,
+            *trial.notes,
+            *guesses(trial.head, preprocessing, image_input, built_in),
+            *class_labels.notes,
+        ),
     )
     sessions = ModelSessions(
         opener,

@@ -50,7 +50,8 @@ def end_with(failed: int, images: int) -> None:
 
 def split_target(classifier: Classifier, text: str) -> str | list[str]:
     """Return a single target, or a list where commas separate several; a name may itself contain commas."""
-    names = {name.casefold() for name in classifier.labels.names or ()}
-    if "," not in text or text.casefold() in names:
+    from onnx_cam.classifier.labels import fold
+
+    if "," not in text or fold(text) in map(fold, classifier.labels.names or ()):
         return text
     return [part.strip() for part in text.split(",") if part.strip()]
