@@ -16,7 +16,7 @@ from pathlib import Path
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.probe import find_geometry
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from onnx_cam.explanation.result import Explanation
     from onnx_cam.explanation.saving import read_saved
     from onnx_cam.explanation.targets import Target
-    from onnx_cam.graph.find_layers import Layer
+    from onnx_cam.graph.layer import Layer
     from onnx_cam.image.files import list_images
     from onnx_cam.image.preprocessing import PRESETS, Preprocessing
     from onnx_cam.methods import (
@@ -103,7 +103,7 @@ _HOMES = {
     "GradCAMpp": "methods",
     "GradPPScoreCAM": "methods",
     "HiResCAM": "methods",
-    "Layer": "graph.find_layers",
+    "Layer": "graph.layer",
     "LayerCAM": "methods",
     "Method": "methods",
     "OnnxCamError": "errors",

@@ -22,10 +22,11 @@ from onnx_cam.classifier.sessions import ModelSessions
 from onnx_cam.classifier.trial import trial_images
 from onnx_cam.errors import LayerError, SettingError
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
-from onnx_cam.graph.find_layers import Layer, name_layer
+from onnx_cam.graph.find_layers import name_layer
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
+from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.picture import Picture, open_picture

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import ModelError, OutputError
 from onnx_cam.files import results_folder, write_files
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import tap
 
 __all__ = ["export"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from onnx_cam.classifier.catalogue import recognise
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.graph.find_layers import METADATA_KEY as LAYER_KEY
+from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 
 __all__ = ["Finding", "inspect"]
 

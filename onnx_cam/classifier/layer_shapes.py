@@ -9,7 +9,8 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx_cam.graph.find_layers import Layer, find_candidates, prefer, rank_layers
+from onnx_cam.graph.find_layers import find_candidates, prefer, rank_layers
+from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import Dequantized, Unblocked, tap
 from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.graph.walk import leading_to

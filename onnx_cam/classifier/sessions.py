@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.keeping import make_room, read_only
 from onnx_cam.errors import ScoreError
-from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.score_graph import GraphOffset, score_graph
 from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.device_session import DeviceSession, open_device_session

@@ -15,7 +15,7 @@ from onnx_cam.errors import MissingExtraError, ModelError, OnnxCamError, Setting
 from onnx_cam.explanation.explaining import check_settings, explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import TargetLike, TargetList, count_targets
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import ImageLike, Picture, open_picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import METHODS, Method, make_method

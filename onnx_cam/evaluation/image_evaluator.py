@@ -19,7 +19,7 @@ from onnx_cam.evaluation.datasets.boxes import box_mask, check_boxes
 from onnx_cam.evaluation.results.evaluation import figure_key
 from onnx_cam.evaluation.results.records import Corners, ImageFacts, MeasuredMap, SeenImage
 from onnx_cam.explanation.explaining import explain
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import Picture
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod

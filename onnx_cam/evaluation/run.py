@@ -26,7 +26,7 @@ from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from onnx_cam.evaluation.results.run_setup import record_setup
 from onnx_cam.explanation.explaining import check_settings
 from onnx_cam.files import results_folder
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.base import CurveMetric

@@ -25,7 +25,7 @@ from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import Target, likeliest, resolve_targets
 from onnx_cam.explanation.versions import package_versions
 from onnx_cam.explanation.warnings import batch_warnings, device_warnings, geometry_warnings, map_warnings
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method, Subject
 from onnx_cam.methods.weights import TargetWeighed
 from onnx_cam.runtime.masks import is_dead

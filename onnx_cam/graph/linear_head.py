@@ -9,8 +9,8 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.find_layers import Layer
 from onnx_cam.graph.head import RESHAPING
+from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk import follow, only_consumer
 

@@ -9,7 +9,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutputError
 from onnx_cam.evaluation.results.results_file import ResultsFile
 from onnx_cam.explanation.versions import package_versions
-from onnx_cam.graph.find_layers import Layer
+from onnx_cam.graph.layer import Layer
 
 __all__ = ["record_setup"]
 
