@@ -19,7 +19,7 @@ from onnx_cam.classifier.labels import METADATA_KEY as LABELS_KEY
 from onnx_cam.errors import LayerError, ModelError, OutputError, one_line
 from onnx_cam.files import results_folder
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
-from onnx_cam.image.find_preprocessing import METADATA_KEY as PREPROCESSING_KEY
+from onnx_cam.image.configurations.choose import METADATA_KEY as PREPROCESSING_KEY
 from onnx_cam.image.picture import open_picture
 
 __all__ = ["TOLERANCE", "Exported", "Report", "finish", "relative_difference"]

@@ -10,8 +10,8 @@ from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.read import ModelFile
+from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, with_stated_size
 from onnx_cam.image.files import MAX_PIXELS
-from onnx_cam.image.find_preprocessing import both_normalise, choose_preprocessing
 from onnx_cam.image.preprocessing import Preprocessing
 
 __all__ = ["choose_size", "guesses", "resolve_preprocessing"]
@@ -33,11 +33,13 @@ def resolve_preprocessing(
     PreprocessingError
         The name is unknown, or a file describes none that can be used.
     """
-    if isinstance(preprocess, Preprocessing):
-        return preprocess
     if preprocess == "none":
         return None
-    return choose_preprocessing(preprocess, file, dtype=image_input.dtype, built_in=built_in)
+    fixed = image_input.height, image_input.width
+    if isinstance(preprocess, Preprocessing):
+        return with_stated_size(preprocess, file, fixed)
+    chosen = choose_preprocessing(preprocess, file, dtype=image_input.dtype, built_in=built_in, fixed=fixed)
+    return with_stated_size(chosen, file, fixed)
 
 
 def choose_size(
@@ -61,6 +63,11 @@ def choose_size(
             f"{model} takes {image_input.batch or 1} images of {size[0]}×{size[1]}; expected at most "
             f"{MAX_PIXELS:,} pixels and a batch of {_MAX_BATCH}"
         )
+    if requested is None and stated is not None and stated != size:
+        return size, [
+            f"the preprocessing is for {stated[0]}×{stated[1]} pixels, and the model takes {size[0]}×{size[1]}: "
+            f"using the model's size ({preprocessing.source if preprocessing else ''})"
+        ]
     if stated is None and None in fixed:
         return size, [f"the model leaves its input size free: using {size[0]}×{size[1]} (set it with --size HxW)"]
     return size, []
@@ -74,6 +81,7 @@ def guesses(
         yield head.choice
     if preprocessing is None:
         return
+    yield from preprocessing.notes
     if preprocessing.source.startswith("a guess"):
         yield f"preprocessing: ImageNet's, {preprocessing.source} (set it with --preprocess)"
     if image_input.dtype in EIGHT_BITS and preprocessing.normalises:

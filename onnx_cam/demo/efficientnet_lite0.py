@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_cam.classifier.labels import METADATA_KEY as LABELS_KEY
 from onnx_cam.classifier.labels import imagenet_labels
 from onnx_cam.errors import ModelError
-from onnx_cam.image.find_preprocessing import METADATA_KEY as PREPROCESSING_KEY
+from onnx_cam.image.configurations.choose import METADATA_KEY as PREPROCESSING_KEY
 from onnx_cam.image.preprocessing import Preprocessing
 
 __all__ = ["PREPROCESSING", "build"]

@@ -1,51 +1,69 @@
-"""Find the normalisation that a graph itself applies to its input, before the first layer."""
+"""Find the preprocessing that a graph itself applies to its input, before the first layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx_cam.graph.channel_rules import final_states, follow_channels
+from onnx_cam.graph.channel_states import ChannelState
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.walk import only_consumer
 
 __all__ = ["BuiltIn", "find_built_in"]
 
 Doubles = NDArray[np.float64]
-Affine = tuple[Doubles, Doubles] | None
-"""The factor and the offset of ``factor · x + offset``, each one number or one per channel; None: not of that form."""
 
-_PASSED = {"Cast", "Identity", "Transpose", "QuantizeLinear", "Pad", "Reshape", "Resize", "Upsample"}
 _LARGEST_UNIT_CONSTANT = 16.0  # the constants for pixels from 0 to 255 are larger, those for 0 to 1 are smaller
 _UNIT_MEANS = (0.2, 0.8)
 _UNIT_STDS = (0.1, 0.8)
 _CHANNELS = 3
+_KNOWN_MEANS = ((123.675, 116.28, 103.53), (123.68, 116.779, 103.939))  # ImageNet's and Caffe's, RGB, 0 to 255
+_TOLERANCE = 2  # pixel levels between a graph's means and those
 
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The normalisation ``(x − mean) / std`` that a graph applies to its input.
+    """What a graph does to its input: it normalises it, ``(x − mean) / std``, reverses the colours, resizes or crops.
 
     Attributes
     ----------
     mean, std : tuple of float
-        One number, or one per channel.
+        One number, or one per channel, in the order of the input's channels.
+    swaps : bool
+        Whether the order of the colours is reversed.
+    resizes : bool
+        Whether an input of any size is resized.
+    crops : bool
+        Whether a part is cropped.
 
     Examples
     --------
     >>> caffe = BuiltIn(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0))
-    >>> caffe.takes_pixels, caffe.takes_unit_range
-    (True, False)
+    >>> caffe.takes_pixels, caffe.takes_unit_range, caffe.channels
+    (True, False, 'BGR')
     >>> print(caffe)
     (x − (103.9, 116.8, 123.7)) / (1, 1, 1)
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    swaps: bool = False
+    resizes: bool = False
+    crops: bool = False
+
+    @property
+    def normalises(self) -> bool:
+        """Whether it changes the values."""
+        return any(self.mean) or any(value != 1 for value in self.std)
+
+    @property
+    def places(self) -> bool:
+        """Whether it resizes or crops."""
+        return self.resizes or self.crops
 
     @property
     def takes_pixels(self) -> bool:
@@ -62,13 +80,29 @@ class BuiltIn:
             _UNIT_STDS[0] < std < _UNIT_STDS[1] for std in self.std
         )
 
+    @property
+    def channels(self) -> Literal["RGB", "BGR"]:
+        """The order of the colours that it is meant for: the known one of its means; RGB where they do not tell."""
+        return "BGR" if self._has_known_means(-1) else "RGB"
+
+    @property
+    def tells_order(self) -> bool:
+        """Whether its means are known ones, and tell the order of the colours."""
+        return self._has_known_means(1) or self._has_known_means(-1)
+
+    def _has_known_means(self, step: int) -> bool:
+        if len(self.mean) != _CHANNELS:
+            return False
+        means = np.array(self.mean) * (1 if self.takes_pixels else 255)
+        return any(np.allclose(means, known[::step], atol=_TOLERANCE, rtol=0) for known in _KNOWN_MEANS)
+
     def __str__(self) -> str:
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
-        return f"(x − ({mean})) / ({std})"
+        return f"(x − ({mean})) / ({std})" + ", and the order of the colours reversed" * self.swaps
 
 
-def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> BuiltIn | None:
-    """Return the normalisation by constants that a graph applies to its input first; None where there is none.
+def find_built_in(graph: gs.Graph, constants: Constants, image_input: str, layout: str | None = None) -> BuiltIn | None:
+    """Return what a graph does to its input before the first layer; None where it does nothing that can be recognised.
 
     Parameters
     ----------
@@ -77,6 +111,8 @@ def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> Bu
         The values of the graph's constants.
     image_input : str
         The input that takes the image.
+    layout : {"NCHW", "NHWC"}, optional
+        Where its channels are; by default, where a dimension is 3 or 1.
 
     Examples
     --------
@@ -87,69 +123,52 @@ def find_built_in(graph: gs.Graph, constants: Constants, image_input: str) -> Bu
     >>> weights = [onnx.numpy_helper.from_array(np.float32([255]), "c")]
     >>> model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "main", [image], [scaled], weights))
     >>> print(find_built_in(gs.import_onnx(model), Constants(model), "image"))
-    (x − (-0)) / (255)
+    (x − (0)) / (255)
     """
     tensor = graph.tensors()[image_input]
-    factor, offset, is_changed = np.ones(1), np.zeros(1), False
-    # Follow the image as long as only one node reads it, and compose what the nodes do into factor · x + offset.
-    while (node := only_consumer(tensor)) is not None:
-        change = _affine(node, tensor, constants)
-        if change is not None:
-            factor, offset, is_changed = factor * change[0], offset * change[0] + change[1], True
-        elif node.op not in _PASSED:
-            break
-        tensor = node.outputs[0]
-    if not is_changed or not np.all(factor) or (np.all(factor == 1) and not np.any(offset)):
+    sizes = list(tensor.shape or [])
+    axis = _channel_axis(sizes, layout)
+    if axis is None:
         return None
+    image = ChannelState.of_image(len(sizes), axis, sizes[axis] if isinstance(sizes[axis], int) else _CHANNELS)
+    finals = final_states(graph, follow_channels(graph, constants, image_input, image))
+    if not finals or not all(state.is_same(finals[0]) for state in finals):
+        return None
+    is_free = any(not isinstance(size, int) or size <= 0 for i, size in enumerate(sizes) if i not in (0, axis))
+    resizes = is_free and any(state.resizes for state in finals)
+    crops = any(state.crops for state in finals)
+    mean, std, swaps = _normalisation(finals[0], len(image.sources))
+    built_in = BuiltIn(mean, std, swaps, resizes, crops)
+    if built_in.normalises and not (built_in.takes_pixels or built_in.takes_unit_range):
+        built_in = BuiltIn(swaps=swaps, resizes=resizes, crops=crops)  # a layer's own constants
+    return built_in if built_in != BuiltIn() else None
+
+
+def _channel_axis(sizes: list[object], layout: str | None) -> int | None:
+    rank = len(sizes)
+    if rank not in (3, 4):
+        return None
+    first, last = rank - 3, rank - 1
+    if layout is not None:
+        return first if layout == "NCHW" else last
+    return last if sizes[last] in (1, _CHANNELS) and sizes[first] not in (1, _CHANNELS) else first
+
+
+def _normalisation(state: ChannelState, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    """Return the mean and the deviation of each of the image's channels, and whether their order is reversed."""
+    nothing = (0.0,), (1.0,), False
+    if not np.all(state.factors) or not (np.isfinite(state.factors).all() and np.isfinite(state.offsets).all()):
+        return nothing
+    order = np.arange(len(state.sources)) if channels == 1 else np.argsort(state.sources, kind="stable")
+    if channels > 1 and [state.sources[i] for i in order] != list(range(channels)):
+        return nothing  # a channel is left out, or counts twice
+    swaps = channels > 1 and list(state.sources) == list(range(channels))[::-1]
     # factor · x + offset = (x − mean) / std
-    built_in = BuiltIn(mean=tuple((-offset / factor).tolist()), std=tuple((1 / factor).tolist()))
-    return built_in if built_in.takes_pixels or built_in.takes_unit_range else None
+    mean, std = (-state.offsets / state.factors + 0.0)[order], (1 / state.factors)[order]
+    return _joined(mean), _joined(std), swaps
 
 
-def _affine(node: gs.Node, tensor: gs.Tensor, constants: Constants) -> Affine:
-    """Return the factor and the offset by which a node changes a tensor."""
-    if node.op == "BatchNormalization":
-        return _batch_normalisation(node, constants)
-    if node.op == "DequantizeLinear":
-        return _dequantization(node, constants)
-    rule = _RULES.get(node.op)
-    if rule is None or len(node.inputs) != 2:
-        return None
-    is_first = node.inputs[0] is tensor
-    constant = _per_channel(constants.value(node.inputs[1 if is_first else 0]))
-    return None if constant is None else rule(constant, is_first)
-
-
-_RULES: dict[str, Callable[[Doubles, bool], Affine]] = {
-    "Add": lambda constant, is_first: (np.ones(1), constant),
-    "Sub": lambda constant, is_first: (np.ones(1), -constant) if is_first else (-np.ones(1), constant),
-    "Mul": lambda constant, is_first: (constant, np.zeros(1)),
-    "Div": lambda constant, is_first: (1 / constant, np.zeros(1)) if is_first and np.all(constant) else None,
-}
-"""Operator to its factor and offset, given the constant, and whether the image is the first of the two inputs."""
-
-
-def _batch_normalisation(node: gs.Node, constants: Constants) -> Affine:
-    values = [_per_channel(constants.value(tensor)) for tensor in node.inputs[1:5]]
-    if len(values) < 4 or any(value is None for value in values):
-        return None
-    scale, bias, mean, variance = (np.asarray(value) for value in values)
-    factor = scale / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-    return factor, bias - mean * factor
-
-
-def _dequantization(node: gs.Node, constants: Constants) -> Affine:
-    if node.inputs[0].inputs and node.inputs[0].inputs[0].op == "QuantizeLinear":
-        return np.ones(1), np.zeros(1)  # the two undo each other
-    values = [_per_channel(constants.value(tensor)) for tensor in node.inputs[1:]]
-    if not values or values[0] is None:
-        return None
-    zero_point = values[1] if len(values) > 1 and values[1] is not None else np.zeros(1)
-    return values[0], -zero_point * values[0]
-
-
-def _per_channel(value: NDArray[Any] | None) -> Doubles | None:
-    """Return a constant of one number or one per channel, flat; None for any other."""
-    if value is None or value.dtype.kind not in "fiu" or value.size not in (1, _CHANNELS):
-        return None
-    return np.ravel(value).astype(np.float64)
+def _joined(values: Doubles) -> tuple[float, ...]:
+    """Return one number where all channels have the same."""
+    numbers: list[float] = values.tolist()
+    return tuple(numbers[:1]) if len(set(numbers)) == 1 else tuple(numbers)

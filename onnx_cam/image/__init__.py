@@ -5,7 +5,8 @@
 :mod:`.decoding`            from bytes to upright RGB pixels
 :mod:`.libtiff`             collects what libtiff writes to standard error
 :mod:`.preprocessing`       resizes, crops and normalises; the presets
-:mod:`.find_preprocessing`  the preprocessing that a model or a file beside it states
+:mod:`.resizing`            resizes and rounds as OpenCV, Pillow or torchvision do
+:mod:`.configurations`      the preprocessing that a model or a file beside it states
 :mod:`.geometry`            where the network's input lies in the image
 :mod:`.picture`             an image together with the network's input made from it
 :mod:`.baselines`           the baseline images X_b

@@ -136,5 +136,6 @@ RESIZES: dict[Resize, Callable[[Size, Size, Size, Library], Size]] = {
     "fit": _fit,
     "crop": lambda image, size, enlarged, library: image,
 }
-"""Kind of resizing to what returns the size that an image is resized to before it is cropped or padded, given the image's
-size, the network's, the network's divided by ``crop_pct``, and the library; see :class:`.preprocessing.Preprocessing`."""
+"""Kind of resizing to a function of four things: the size of the image, that of the network, the latter divided by
+``crop_pct``, and the library. It returns the size that the image is resized to before it is cropped or padded. What the
+kinds mean: :class:`.preprocessing.Preprocessing`."""

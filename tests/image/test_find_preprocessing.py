@@ -12,7 +12,8 @@ import onnx_cam
 from onnx_cam.errors import PreprocessingError
 from onnx_cam.files import MAX_SMALL_FILE_BYTES
 from onnx_cam.graph.read import read_model
-from onnx_cam.image.find_preprocessing import METADATA_KEY, choose_preprocessing, from_config
+from onnx_cam.image.configurations.choose import METADATA_KEY, choose_preprocessing
+from onnx_cam.image.configurations.formats import from_config
 from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from tests import tiny
 

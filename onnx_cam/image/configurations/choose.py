@@ -1,0 +1,256 @@
+"""Choose a model's preprocessing: from its metadata, a file beside it or its graph, or ImageNet's as a guess."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from onnx_cam.errors import PreprocessingError, did_you_mean
+from onnx_cam.graph.built_in import BuiltIn
+from onnx_cam.graph.image_input import EIGHT_BITS
+from onnx_cam.graph.links import files_beside
+from onnx_cam.graph.read import ModelFile
+from onnx_cam.image.configurations.base import FixedSize
+from onnx_cam.image.configurations.custom_vision import CustomVision
+from onnx_cam.image.configurations.formats import file_names, find_format, from_config
+from onnx_cam.image.configurations.other_files import other_files_beside
+from onnx_cam.image.configurations.reading import is_configuration_name, parse_json, read_configuration
+from onnx_cam.image.configurations.ultralytics import Ultralytics, parse_size
+from onnx_cam.image.configurations.values import NO_MEAN, NO_STD, Config, checked, listed, pixel_keys
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
+from onnx_cam.image.resizing import Resize
+
+__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "with_stated_size"]
+
+METADATA_KEY = "onnx_cam.preprocessing"
+"""The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
+
+_METADATA_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
+_SIZE_KEYS = ("imgsz", "image_size", "input_size", "img_size")
+_WHOLE_METADATA = (CustomVision(), Ultralytics())  # the formats whose keys are metadata properties
+_GUESS = "a guess: nothing in the model or beside it says so"
+_GUESS_IN_SPITE = "a guess: what the model or the files beside it say cannot be used"
+
+
+def choose_preprocessing(
+    name: str | os.PathLike[str],
+    model: ModelFile,
+    *,
+    dtype: str = "float32",
+    built_in: BuiltIn | None = None,
+    fixed: FixedSize = (None, None),
+) -> Preprocessing:
+    """Return the preprocessing of that name.
+
+    Parameters
+    ----------
+    name : str or path
+        A preset, ``auto``, or the path of a JSON or YAML file in one of the :data:`.formats.FORMATS`.
+    model : ModelFile
+        Where ``auto`` looks: in its metadata, then in the files beside it.
+    dtype : str
+        The type of the network's input; where it takes 8-bit integers, ``auto`` does not normalise.
+    built_in : BuiltIn, optional
+        What the graph does to its input itself; ``auto`` does not repeat it. Where there is none either, ImageNet's
+        preset is a guess.
+    fixed : tuple
+        ``(H, W)`` of the network's input, as far as the model fixes it.
+
+    Raises
+    ------
+    PreprocessingError
+        The name is unknown, or a file does not describe a usable preprocessing.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import read_model
+    >>> choose_preprocessing("caffe", read_model("model.onnx")).channels
+    'BGR'
+    >>> choose_preprocessing("auto", read_model("model.onnx")).source
+    'a guess: nothing in the model or beside it says so'
+    """
+    name = os.fspath(name)
+    if name in PRESETS:
+        return PRESETS[name]
+    if name != "auto":
+        if not is_configuration_name(name):
+            expected = ", ".join(("auto", *PRESETS, "none"))
+            hint = did_you_mean(name, PRESETS)
+            raise PreprocessingError(f"unknown preprocessing {name!r}{hint} Expected {expected} or a .json file")
+        return from_config(read_configuration(Path(name)), name, fixed)
+    # First what the model's metadata states, then the files beside it. One that cannot be used is not an error, since
+    # the user did not ask for it, but the reason is reported.
+    problems: list[str] = []
+    preprocessing = _find(model, fixed, problems)
+    if preprocessing is not None:
+        preprocessing = _fitted_to_graph(preprocessing, dtype, built_in)
+        return replace(preprocessing, notes=(*problems, *preprocessing.notes))
+    # Then what the graph itself tells, and ImageNet's preset as a guess.
+    problems += _unread(model)
+    preprocessing = _from_graph(dtype, built_in)
+    return (
+        _guess(problems, built_in)
+        if preprocessing is None
+        else replace(preprocessing, notes=(*problems, *preprocessing.notes))
+    )
+
+
+def _find(model: ModelFile, fixed: FixedSize, problems: list[str]) -> Preprocessing | None:
+    """Return the first preprocessing that is described, and can be used; add why others cannot to `problems`."""
+    for source, load in _candidates(model):
+        try:
+            config = load()
+            form = find_format(config)
+            if form is None or form.describes:
+                return from_config(config, source, fixed)
+        except PreprocessingError as error:
+            problems.append(str(error))
+    return None
+
+
+def _candidates(model: ModelFile) -> Iterator[tuple[str, Callable[[], Config]]]:
+    """Yield where a configuration may be, and what reads it."""
+    metadata = model.metadata
+    for key in _METADATA_KEYS:
+        if key in metadata:
+            source = f"the model's metadata, {key}"
+            yield source, partial(parse_json, metadata[key], source)
+    for form in _WHOLE_METADATA:
+        if form.recognises(metadata):
+            yield f"the model's metadata ({form.name})", lambda: dict(metadata)
+    for path in files_beside(model.path, file_names()):
+        yield str(path), partial(read_configuration, path)
+
+
+def _unread(model: ModelFile) -> list[str]:
+    """Return what lies in the model or beside it that sounds like a preprocessing, and was not read."""
+    keys = pixel_keys(model.metadata, {*_METADATA_KEYS, *_SIZE_KEYS})
+    files = other_files_beside(model.path, file_names())
+    unread = [f"the model's metadata, {listed(keys)}, is not read"] if keys else []
+    return unread + ([f"{listed(files)} beside the model: not read"] if files else [])
+
+
+def _guess(problems: list[str], built_in: BuiltIn | None) -> Preprocessing:
+    source = f"{_GUESS_IN_SPITE}: {'; '.join(problems)}" if problems else _GUESS
+    return _placed(replace(PRESETS["imagenet"], source=source), built_in)
+
+
+def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
+    """Return the preprocessing that leaves to the graph what it does itself; None where it does not tell."""
+    if dtype in EIGHT_BITS:
+        preset = replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
+        return preset if built_in is None else _placed(replace(preset, channels=built_in.channels), built_in)
+    if built_in is None or not built_in.normalises:
+        return None
+    preset = replace(_preset_before(built_in), source=f"the graph normalises its input itself: {built_in}")
+    return _placed(preset, built_in)
+
+
+def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn | None) -> Preprocessing:
+    """Return a preprocessing that was found, without what the graph does itself: the graph is what runs."""
+    p = preprocessing
+    if dtype in EIGHT_BITS:
+        if p.normalises:
+            source = f"{p.source}; not normalised: the input takes {dtype} pixels"
+            p = replace(p, scale=1.0, mean=NO_MEAN, std=NO_STD, source=source)
+    elif built_in is not None and both_normalise(p, built_in):
+        plain = _preset_before(built_in)
+        note = (
+            f"{p.source} normalises, and so does the graph itself: {built_in}; left to the graph "
+            "(set it with --preprocess)"
+        )
+        p = replace(
+            p, channels=plain.channels, scale=plain.scale, mean=plain.mean, std=plain.std, notes=(*p.notes, note)
+        )
+    elif built_in is not None and built_in.swaps and p.channels != built_in.channels:
+        note = (
+            f"{p.source} puts the colours into the order {p.channels}, and so does the graph itself; left to the graph"
+        )
+        p = replace(p, channels=built_in.channels, mean=p.mean[::-1], std=p.std[::-1], notes=(*p.notes, note))
+    placed = _placed(p, built_in)
+    if (placed.resize, placed.crop_pct) == (p.resize, p.crop_pct):
+        return placed
+    note = f"{p.source} resizes or crops, and so does the graph itself; left to the graph"
+    return replace(placed, notes=(*placed.notes, note))
+
+
+def _placed(preprocessing: Preprocessing, built_in: BuiltIn | None) -> Preprocessing:
+    """Return a preprocessing that leaves resizing and cropping to a graph that does it, with a note on its colours."""
+    if built_in is None:
+        return preprocessing
+    notes = preprocessing.notes
+    if built_in.swaps and not built_in.tells_order:
+        notes = (
+            *notes,
+            "the graph reverses the order of the colours: RGB pixels are handed over; where the model takes BGR, "
+            'say so in a --preprocess FILE.json ("channels": "BGR")',
+        )
+    if built_in.places:
+        resize: Resize = "stretch" if built_in.resizes else "cover"
+        source = f"{preprocessing.source}; the graph {'resizes' if built_in.resizes else 'crops'} it itself"
+        preprocessing = replace(preprocessing, resize=resize, crop_pct=1.0, source=source)
+    return replace(preprocessing, notes=notes)
+
+
+def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bool:
+    """Whether a preprocessing repeats the normalisation that the graph applies itself.
+
+    Examples
+    --------
+    >>> built_in = BuiltIn(mean=(127.5,), std=(127.5,))
+    >>> both_normalise(PRESETS["tf"], built_in), both_normalise(PRESETS["raw"], built_in)
+    (True, False)
+    """
+    if built_in is None or not built_in.normalises:
+        return False
+    expected = _preset_before(built_in)
+    return (preprocessing.scale, preprocessing.mean, preprocessing.std) != (expected.scale, expected.mean, expected.std)
+
+
+def _preset_before(built_in: BuiltIn) -> Preprocessing:
+    """Return the preset that gives a graph's own normalisation the values and the colours that it is meant for."""
+    return replace(PRESETS["raw" if built_in.takes_pixels else "unit"], channels=built_in.channels)
+
+
+def with_stated_size(preprocessing: Preprocessing, model: ModelFile, fixed: FixedSize) -> Preprocessing:
+    """Return a preprocessing with the size that the model's metadata or a file beside it states, where it lacks one.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+    model : ModelFile
+    fixed : tuple
+        ``(H, W)`` of the network's input, as far as the model fixes it; where it fixes both, nothing is looked for.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import read_model
+    >>> _ = Path("config.json").write_text('{"model_type": "vit", "image_size": 384}')
+    >>> with_stated_size(PRESETS["tf"], read_model("model.onnx"), (None, None)).size
+    (384, 384)
+    """
+    if preprocessing.size is not None or None not in fixed:
+        return preprocessing
+    finders = [partial(_size_in_metadata, model.metadata)]
+    finders += [partial(_size_in_file, path) for path in files_beside(model.path, file_names())]
+    for find in finders:
+        try:
+            with_size = replace(preprocessing, size=find())
+            if with_size.size is not None:
+                return checked(with_size)
+        except (PreprocessingError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError):
+            continue  # what cannot be used is reported by the search for a preprocessing
+    return preprocessing
+
+
+def _size_in_metadata(metadata: Config) -> tuple[int, int] | None:
+    return next((parse_size(metadata[key]) for key in _SIZE_KEYS if key in metadata), None)
+
+
+def _size_in_file(path: Path) -> tuple[int, int] | None:
+    config = read_configuration(path)
+    form = find_format(config)
+    return None if form is None else form.size(config)

@@ -1,0 +1,164 @@
+"""MMDeploy's ``pipeline.json``, for models of MMPretrain and MMClassification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
+from onnx_cam.image.configurations.steps import Steps
+from onnx_cam.image.configurations.values import Config, constants, interpolation, other_keys, pair, whole_number
+from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.image.resizing import Size
+
+__all__ = ["MMDeploy", "MMDeployDetails"]
+
+_CROP_PADDING = 32  # pixels, of a crop in EfficientNet's style
+
+
+class MMDeploy(ConfigurationFormat):
+    """The transforms of the pipeline of an SDK model, resized by OpenCV unless one names another backend.
+
+    Images are BGR until a normalisation makes them RGB.
+
+    Examples
+    --------
+    >>> steps = [{"type": "Resize", "size": [256, -1]}, {"type": "CenterCrop", "crop_size": 224}]
+    >>> pipeline = {"pipeline": {"tasks": [{"module": "Transform", "transforms": steps}]}}
+    >>> MMDeploy().read(pipeline, (None, None)).channels
+    'BGR'
+    """
+
+    name: ClassVar[str] = "MMDeploy's"
+    files: ClassVar[tuple[str, ...]] = ("pipeline.json",)
+
+    def recognises(self, config: Config) -> bool:
+        return _transforms(config) is not None
+
+    def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
+        steps = Steps(channels="BGR")
+        for settings in _transforms(config) or []:
+            if not isinstance(settings, Mapping):
+                raise ValueError("a transform is not an object")
+            name = str(settings.get("type", "?"))
+            transform = _TRANSFORMS.get(name)
+            if transform is None:
+                steps.skip(name)
+            else:
+                known = transform(steps, settings)
+                steps.skip(*(f"{name}.{key}" for key in other_keys(settings, known | {"type"})))
+        return steps.preprocessing()
+
+
+class MMDeployDetails(ConfigurationFormat):
+    """MMDeploy's ``detail.json`` and ``deploy.json``: they describe no preprocessing, but may state a size.
+
+    Examples
+    --------
+    >>> MMDeployDetails().size({"codebase": {}, "onnx_config": {"input_shape": [128, 96]}})
+    (96, 128)
+    """
+
+    name: ClassVar[str] = "MMDeploy's"
+    files: ClassVar[tuple[str, ...]] = ("detail.json", "deploy.json")
+    describes: ClassVar[bool] = False
+
+    def recognises(self, config: Config) -> bool:
+        return "onnx_config" in config or {"task", "models", "customs"} <= config.keys()
+
+    def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
+        raise LookupError("it describes no preprocessing")
+
+    def size(self, config: Config) -> Size | None:
+        onnx_config = config.get("onnx_config")
+        shape = onnx_config.get("input_shape") if isinstance(onnx_config, Mapping) else None
+        return None if shape is None else _width_first(shape)
+
+
+def _transforms(config: Config) -> list[object] | None:
+    pipeline = config.get("pipeline")
+    tasks = pipeline.get("tasks") if isinstance(pipeline, Mapping) else None
+    for task in tasks if isinstance(tasks, list) else []:
+        transforms = task.get("transforms") if isinstance(task, Mapping) else None
+        if isinstance(transforms, list):
+            return transforms
+    return None
+
+
+def _width_first(size: object) -> Size:
+    width, height = pair(size)
+    return height, width
+
+
+def _load(steps: Steps, settings: Config) -> set[str]:
+    return set(map(str, settings)) - ({"color_type"} if settings.get("color_type") not in (None, "color") else set())
+
+
+def _resize(steps: Steps, settings: Config) -> set[str]:
+    size = settings.get("size") or settings.get("scale")
+    sides = list(size) if isinstance(size, list | tuple) else [size]
+    keeps_ratio = settings.get("keep_ratio") is True
+    if len(sides) == 2 and sides[1] == -1:
+        steps.set_resized(whole_number(sides[0]))
+    elif keeps_ratio and len(sides) == 2 and sides[0] != sides[1]:
+        raise ValueError("a resizing into a rectangle that keeps the aspect ratio is not supported")
+    else:
+        # Where the ratio is kept, a square holds the image: its longer side is the square's.
+        steps.set_resized(_width_first(sides))
+        steps.skip(*(["Resize.keep_ratio"] if keeps_ratio else []))
+    _set_filter(steps, settings)
+    return {"size", "scale", "keep_ratio", "interpolation", "backend"}
+
+
+def _resize_edge(steps: Steps, settings: Config) -> set[str]:
+    steps.set_resized(whole_number(settings["scale"]))
+    _set_filter(steps, settings)
+    return {"scale", "interpolation", "backend"} | ({"edge"} if settings.get("edge", "short") == "short" else set())
+
+
+def _set_filter(steps: Steps, settings: Config) -> None:
+    steps.interpolation = interpolation(settings.get("interpolation") or "bilinear")
+    steps.library = "pillow" if settings.get("backend") == "pillow" else "opencv"
+
+
+def _crop(steps: Steps, settings: Config) -> set[str]:
+    size = _width_first(settings["crop_size"])
+    if settings.get("efficientnet_style") is True or settings.get("type") == "EfficientNetCenterCrop":
+        # A square is cropped that is crop_size / (crop_size + padding) of the shorter side long, and resized.
+        padding = settings.get("crop_padding", _CROP_PADDING)
+        steps.set_resized(min(size) + (0 if padding == 0 else whole_number(padding)))
+        _set_filter(steps, {"interpolation": "bicubic", **settings})
+    steps.set_crop(size)
+    return {"crop_size", "efficientnet_style", "crop_padding", "interpolation", "backend"}
+
+
+def _normalise(steps: Steps, settings: Config) -> set[str]:
+    steps.mean, steps.std = constants(settings.get("mean", 0)), constants(settings.get("std", 1))
+    steps.channels = "RGB" if settings.get("to_rgb") is True else "BGR"
+    return {"mean", "std", "to_rgb", "to_float"}
+
+
+def _nothing(steps: Steps, settings: Config) -> set[str]:
+    return set(map(str, settings))
+
+
+def _pad(steps: Steps, settings: Config) -> set[str]:
+    steps.skip("Pad")
+    return set(map(str, settings))
+
+
+_TRANSFORMS: dict[str, Callable[[Steps, Config], set[str]]] = {
+    "LoadImageFromFile": _load,
+    "Resize": _resize,
+    "ResizeEdge": _resize_edge,
+    "CenterCrop": _crop,
+    "EfficientNetCenterCrop": _crop,
+    "Normalize": _normalise,
+    "Pad": _pad,
+    "Collect": _nothing,
+    "DefaultFormatBundle": _nothing,
+    "ImageToTensor": _nothing,
+    "PackInputs": _nothing,
+    "ToTensor": _nothing,
+}
+"""Transform to a function that adds it, and returns the settings that it knows."""
