@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError, SettingError, did_you_mean
+from onnx_cam.graph.channel_axis import channel_axis
 from onnx_cam.graph.walk_protobuf import find_attribute
 
 __all__ = ["EIGHT_BITS", "ImageInput", "find_image_input", "with_size"]
@@ -198,7 +199,10 @@ def _describe(info: onnx.ValueInfoProto, graph: onnx.GraphProto, model: str) -> 
 
 
 def _layout(name: str, sizes: list[int | None], graph: onnx.GraphProto) -> Literal["NCHW", "NHWC"]:
-    """Return where the channels are: in a dimension of 1, 3 or 4, or where the graph treats them as channels."""
+    """Return where the channels are: where a convolution reads them, or else in a dimension of 1, 3 or 4."""
+    read = channel_axis(graph, name, _DIMENSIONS)
+    if read in (1, 3):
+        return "NCHW" if read == 1 else "NHWC"
     may_be_first, may_be_last = sizes[1] in _CHANNELS, sizes[3] in _CHANNELS
     if may_be_first != may_be_last:
         return "NCHW" if may_be_first else "NHWC"

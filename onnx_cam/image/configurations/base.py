@@ -26,6 +26,8 @@ class ConfigurationFormat(ABC):
     files: ClassVar[tuple[str, ...]] = ()
     """The names of its files beside a model, the likeliest first; ``{stem}`` stands for the model's own name."""
 
+    metadata_key: ClassVar[str] = ""
+    """What it is called as a part of a model's metadata, where it may be one."""
     describes: ClassVar[bool] = True
     """Whether its configurations describe a preprocessing; otherwise they are only known, and may state a size."""
 

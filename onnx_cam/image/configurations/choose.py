@@ -120,7 +120,7 @@ def _candidates(model: ModelFile) -> Iterator[tuple[str, Callable[[], Config]]]:
             yield source, partial(parse_json, metadata[key], source)
     for form in _WHOLE_METADATA:
         if form.recognises(metadata):
-            yield f"the model's metadata ({form.name})", lambda: dict(metadata)
+            yield f"the model's metadata, {form.metadata_key}", lambda: dict(metadata)
     for path in files_beside(model.path, file_names()):
         yield str(path), partial(read_configuration, path)
 

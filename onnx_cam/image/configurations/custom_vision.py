@@ -44,6 +44,7 @@ class CustomVision(ConfigurationFormat):
     """
 
     name: ClassVar[str] = "Custom Vision's"
+    metadata_key: ClassVar[str] = "Image.NominalPixelRange"
     files: ClassVar[tuple[str, ...]] = ("metadata_properties.json",)
 
     def recognises(self, config: Config) -> bool:

@@ -31,6 +31,7 @@ class Ultralytics(ConfigurationFormat):
     """
 
     name: ClassVar[str] = "Ultralytics'"
+    metadata_key: ClassVar[str] = "Ultralytics classify"
     files: ClassVar[tuple[str, ...]] = ("metadata.yaml",)
 
     def recognises(self, config: Config) -> bool:
