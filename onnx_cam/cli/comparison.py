@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx_cam.cli import terminal
+from onnx_cam.cli.command import Command
+from onnx_cam.cli.echo import echo_json
 from onnx_cam.cli.images import end_with, for_each, list_files, split_target
 from onnx_cam.cli.options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_classifier
 from onnx_cam.errors import SettingError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @IMAGES
 @click.option(
@@ -66,7 +67,7 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
     from onnx_cam.methods.spelling import ALL
 
     classifier = load_classifier(settings["model"], settings)
-    unique, failed = list_files(images, settings)
+    unique, failed = list_files(images, settings, quiet)
     chosen = {key: settings[key] for key in ("layer", "seed", "batch_size")}
     with output_folders(paths):
         comparing = ComparisonBuilder(
@@ -110,4 +111,4 @@ def _print_comparison(comparison: Comparison, written: Sequence[Path], as_json: 
         return
     files = {path.suffix[1:].lower(): str(path) for path in written}
     for explanation in comparison.explanations:
-        click.echo(json.dumps(explanation.record(files), ensure_ascii=False, allow_nan=False))
+        echo_json(explanation.record(files))

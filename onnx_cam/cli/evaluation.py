@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx_cam.cli import terminal
+from onnx_cam.cli.command import Command
+from onnx_cam.cli.echo import echo, echo_json, printable, say
 from onnx_cam.cli.options import BATCH_SIZE, LAYER, MODEL, SAMPLES, SEED, load_classifier
 from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "report"]
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @click.argument("dataset")
 @click.option(
@@ -169,13 +170,13 @@ def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
         )
     if not quiet:
         for note in [*classifier.notes, *evaluation.facts["notes"], *evaluation.notes]:
-            terminal.say(note)
+            say(note)
         for name, reason in evaluation.facts["unreadable"].items():
-            terminal.say(f"{name} left out: {reason}")
+            say(f"{name} left out: {reason}")
     if as_json:
         from onnx_cam.evaluation import summarise
 
-        click.echo(json.dumps(summarise(evaluation), ensure_ascii=False, allow_nan=False))
+        echo_json(summarise(evaluation))
     else:
         _show_evaluation(evaluation)
 
@@ -215,13 +216,11 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
     header = ("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty maps")
     terminal.show_table(header, rows)
-    click.echo(
-        f"means over {len(evaluation.images)} images with {100 * evaluation.facts['level']:g} % bootstrap intervals"
-    )
+    echo(f"means over {len(evaluation.images)} images with {100 * evaluation.facts['level']:g} % bootstrap intervals")
     for metric in evaluation.metrics:
-        click.echo(f"  {_about(metric)}")
+        echo(f"  {_about(metric)}")
     for path in evaluation.files:
-        click.echo(terminal.printable(f"wrote {path}"))
+        echo(printable(f"wrote {path}"))
 
 
 def _about(metric: Metric) -> str:
@@ -241,7 +240,7 @@ def _figure(figure: Mapping[str, Any], measured: int) -> str:
     return f"{value} ({low} to {high})" + (f" n={figure['n']}" if figure["n"] != measured else "")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write the report to."
@@ -261,5 +260,5 @@ def report(runs: tuple[str, ...], out: str) -> None:
     write_report(evaluations, out)
     for run, evaluation in zip(runs, evaluations, strict=True):
         if evaluation.progress:
-            terminal.say(f"the run in {run} is not finished: the report covers {evaluation.progress}")
-    click.echo(f"wrote {out}")
+            say(f"the run in {run} is not finished: the report covers {evaluation.progress}")
+    echo(f"wrote {out}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from onnx_cam.cli import terminal
-from onnx_cam.errors import ImageError, ScoreError
+from onnx_cam.cli.echo import say
+from onnx_cam.cli.failures import is_foreign, say_failure
+from onnx_cam.errors import ImageError, OnnxCamError, ScoreError
 
 if TYPE_CHECKING:
     from onnx_cam.classifier.classifier import Classifier
@@ -17,14 +18,22 @@ __all__ = ["end_with", "for_each", "list_files", "split_target"]
 
 Result = TypeVar("Result")
 
+_OF_ONE_IMAGE = (ImageError, ScoreError)  # with another error of ours, the other images would fail, too
 
-def list_files(images: Sequence[str], settings: dict[str, Any]) -> tuple[list[str], int]:
-    """Return the image files that the words stand for, each once, and how many words stand for none."""
-    from onnx_cam.image.files import SUFFIXES, list_images
+
+def list_files(images: Sequence[str], settings: dict[str, Any], quiet: bool) -> tuple[list[str], int]:
+    """Return the image files that the words stand for, each once, and how many words stand for none.
+
+    What is skipped in a folder is reported, unless `quiet`.
+    """
+    from onnx_cam.image.files import SUFFIXES, find_images
 
     suffixes = SUFFIXES if settings["preprocess"] != "none" else (".npy",)
-    paths, failed = for_each(lambda name: list_images([name], suffixes), images)
-    return list(dict.fromkeys(path for group in paths for path in group)), failed
+    lists, failed = for_each(lambda name: find_images([name], suffixes), images)
+    if not quiet:
+        for note in dict.fromkeys(note for one in lists for note in one.notes):
+            say(note)
+    return list(dict.fromkeys(path for one in lists for path in one.paths)), failed
 
 
 def for_each(work: Callable[[str], Result], names: Iterable[str]) -> tuple[list[Result], int]:
@@ -34,9 +43,11 @@ def for_each(work: Callable[[str], Result], names: Iterable[str]) -> tuple[list[
     for name in names:
         try:
             results.append(work(name))
-        except (ImageError, ScoreError) as error:
+        except Exception as error:
+            if is_foreign(error) or (isinstance(error, OnnxCamError) and not isinstance(error, _OF_ONE_IMAGE)):
+                raise
             failed += 1
-            terminal.say_error(error)
+            say_failure(error, name)
     return results, failed
 
 
@@ -44,7 +55,7 @@ def end_with(failed: int, images: int) -> None:
     """End the command with exit status 1 where an image failed, and say how many did."""
     if failed:
         if images > 1:
-            terminal.say(f"{failed} of {images} images failed")
+            say(f"{failed} of {images} images failed")
         click.get_current_context().exit(1)
 
 

@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs, so that ``onnx-cam --help`` ans
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,9 @@ import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
+from onnx_cam.cli.echo import echo, echo_json, say
 from onnx_cam.cli.evaluation import evaluate, report
 from onnx_cam.cli.images import end_with, for_each, list_files, split_target
 from onnx_cam.cli.options import (
@@ -41,24 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-class _Commands(click.Group):
-    """Turns the library's errors into one line and exit status 1, and Ctrl-C into 130."""
-
-    def main(self, *args: Any, **settings: Any) -> Any:
-        try:
-            return super().main(*args, **settings)
-        except OSError as error:  # standard output is full, or closed
-            terminal.say_error(
-                OSError(f"cannot write the result: {error.strerror or error}; free some space and run it again")
-            )
-            raise SystemExit(1) from None
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with terminal.errors_as_lines(ctx, "try a smaller --batch-size, --samples or --size"):
-            return super().invoke(ctx)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="onnx-cam")
 def main() -> None:
     """Show which pixels the decision of a deployed ONNX image classifier rests on.
@@ -132,7 +116,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
     from onnx_cam.image.files import stems
 
     classifier = load_classifier(model, settings)
-    unique, failed = list_files(images, settings)
+    unique, failed = list_files(images, settings, quiet)
     job = _Job(
         classifier,
         method,
@@ -156,7 +140,7 @@ class _Once:
 
     def say(self) -> None:
         for line in self._lines:
-            terminal.say(line)
+            say(line)
         self._lines = ()
 
 
@@ -205,12 +189,12 @@ class _Job:
         )
         if not self.quiet:
             if wants_error and result.error is None:
-                terminal.say(f"{path}: no error to save: the map is exact, and not a mean over several noise fields")
+                say(f"{path}: no error to save: the map is exact, and not a mean over several noise fields")
             for warning in result.warnings:
-                terminal.say(f"{path}: {warning}")
+                say(f"{path}: {warning}")
         if self.as_json:
             record = result.record({key: str(file) for key, file in files.items()})
-            click.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+            echo_json(record)
         else:
             terminal.show_result(result, path, files)
 
@@ -246,7 +230,7 @@ def layers(model: str, as_json: bool, **settings: Any) -> None:
     explainable = classifier.layers()
     if as_json:
         for layer in explainable:
-            click.echo(json.dumps(layer.describe(), ensure_ascii=False))
+            echo_json(layer.describe())
     else:
         rows = [
             (one.name, one.op_type, "×".join(map(str, one.shape)), one.layout, one.node, "default" * one.is_default)
@@ -270,7 +254,7 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
     findings = onnx_cam.inspect(load_classifier(model, settings))
     if as_json:
         content = {finding.what: {"value": finding.value, "source": finding.source} for finding in findings}
-        click.echo(json.dumps(content, ensure_ascii=False))
+        echo_json(content)
     else:
         terminal.show_table(("what", "value", "from"), [(f.what, f.value, f.source) for f in findings])
 
@@ -290,9 +274,7 @@ def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
 
     tapped = onnx_cam.export(load_classifier(model, settings), path, layer=layer)
     shape = "×".join(map(str, tapped.shape))
-    click.echo(
-        f"wrote {path}: its extra output {tapped.name} ({shape}) is the layer; the others are unchanged in a run"
-    )
+    echo(f"wrote {path}: its extra output {tapped.name} ({shape}) is the layer; the others are unchanged in a run")
 
 
 @main.command()
@@ -308,7 +290,7 @@ def check() -> None:
 
     checks = onnx_cam.check()
     terminal.show_table(("package", "version"), list(package_versions().items()))
-    click.echo()
+    echo()
     rows = [(c.device, c.provider, "works" if c.works else "does not work", c.detail) for c in checks]
     terminal.show_table(("device", "provider", "", "detail"), rows)
     if not any(c.works for c in checks):
@@ -337,7 +319,7 @@ def demo(out: str, quiet: bool) -> None:
     with terminal.progress("chelsea", quiet) as progress:
         result, files, model = run_demo(out, progress)
     if not quiet:
-        terminal.say(f"the model: {model}")
+        say(f"the model: {model}")
     terminal.show_result(result, str(result.image), files)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx_cam.cli import terminal
+from onnx_cam.cli.command import Command
+from onnx_cam.cli.echo import echo, echo_json, say
 
 if TYPE_CHECKING:
     from onnx_cam.evaluation.survey import Survey, SurveyScore
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["survey", "survey_score"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=click.Path())
 @click.option("--images", type=click.IntRange(min=1), default=50, show_default=True, help="Number of images to show.")
 @click.option(
@@ -56,26 +57,26 @@ def survey(run: str, out: str, as_json: bool, quiet: bool, **settings: Any) -> N
     if not quiet:
         _say_notes(made, settings["images"])
     if as_json:
-        click.echo(json.dumps(made.describe(), ensure_ascii=False, allow_nan=False))
+        echo_json(made.describe())
         return
-    click.echo(f"survey {made.key.survey}: {len(made.key.items)} images, {len(made.key.methods)} methods")
-    click.echo(f"  for the reviewers: {made.page} ({made.page.stat().st_size / 1e6:.1f} MB)")
-    click.echo(f"  not for the reviewers: {made.key_file}")
+    echo(f"survey {made.key.survey}: {len(made.key.items)} images, {len(made.key.methods)} methods")
+    echo(f"  for the reviewers: {made.page} ({made.page.stat().st_size / 1e6:.1f} MB)")
+    echo(f"  not for the reviewers: {made.key_file}")
 
 
 def _say_notes(made: Survey, requested: int) -> None:
     if made.progress:
-        terminal.say(f"the run is not finished: the images are drawn from {made.progress}")
+        say(f"the run is not finished: the images are drawn from {made.progress}")
     for reason, number in made.key.left_out.items():
         if number:
-            terminal.say(f"{_images(number)} left out: {reason}")
+            say(f"{_images(number)} left out: {reason}")
     if made.key.alike:
-        terminal.say(f"{_images(made.key.alike)} where the maps of several methods look the same, and are shown once")
+        say(f"{_images(made.key.alike)} where the maps of several methods look the same, and are shown once")
     if len(made.key.items) < requested:
-        terminal.say(f"only {_images(len(made.key.items))} instead of {requested}: the run has no more to show")
+        say(f"only {_images(len(made.key.items))} instead of {requested}: the run has no more to show")
 
 
-@click.command("survey-score")
+@click.command("survey-score", cls=Command)
 @click.argument("folder", type=click.Path(), metavar="SURVEY")
 @click.argument("answers", type=click.Path(), nargs=-1, required=True, metavar="ANSWERS.json...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -93,7 +94,7 @@ def survey_score(folder: str, answers: tuple[str, ...], as_json: bool) -> None:
 
     score = score_survey(folder, answers)
     if as_json:
-        click.echo(json.dumps(score.describe(), ensure_ascii=False, allow_nan=False))
+        echo_json(score.describe())
     else:
         _show(score)
 
@@ -102,20 +103,20 @@ def _show(score: SurveyScore) -> None:
     rows = [(name, _percent(share), _percent(score.sure_shares[name])) for name, share in score.shares.items()]
     header = ("method", "% of answers (95 % interval)", "% without “not sure” (95 % interval)")
     terminal.show_table(header, [*rows, ("not sure", _percent(score.not_sure), "")])
-    click.echo()
-    click.echo(
+    echo()
+    echo(
         f"{score.answers} answers by {len(score.reviewers)} reviewers to {score.images} images; "
         f"{score.unanswered} answers are missing"
     )
     for reason, number in score.left_out.items():
         if number:
-            click.echo(f"{_images(number)} left out of the survey: {reason}")
+            echo(f"{_images(number)} left out of the survey: {reason}")
     if score.agreement is None:
-        click.echo("agreement: unknown, because no image has two answers")
+        echo("agreement: unknown, because no image has two answers")
         return
     same = score.agreement.kappa is None
     kappa = "undefined, because all answers are the same" if same else f"{score.agreement.kappa:.3f}"
-    click.echo(
+    echo(
         f"agreement: overlap {score.agreement.overlap:.3f}, by chance {score.agreement.by_chance:.3f}, kappa {kappa} "
         f"({_images(score.agreement.images)})"
     )

@@ -8,12 +8,14 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx_cam.errors import ImageError, one_line
+from onnx_cam.errors import ImageError, one_line, one_line_text
 from onnx_cam.files import read_at_most
+from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
+from onnx_cam.graph.links import broken_link
 
 __all__ = [
     "FORMATS",
@@ -22,6 +24,8 @@ __all__ = [
     "STANDARD_INPUT",
     "SUFFIXES",
     "ImageFile",
+    "ImageList",
+    "find_images",
     "list_images",
     "read_image",
     "safe_stem",
@@ -30,7 +34,7 @@ __all__ = [
 ]
 
 FORMATS: dict[str, tuple[str, ...]] = {
-    "JPEG": (".jpeg", ".jpg"),
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
     "PNG": (".png",),
     "WEBP": (".webp",),
     "TIFF": (".tif", ".tiff"),
@@ -53,6 +57,8 @@ STANDARD_INPUT = "-"
 
 _MAX_FILE_BYTES = 1 << 30  # 1 GiB
 _MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class are appended
+_MAX_LISTED = 5
+_SYSTEM_FILES = ("desktop.ini", "thumbs.db")  # what a file manager leaves behind, beside files that begin with a dot
 
 
 @dataclass(frozen=True)
@@ -106,15 +112,42 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
         else:
             with open(name, "rb") as file:
                 content = read_at_most(file, _MAX_FILE_BYTES)
-    except FileNotFoundError:
-        raise ImageError(f"no image '{name}'; expected the path of an image file") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"cannot read the image '{name}': {one_line(error)}") from error
+        raise _unreadable(name, error) from error
     if not content:
         raise ImageError(f"the image '{name}' is empty; expected an image file")
     if len(content) > _MAX_FILE_BYTES:
         raise ImageError(f"the image '{name}' is larger than 1 GiB; expected a photo: make it smaller")
+    if pointer := pointer_kind(content[:MAX_PROBE_BYTES]):
+        raise ImageError(f"the image '{name}' is {pointer}")
     return ImageFile(name, hashlib.sha256(content).hexdigest(), content)
+
+
+def _unreadable(name: str, error: Exception) -> ImageError:
+    if target := broken_link(name):
+        return ImageError(
+            f"cannot read the image '{name}': it is a link to '{target}', which does not exist or links back; "
+            "fetch that file, or copy the image in place of the link"
+        )
+    if isinstance(error, FileNotFoundError):
+        return ImageError(f"no image '{name}'; expected the path of an image file")
+    return ImageError(f"cannot read the image '{name}': {one_line(error)}")
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Image paths, and what lies beside them in their folders.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        The images.
+    notes : tuple of str
+        What was skipped in each folder, a line each.
+    """
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def list_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> list[str]:
@@ -142,31 +175,75 @@ def list_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> lis
     >>> list_images(["dog.jpg", "*.jpg", "cat.png"])
     ['dog.jpg', 'cat.jpg', 'cat.png']
     """
+    return list(find_images(names, suffixes).paths)
+
+
+def find_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> ImageList:
+    """Return the image paths that names stand for, as `list_images` does, and what was skipped on the way.
+
+    Examples
+    --------
+    >>> found = find_images(["."])
+    >>> found.paths
+    ('./cat.jpg', './cat.png', './dog.jpg')
+    >>> found.notes  # doctest: +ELLIPSIS
+    ("'.': skipped 3 files without an image's ending (.bmp, ...): labels.txt, model.onnx, photos.csv",)
+    """
     endings = tuple(suffixes)
-    paths = [path for name in names for path in _expand(name, endings)]
-    return list(dict.fromkeys(paths))
+    lists = [_expand(name, endings) for name in names]
+    paths = dict.fromkeys(path for one in lists for path in one.paths)
+    return ImageList(tuple(paths), tuple(dict.fromkeys(note for one in lists for note in one.notes)))
 
 
-def _expand(name: str, suffixes: tuple[str, ...]) -> list[str]:
+def _expand(name: str, suffixes: tuple[str, ...]) -> ImageList:
     if name == STANDARD_INPUT or os.path.isfile(name):
-        return [name]
+        return ImageList((name,))
     if os.path.isdir(name):
-        paths = [path for path in _files_in(name) if path.lower().endswith(suffixes)]
-    elif glob.has_magic(name):
-        paths = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-    else:
-        return [name]  # reading it says what is wrong
-    if not paths:
-        raise ImageError(f"no image in '{name}'; expected files ending in {', '.join(suffixes)}")
-    return paths
+        return _in_folder(name, suffixes)
+    if glob.has_magic(name) and not os.path.lexists(name):
+        matches = glob.glob(name, recursive=True)
+        paths = sorted(path for path in matches if os.path.isfile(path) or broken_link(path))
+        if not paths:
+            raise ImageError(f"no image in '{name}'; expected files ending in {', '.join(suffixes)}")
+        return ImageList(tuple(paths))
+    return ImageList((name,))  # reading it says what is wrong
 
 
-def _files_in(folder: str) -> list[str]:
+def _in_folder(folder: str, suffixes: tuple[str, ...]) -> ImageList:
+    """Return a folder's images, links that lead nowhere among them: reading those reports the error."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.path for entry in entries if entry.is_file())
+            is_folder = {entry.path: entry.is_dir() for entry in entries if _counts(entry.name)}
     except OSError as error:
         raise ImageError(f"cannot read the folder '{folder}': {error.strerror or error}") from error
+    paths = sorted(path for path, is_dir in is_folder.items() if not is_dir and path.lower().endswith(suffixes))
+    others = [path for path in sorted(is_folder) if path not in set(paths)]
+    notes = []
+    if files := [os.path.basename(path) for path in others if not is_folder[path]]:
+        notes.append(f"{_count(files, 'file')} without an image's ending ({', '.join(suffixes)}): {_listed(files)}")
+    if folders := [os.path.basename(path) for path in others if is_folder[path]]:
+        notes.append(f"{_count(folders, 'folder')} (search with a pattern such as '**/*.jpg'): {_listed(folders)}")
+    skipped = f"skipped {' and '.join(notes)}" if notes else ""
+    if not paths:
+        raise ImageError(
+            f"no image in '{folder}'; expected files ending in {', '.join(suffixes)}{skipped and '; '}{skipped}"
+        )
+    return ImageList(tuple(paths), (f"'{folder}': {skipped}",) if skipped else ())
+
+
+def _counts(name: str) -> bool:
+    """Whether a folder's entry is more than a file manager's own."""
+    is_hidden = name.startswith(".") and not name.lower().endswith(SUFFIXES)
+    return not is_hidden and name.lower() not in _SYSTEM_FILES
+
+
+def _count(names: Sequence[str], what: str) -> str:
+    return f"{len(names)} {what}" if len(names) == 1 else f"{len(names)} {what}s"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(one_line_text(name) for name in names[:_MAX_LISTED])
+    return f"{shown} and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else shown
 
 
 def stem_of(name: str) -> str:

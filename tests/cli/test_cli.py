@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +84,95 @@ def test_targets(target: str, indices: list[int] | None, run: Run, model: Path, 
     records = [json.loads(line) for line in result.stdout.splitlines()]
     expected = indices or [entry["index"] for entry in records[0]["top"][: int(target[3:])]]
     assert [record["target"]["index"] for record in records] == expected
+
+
+def test_what_a_folder_holds_beside_images_is_counted_and_named(run: Run, model: Path, images: Path) -> None:
+    for name in ("a.heic", "notes.txt", ".DS_Store", "Thumbs.db"):
+        (images / name).touch()
+    (images / "more").mkdir()
+    (images / "2.png").rename(images / "2.jfif")
+    os.symlink("gone.jpg", images / "3.jpg")
+    result = run("explain", model, images, "--out", "out", "--method", "cam")
+    assert result.exit_code == 1
+    assert len(list(Path("out").glob("*.json"))) == 3
+    assert re.search(
+        r"images': skipped 2 files without an image's ending \(.*\): a.heic, notes.txt "
+        r"and 1 folder \(search with a pattern such as '\*\*/\*.jpg'\): more\n",
+        result.stderr,
+    )
+    assert "cannot read the image" in result.stderr
+    assert "3.jpg': it is a link to 'gone.jpg', which does not exist" in result.stderr
+    assert "1 of 4 images failed" in result.stderr
+    quiet = run("explain", model, images, "--out", "out", "--method", "cam", "--quiet")
+    assert "skipped" not in quiet.stderr
+    (images / "3.jpg").unlink()
+    compared = run("compare", model, images, "--methods", "cam", "-o", "a.png")
+    assert "skipped 2 files" in compared.stderr
+
+
+def fails_by_a_bug(monkeypatch: pytest.MonkeyPatch, where: str, error: Exception, only: str = "") -> None:
+    """Let a function of the library raise what nobody foresaw."""
+    module, name = where.rsplit(".", 1)
+    original = getattr(importlib.import_module(module), name)
+
+    def broken(*values: Any, **settings: Any) -> Any:
+        if only in str(values):
+            raise error
+        return original(*values, **settings)
+
+    monkeypatch.setattr(where, broken)
+
+
+def test_an_error_that_nobody_foresaw_is_one_line(
+    run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_by_a_bug(monkeypatch, "onnx_cam.load", KeyError("two\nlines"))
+    one_line_error(
+        run("layers", model), r"^onnx-cam: error: .*tiny.onnx: KeyError: 'two\\nlines'; this is a bug in onnx-cam"
+    )
+    one_line_error(run("explain", model, images), r"report it to the project, and run the command again with --debug")
+    shown = run("layers", model, "--debug")
+    assert shown.exit_code == 1
+    assert "Traceback (most recent call last):" in shown.stderr
+    assert "in broken" in shown.stderr
+    assert re.search(r"KeyError: .*; this is a bug in onnx-cam: report it .* with the traceback above", shown.stderr)
+
+
+def test_an_error_that_nobody_foresaw_at_one_image(
+    run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other images go on."""
+    fails_by_a_bug(monkeypatch, "onnx_cam.explain", ZeroDivisionError("division by zero"), "1.png")
+    result = run("explain", model, images, "--out", "out", "--method", "cam", "--quiet")
+    assert result.exit_code == 1
+    assert len(list(Path("out").glob("*.json"))) == 2
+    assert re.search(r"error: .*1.png: ZeroDivisionError: division by zero; this is a bug in onnx-cam", result.stderr)
+    assert "1 of 3 images failed" in result.stderr
+    shown = run("explain", model, images, "--out", "out", "--method", "cam", "--quiet", "--debug")
+    assert shown.stderr.count("Traceback (most recent call last):") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "match"),
+    [
+        (MemoryError("8 GiB"), r"error: .*1.png: out of memory: 8 GiB; try a smaller --batch-size"),
+        (ModuleNotFoundError("No module named 'x'"), r"the installation is incomplete: No module named 'x'; install"),
+        (PermissionError(13, "Permission denied", "f"), r"PermissionError: .*'f'; this is a bug"),
+    ],
+)
+def test_errors_of_one_image(
+    error: Exception, match: str, *, run: Run, model: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_by_a_bug(monkeypatch, "onnx_cam.explain", error, "1.png")
+    result = run("explain", model, images, "--out", "out", "--method", "cam", "--quiet")
+    assert result.exit_code == 1
+    assert len(list(Path("out").glob("*.json"))) == 2
+    assert re.search(match, result.stderr), result.stderr
+
+
+def test_every_command_takes_debug() -> None:
+    for name, command in main.commands.items():
+        assert "--debug" in [option for parameter in command.params for option in parameter.opts], name
 
 
 def test_one_bad_image_among_many(run: Run, model: Path, images: Path) -> None:
