@@ -216,7 +216,8 @@ class Classifier:
         if name is not None:
             tensor = name.name if isinstance(name, Layer) else name
             layer = name_layer(self._layers, self.facts.graph, tensor, self.name)
-            return layer if layer.geometry.is_settled else self._probe(layer)
+            open_to_a_run = not layer.geometry.is_settled and layer.geometry.a_run_can_tell
+            return self._probe(layer) if open_to_a_run else layer
         if not self._layers:
             raise LayerError(
                 f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1, and "

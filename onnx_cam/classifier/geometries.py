@@ -73,8 +73,10 @@ def settle_geometries(
 def _with_geometry(layer: Layer, view: View | Unsettled | None) -> Layer:
     """Return a layer with what its axes cover."""
     if view is None or isinstance(view, Unsettled):
-        reason = "a branch of the graph" if view is None else view.reason
-        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=reason))
+        open_view = Unsettled("a branch of the graph") if view is None else view
+        can_tell = not open_view.reorders_tokens
+        unknown = LayerGeometry(source="unsettled", reason=open_view.reason, a_run_can_tell=can_tell)
+        return replace(layer, geometry=unknown)
     if layer.layout == "tokens" and 1 in view and isinstance(view[1], TokenSpan):
         return _with_token_geometry(layer, view)
     rows, columns = _CHANNELS_LAST if layer.layout in ("NHWC", "tokens") else _CHANNELS_FIRST

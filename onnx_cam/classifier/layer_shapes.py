@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -21,6 +22,8 @@ __all__ = ["rank_by_shape"]
 Floats = NDArray[np.float32]
 Opener = Callable[[onnx.ModelProto], Session]
 
+_CUTS = ("Slice", "Split", "Gather")
+_NEARLY = 0.98  # of the largest frame: branches whose strides round differently
 _FLOATS = ("tensor(float)", "tensor(float16)")
 
 
@@ -93,12 +96,15 @@ def choose_by_geometry(
     if not layers or not layers[0].is_default:
         return layers
     first = layers[0]
-    if not first.geometry.is_settled and probe is not None:
+    if not first.geometry.is_settled and first.geometry.a_run_can_tell and probe is not None:
         first = probe(first)
         layers = [first, *layers[1:]]
     if not first.geometry.is_settled:
-        settled = next((layer for layer in layers if layer.geometry.is_settled and layer.shape[0] > 1), None)
-        return layers if settled is None else prefer(layers, settled.name)
+        settled = _first_settled(layers)
+        if settled is None:
+            return layers
+        default, *others = prefer(layers, settled.name)
+        return [replace(default, passed_over=first), *others]
     if first.geometry.is_plain:
         return layers
     sources = leading_to(graph, first.name)
@@ -114,6 +120,19 @@ def choose_by_geometry(
     )
     upright = next(parallel, None)
     return layers if upright is None else prefer(layers, upright.name)
+
+
+def _first_settled(layers: Sequence[Layer]) -> Layer | None:
+    """Return the settled layer nearest to the scores, leaving out pieces that were cut from another one."""
+    settled = [layer for layer in layers if layer.geometry.is_settled and layer.shape[0] > 1]
+    largest = max((_area(layer) for layer in settled), default=0.0)
+    return next((x for x in settled if x.op_type not in _CUTS or _area(x) > _NEARLY * largest), None)
+
+
+def _area(layer: Layer) -> float:
+    """Return which fraction of the input a layer's frame covers."""
+    frame = layer.geometry.frame
+    return (frame.bottom - frame.top) * (frame.right - frame.left)
 
 
 def _shapes(session: Session, names: Sequence[str], tokens: set[str], image: Floats) -> dict[str, tuple[int, ...]]:

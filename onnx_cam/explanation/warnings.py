@@ -24,9 +24,14 @@ def batch_warnings(classifier: Classifier, requested: int | None) -> tuple[str, 
 
 
 def geometry_warnings(layer: Layer) -> tuple[str, ...]:
-    """Return a warning where it is not known which part of the image a layer's cells look at."""
-    if layer.geometry.is_settled:
+    """Return a warning where it is not known where a layer's cells, or those of the natural default, lie."""
+    if layer.geometry.is_settled and layer.passed_over is None:
         return ()
+    if layer.passed_over is not None:
+        return (
+            f"layer {layer.name} is explained because it is unknown where the cells of {layer.passed_over.name}, which "
+            f"is nearer to the scores, lie in the image: {layer.passed_over.geometry.reason} cannot be followed",
+        )
     return (
         f"where the cells of layer {layer.name} lie in the image is unknown: {layer.geometry.reason} cannot be "
         "followed; the map is placed as if they covered the whole input, and may be misplaced: try another --layer",

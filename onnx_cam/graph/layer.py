@@ -65,6 +65,8 @@ class Layer(_Tappable):
         How a tensor that ONNX Runtime saved in blocks of channels is brought back into order.
     geometry : LayerGeometry
         Where the layer's cells lie in the network's input.
+    passed_over : Layer or None
+        The layer nearer to the scores that would be the default if it were known where its cells lie.
 
     Examples
     --------
@@ -83,6 +85,7 @@ class Layer(_Tappable):
     quantization: Dequantized | None = field(default=None, repr=False)
     blocked: Unblocked | None = field(default=None, repr=False)
     geometry: LayerGeometry = field(default=AS_IT_IS, repr=False)
+    passed_over: Layer | None = field(default=None, repr=False)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields that a user needs to choose a layer, as plain JSON values.

@@ -32,6 +32,8 @@ class LayerGeometry:
         What this was concluded from.
     reason : str
         For a geometry that is not settled, the operator that cannot be followed.
+    a_run_can_tell : bool
+        For a geometry that is not settled, whether a run with changed patches can settle it.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class LayerGeometry:
     flipped_columns: bool = False
     source: Literal["operators", "run", "unsettled"] = "operators"
     reason: str = ""
+    a_run_can_tell: bool = True
 
     @property
     def is_plain(self) -> bool:

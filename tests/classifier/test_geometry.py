@@ -189,7 +189,28 @@ def test_where_no_hypothesis_fits_the_layer_is_no_default_and_a_warning_says_so(
     assert model.layer().name == "first"
     result = onnx_cam.explain(model, tiny.image(1, SIDE), layer="relu2")
     assert any("Gather" in warning and "misplaced" in warning for warning in result.warnings)
-    assert not onnx_cam.explain(model, tiny.image(1, SIDE)).warnings
+    (warning,) = onnx_cam.explain(model, tiny.image(1, SIDE)).warnings
+    assert warning == (
+        "layer first is explained because it is unknown where the cells of relu2, which is nearer to the scores, lie in "
+        "the image: Gather 'seen' cannot be followed"
+    )
+
+
+def test_a_piece_of_another_layer_is_no_default(tmp_path: Path) -> None:
+    """A cyclic shift takes the image apart: the pieces cover a part of it each, the layer before them the whole."""
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[range(3), range(3)] = 1
+    nodes = [
+        node("Conv", "image k", "first"),
+        node("Slice", "first s e a", "top"),
+        node("Slice", "first e end a", "bottom"),
+        node("Concat", "bottom top", "seen", axis=2),
+    ]
+    cut = {"s": np.array([0]), "e": np.array([7]), "end": np.array([10**6]), "a": np.array([2])}
+    layer = load(behind(nodes, {"k": kernel, **cut}, tmp_path / "rolled")).layer()
+    assert layer.name == "first"
+    assert layer.passed_over is not None
+    assert layer.passed_over.name == "relu2"
 
 
 def test_a_graph_that_draws_random_numbers_cannot_be_probed() -> None:

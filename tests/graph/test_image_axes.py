@@ -181,3 +181,39 @@ def test_what_the_operators_do_not_say_is_unsettled_and_named(case: str, tmp_pat
     view = follow(nodes, constants, tmp_path)
     assert isinstance(view, Unsettled)
     assert view.reason.split()[0] in {one.op_type for one in nodes}
+
+
+PIECES = {"s0": np.array([0]), "e0": np.array([6]), "e9": np.array([10**6]), "a2": np.array([2])}
+
+
+def test_pieces_put_side_by_side_again_cover_what_they_were_cut_from(tmp_path: Path) -> None:
+    cut = [node("Slice", "image s0 e0 a2", "top"), node("Slice", "image e0 e9 a2", "bottom")]
+    assert follow([*cut, node("Concat", "top bottom", "y", axis=2)], PIECES, tmp_path) == WHOLE
+
+
+def test_a_cyclic_shift_is_not_followed(tmp_path: Path) -> None:
+    """As in Swin transformers: https://github.com/jacobgil/pytorch-grad-cam/issues/124."""
+    cut = [node("Slice", "image s0 e0 a2", "top"), node("Slice", "image e0 e9 a2", "bottom")]
+    view = follow([*cut, node("Concat", "bottom top", "y", axis=2)], PIECES, tmp_path)
+    assert view == Unsettled("Concat 'y'")
+
+
+def test_a_class_token_put_between_the_patches_leaves_their_order_open(tmp_path: Path) -> None:
+    """As in Vision Mamba: https://github.com/AtlasAnalyticsLab/Vim4Path/issues/4."""
+    nodes = [
+        node("Conv", "image w", "patches", strides=[8, 8]),
+        node("Reshape", "patches shape", "rows"),
+        node("Transpose", "rows", "tokens", perm=[0, 2, 1]),
+        node("Slice", "tokens s0 e0 a1", "front"),
+        node("Slice", "tokens e0 e9 a1", "back"),
+        node("Concat", "front class back", "y", axis=1),
+    ]
+    constants = PIECES | {
+        "w": np.zeros((4, 3, 8, 8), np.float32),
+        "shape": np.array([1, 4, 16]),
+        "a1": np.array([1]),
+        "class": np.zeros((1, 1, 4), np.float32),
+    }
+    view = follow(nodes, constants, tmp_path)
+    assert isinstance(view, Unsettled)
+    assert view.reorders_tokens

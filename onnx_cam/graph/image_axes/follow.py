@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 
 from onnx_cam.graph.image_axes import frame_rules, shape_rules
 from onnx_cam.graph.image_axes.rules import Facts, MissingFact, Rule, merged
-from onnx_cam.graph.image_axes.spans import NOWHERE, Span, Unsettled, View
+from onnx_cam.graph.image_axes.spans import NOWHERE, Span, TokenSpan, Unsettled, View
 from onnx_cam.graph.walk import input_names, output_names, tensors_read
 
 __all__ = ["follow_image"]
@@ -51,6 +51,9 @@ _POINTWISE = {
 
 _MEASURES = {"Shape", "Size", "RandomNormalLike", "RandomUniformLike", "EyeLike", "ConstantOfShape"}
 """Operators that read a tensor's dimensions and not its values."""
+
+_SELECTIONS = {"Concat", "Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND", "Slice", "Split"}
+"""Operators that can put tokens into another order."""
 
 _RULES: dict[str, Rule] = {**frame_rules.RULES, **shape_rules.RULES}
 
@@ -105,8 +108,12 @@ def _views(node: gs.Node, views: Mapping[str, View | Unsettled], facts: Facts) -
     outputs = output_names(node)
     named = {name: views[name] for name in input_names(node) if name in views}
     unsettled = next((view for view in named.values() if isinstance(view, Unsettled)), None)
-    here = Unsettled(f"{node.op} {node.name or outputs[0]!r}" if outputs else node.op)
     settled: dict[str, View] = {name: view for name, view in named.items() if not isinstance(view, Unsettled)}
+    tokens = any(isinstance(span, TokenSpan) for view in settled.values() for span in view.values())
+    reason = f"{node.op} {node.name or outputs[0]!r}" if outputs else node.op
+    here = Unsettled(reason)
+    if tokens and node.op in _SELECTIONS:
+        here = Unsettled(f"{reason}, which rearranges the tokens,", reorders_tokens=True)
     if len(named) == 0:  # only the branches of an If read the image
         return [here] * len(outputs)
     if unsettled is not None:

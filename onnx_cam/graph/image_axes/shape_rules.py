@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx_cam.graph.walk import input_names, output_names
 
 __all__ = ["RULES"]
 
+_EXACT = 1e-6  # fractions that differ by rounding only
 _REDUCTIONS = (
     *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"),
     *("ReduceProd", "ReduceSumSquare", "ArgMax", "ArgMin"),
@@ -85,15 +87,31 @@ def _concat(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
         joins_images = axis == 0 and len(covering) > 1
         same = all(agree(first, views[name]) for name in covering[1:])
         return [first] if same and not joins_images else None
-    # Along an axis of the image only a grid of tokens may be joined, by tokens that lie nowhere in it.
     span = first[axis]
-    if not isinstance(span, TokenSpan) or len(covering) > 1:
+    if isinstance(span, Span):
+        return _joined_pieces(axis, [views[name] for name in covering]) if len(covering) == len(names) else None
+    # A grid of tokens may be joined by tokens that lie nowhere in the image.
+    if len(covering) > 1:
         return None
     position = names.index(covering[0])
     sizes = [facts.shape(name)[axis] for name in names]
     before, after = span.before + sum(sizes[:position]), span.after + sum(sizes[position + 1 :])
     joined = TokenSpan(span.rows, span.columns, span.height, span.width, before, after)
     return [{**first, axis: joined}]
+
+
+def _joined_pieces(axis: int, pieces: list[View]) -> list[View] | None:
+    """Return the view of pieces of an image put side by side again, each beginning where the one before it ends."""
+    spans = [piece.get(axis) for piece in pieces]
+    first, last = spans[0], spans[-1]
+    if not isinstance(first, Span) or not isinstance(last, Span):
+        return None
+    for before, after in pairwise(spans):
+        if not isinstance(before, Span) or not isinstance(after, Span) or abs(after.start - before.stop) > _EXACT:
+            return None
+    whole = Span(first.axis, first.start, last.stop)
+    joined: list[View] = [{**piece, axis: whole} for piece in pieces]
+    return joined[:1] if all(agree(joined[0], other) for other in joined) else None
 
 
 def _gather(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:

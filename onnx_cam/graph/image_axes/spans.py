@@ -80,6 +80,9 @@ class Unsettled:
     ----------
     reason : str
         The operator that ended it, and its node.
+    reorders_tokens : bool
+        Whether the operator took a grid of tokens apart: which token is which patch is open from there on, and a run
+        that changes patches shows too little of it.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Unsettled:
     """
 
     reason: str
+    reorders_tokens: bool = False
 
 
 View: TypeAlias = Mapping[int, Span | TokenSpan]
