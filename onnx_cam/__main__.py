@@ -6,13 +6,15 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while it is still being imported ends like any other."""
+    """Run the command line; Ctrl-C while it is still being imported, or a package that is missing, is one line."""
     try:
         from onnx_cam.cli.main import main as run
 
         run()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ImportError as error:
+        sys.exit(f"onnx-cam: error: the installation is incomplete: {error}; install onnx-cam again")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,36 @@ from pathlib import Path
 
 import onnx
 
-from onnx_cam.classifier.name_lists import KEYS, NameList, as_key, decode_names, find_held, names_in, parse_names
+from onnx_cam.classifier.name_lists import (
+    KEYS,
+    NameList,
+    as_key,
+    decode_names,
+    find_held,
+    name_or_index,
+    names_in,
+    parse_names,
+)
 from onnx_cam.errors import one_line
 from onnx_cam.files import read_small_file
 from onnx_cam.graph.links import files_beside
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk_protobuf import find_attribute
 from onnx_cam.image.configurations.files_beside import json_beside
+from onnx_cam.image.configurations.yaml_subset import parse_yaml
 
 __all__ = ["NameSource", "label_files", "name_sources", "read_name_file"]
 
 _TOO_GENERAL = {"label"}  # keys that hold names within a configuration, but something else in a model's metadata
-_CONFIGURATIONS = ("signature.json", "metadata.json")  # Lobe's and Teachable Machine's
+_OPENVINO_KEY = "model_info labels"
+"""Where OpenVINO's training tools write the names: separated by spaces, and with underscores for spaces in a name."""
+
+_CONFIGURATIONS = (
+    "signature.json",  # Lobe's
+    "metadata.json",  # Teachable Machine's
+    "metadata.yaml",  # Ultralytics'
+    *("inference.yml", "inference.yaml", "infer_cfg.yml", "model.yml"),  # Paddle's
+)
 _LABEL_FILES = (
     "labels.txt",
     "labels.json",
@@ -66,6 +84,8 @@ def name_sources(model: ModelFile) -> Iterator[NameSource]:
         key, text = by_key.get(wanted, ("", ""))
         if wanted not in _TOO_GENERAL and text.strip() and not text.strip().isdecimal():  # a number counts the classes
             yield NameSource(f"the model's metadata, {key}", partial(_from_metadata, text))
+    if names := model.metadata.get(_OPENVINO_KEY, "").split():
+        yield NameSource(f"the model's metadata, {_OPENVINO_KEY}", partial(names_in, names))
     yield from _in_graph(model.proto)
     for path in dict.fromkeys([*json_beside(model.path), *files_beside(model.path, _CONFIGURATIONS)]):
         yield NameSource(str(path), partial(_from_configuration, path))
@@ -110,7 +130,8 @@ def _from_metadata(text: str) -> NameList:
 
 
 def _from_configuration(path: Path) -> NameList | None:
-    content = _parse_json(decode_names(read_small_file(path)))
+    text = decode_names(read_small_file(path))
+    content = parse_yaml(text, name_or_index) if path.suffix in (".yaml", ".yml") else _parse_json(text)
     held = find_held(content) if isinstance(content, Mapping) else None
     return None if held is None else names_in(held)
 

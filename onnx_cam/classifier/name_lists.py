@@ -18,7 +18,7 @@ from onnx_cam.classifier.python_literals import parse_literal
 from onnx_cam.graph.file_kinds.pointers import pointer_kind
 from onnx_cam.image.configurations.yaml_subset import parse_yaml
 
-__all__ = ["KEYS", "NameList", "as_key", "decode_names", "find_held", "names_in", "parse_names"]
+__all__ = ["KEYS", "NameList", "as_key", "decode_names", "find_held", "name_or_index", "names_in", "parse_names"]
 
 KEYS = (
     "onnxcamlabels",
@@ -49,7 +49,8 @@ KEYS = (
 _MAX_DEPTH = 4
 _MAX_DIGITS = 9  # no model has that many classes, and Python refuses to parse very long numbers
 _WNID = re.compile(r"n[0-9]{8}")
-_INDEX = re.compile(r"([0-9]{1,9})(?:\s*[:=,]\s*|\s+)(?=\S)")
+_INDEX_FIRST = re.compile(r"(?P<index>[0-9]{1,9})(?:\s*[:=,]\s*|\s+)(?P<name>\S.*)")
+_INDEX_LAST = re.compile(r"(?P<name>.*\S)(?:\s*[:=,]\s*|\s+)(?P<index>[0-9]{1,9})")
 _WORD = re.compile(r"[^\W_][\w.+/&-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x7f]")
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -112,15 +113,17 @@ def names_in(content: object, depth: int = 0) -> NameList:
     if isinstance(content, Mapping):
         return _in_mapping(content, depth)
     if isinstance(content, list | tuple):
-        return _in_list(content)
+        return _in_list(content, depth)
     raise ValueError(f"expected a list of names, got {_kind(content)}")
 
 
-def _in_list(items: Sequence[object]) -> NameList:
+def _in_list(items: Sequence[object], depth: int) -> NameList:
     if not items:
         raise ValueError("the list is empty")
     if all(isinstance(item, str) for item in items):
         return NameList(tuple(str(item) for item in items))
+    if len(items) == 1 and isinstance(items[0], Mapping | list | tuple):  # one list for each output
+        return names_in(items[0], depth + 1)
     if all(isinstance(item, Mapping) for item in items):
         return _in_records([item for item in items if isinstance(item, Mapping)])
     kinds = sorted({_kind(item) for item in items})
@@ -135,7 +138,7 @@ def _in_records(records: Sequence[Mapping[object, object]]) -> NameList:
         raise ValueError("the list holds objects without a name")
     names = [record[name_keys[0]] for record in records]
     if not id_keys:
-        return _in_list(names)
+        return _in_list(names, 0)
     return _by_index([(record[id_keys[0]], name) for record, name in zip(records, names, strict=True)])
 
 
@@ -303,11 +306,7 @@ def _without_repeated_keys(pairs: Sequence[tuple[str, object]]) -> dict[str, obj
 
 def _parse_yaml(text: str) -> object:
     """Return what a YAML text stands for, where that is more than one line of text."""
-
-    def plain(scalar: str) -> object:
-        return int(scalar) if scalar.isdecimal() and len(scalar) <= _MAX_DIGITS else scalar  # "no" is a name, not false
-
-    content = parse_yaml(text, plain)
+    content = parse_yaml(text, name_or_index)
     if isinstance(content, Mapping):
         is_names = all(map(_is_index, content)) or all(map(_is_whole, content.values()))
         if not is_names and find_held(content) is None:
@@ -317,27 +316,70 @@ def _parse_yaml(text: str) -> object:
     return content
 
 
+def name_or_index(scalar: str) -> object:
+    """Return what an unquoted scalar of YAML stands for among names: an index, or a name, even where it is "no".
+
+    Examples
+    --------
+    >>> [name_or_index(scalar) for scalar in ("12", "no", "null", "1.5")]
+    [12, 'no', 'null', '1.5']
+    """
+    return int(scalar) if scalar.isdecimal() and len(scalar) <= _MAX_DIGITS else scalar
+
+
 def _in_lines(text: str, single: bool) -> NameList:
     """Read one name per line; nothing else ends a line, and an empty line is a class without a name."""
-    rows = [row.strip() for row in re.split(r"\r\n|\r|\n", text.strip("\r\n"))]
+    rows = [row.strip() for row in re.split(r"\r\n|\r|\n", text.rstrip("\r\n"))]
     if len(rows) == 1 and not single:
         return _in_words(rows[0])
-    if len(rows) > 1 and all(row.endswith(",") for row in rows[:-1]):
+    if all(row.startswith("{") for row in rows):
+        return _in_objects(rows)
+    if any(row in ("{", "}") or row.endswith(("{", "[")) for row in rows):
+        raise ValueError("it holds brackets, and is neither JSON, a Python literal nor YAML")
+    if all(row.endswith(",") for row in rows[:-1]) and len(rows) > 1:
         raise ValueError("lines that end with commas are neither JSON nor a Python literal without brackets")
     if all(len(row) > 1 and row[0] == row[-1] and row[0] in "'\"" for row in rows):
         rows = [str(ast.literal_eval(row)) for row in rows]
-    indices = [_INDEX.match(row) for row in rows]
-    if len(rows) > 1 and all(index is not None and int(index[1]) == i for i, index in enumerate(indices)):
-        return NameList(tuple(row[index.end() :] for row, index in zip(rows, indices, strict=True) if index), 0)
-    return NameList(tuple(rows))
+    return _numbered(rows, _INDEX_FIRST) or _numbered(rows, _INDEX_LAST) or NameList(tuple(rows))
+
+
+def _in_objects(rows: Sequence[str]) -> NameList:
+    """Read lines that are objects: ``{"id": 0, "name": "cat"}``, or ``{0: 'cat'}``."""
+    objects = [_structured(row, required=True) for row in rows]
+    mappings = [content for content in objects if isinstance(content, Mapping)]
+    if all(len(mapping) == 1 for mapping in mappings):
+        return _by_index(entry for mapping in mappings for entry in mapping.items())
+    return _in_records(mappings)
+
+
+def _numbered(rows: Sequence[str], pattern: re.Pattern[str]) -> NameList | None:
+    """Return the names in rows that each hold their index, too; None for other rows, such as "1 star", "2 stars".
+
+    Raises
+    ------
+    ValueError
+        The numbers say another order than the rows do, and not which is the first.
+    """
+    matches = [pattern.fullmatch(row) for row in rows]
+    entries = [(int(match["index"]), match["name"]) for match in matches if match]
+    if len(entries) < max(len(rows), 2) or len({name for _, name in entries}) < len(rows):
+        return None
+    numbers = [number for number, _ in entries]
+    if sorted(numbers) == list(range(len(rows))):
+        return _by_index(entries)
+    if sorted(numbers) == list(range(1, len(rows) + 1)) != numbers:
+        raise ValueError("its lines are numbered from 1, in another order")
+    return None
 
 
 def _in_words(row: str) -> NameList:
-    """Read a line of CSV whose fields are single words: what a comma separates there can only be a list."""
+    """Read a line of CSV: what separates single words, or names with their indices, can only separate a list."""
     try:
         fields = [field.strip() for field in next(csv.reader([row], strict=True, skipinitialspace=True))]
     except csv.Error:
         fields = []
+    if (numbered := _numbered(fields, _INDEX_FIRST)) is not None:
+        return numbered
     if len(fields) < 2 or not all(_WORD.fullmatch(field) for field in fields):
         raise ValueError("neither a list of names nor one name per line")
     return NameList(tuple(fields))

@@ -213,7 +213,7 @@ def _in_folder(folder: str, suffixes: tuple[str, ...]) -> ImageList:
     """Return a folder's images, links that lead nowhere among them: reading those reports the error."""
     try:
         with os.scandir(folder) as entries:
-            is_folder = {entry.path: entry.is_dir() for entry in entries if _counts(entry.name)}
+            is_folder = {entry.path: os.path.isdir(entry.path) for entry in entries if _counts(entry.name)}
     except OSError as error:
         raise ImageError(f"cannot read the folder '{folder}': {error.strerror or error}") from error
     paths = sorted(path for path, is_dir in is_folder.items() if not is_dir and path.lower().endswith(suffixes))

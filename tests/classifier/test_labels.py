@@ -68,7 +68,13 @@ TEXTS = {
     "lines-with-indices": "0 cat\n1 dog\n2 bird\n3 fish",  # Teachable Machine
     "lines-with-indices-and-colons": "0: cat\n1: dog\n2: bird\n3: fish",
     "lines-in-quotes": '"cat"\n"dog"\n"bird"\n"fish"',
+    "lines-with-indices-in-any-order": "3 fish\n0 cat\n2 bird\n1 dog",
+    "lines-with-indices-behind": "cat 0\nbird 2\nfish 3\ndog 1",
+    "json-lines": "".join(f'{{"id": {i}, "name": "{name}"}}\n' for i, name in BY_INDEX.items()),
+    "literal-lines": "".join(f"{{{i}: '{name}'}}\n" for i, name in BY_INDEX.items()),
+    "json-of-one-output": json.dumps([BY_INDEX]),  # deepness
     "words": "cat,dog, bird,fish",
+    "words-with-indices": "0:cat,1:dog,2:bird,3:fish",  # vortex
 }
 
 
@@ -78,7 +84,7 @@ def test_every_form_of_names_in_metadata_and_files(form: str, tmp_path: Path) ->
     labels = find_labels(None, None, model(tmp_path, {"Class Names": text}), 4)
     assert (labels.names, labels.source, labels.notes) == (NAMES, "the model's metadata, Class Names", ())
     (tmp_path / "names.txt").write_text(text, encoding="utf-8-sig", newline="")
-    if form != "words":  # in a file of one name per line, that is one name
+    if not form.startswith("words"):  # in a file of one name per line, that is one name
         assert find_labels(tmp_path / "names.txt", None, model(tmp_path), 4).names == NAMES
 
 
@@ -130,6 +136,9 @@ def test_a_line_ends_where_a_line_ends(tmp_path: Path) -> None:
         ("cat;dog;bird;fish", "neither a list of names nor one name per line"),
         ("labels.txt", "neither a list of names nor one name per line"),
         ("cat,\ndog,\nbird,\nfish,", "lines that end with commas"),
+        ("item {\n  id: 1\n  name: 'cat'\n}", "it holds brackets"),
+        ("3 cat\n1 dog\n2 bird\n4 fish", "numbered from 1, in another order"),
+        (json.dumps([BY_INDEX, BY_INDEX]), "objects without a name"),
         ("open('names.txt').read()", "neither a list of names nor one name per line"),
         ("[" * 100_000, "neither JSON"),
         ('{"a": ' * 5000 + "1" + "}" * 5000, "neither JSON"),
@@ -188,6 +197,27 @@ def test_digits_may_be_names_of_other_classes() -> None:
         names_in({-1: "cat", 0: "dog"})
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("1 star", "2 stars", "3 stars", "4 stars"),
+        ("0 stars", "1 star", "2 stars", "3 stars"),
+        ("5 euro", "10 euro", "20 euro", "50 euro"),
+        ("0", "1", "2", "3"),
+        ("boeing 707", "boeing 727", "boeing 737", "boeing 747"),
+        ("type 0", "type 1", "type 2", "type 3"),
+        ("", "a", "", "b"),
+    ],
+)
+def test_numbers_that_belong_to_names(rows: tuple[str, ...]) -> None:
+    assert parse_names("\n".join(rows), lines=True).names == rows
+
+
+def test_openvinos_key(tmp_path: Path) -> None:
+    labels = find_labels(None, None, model(tmp_path, {"model_info labels": "cat dog bird gold_fish"}), 4)
+    assert labels.names == ("cat", "dog", "bird", "gold_fish")
+
+
 def test_what_yaml_calls_false_is_a_name() -> None:
     assert parse_names("- yes\n- no\n- on\n- null\n").names == ("yes", "no", "on", "null")
 
@@ -212,6 +242,8 @@ def test_the_first_that_fits_is_used_and_what_differs_is_named(tmp_path: Path) -
         ("signature.json", {"format": "onnx", "classes": {"Label": NAMES}, "inputs": {}}),  # Lobe
         ("metadata.json", {"tfjsVersion": "1.7", "labels": NAMES, "imageSize": 224}),  # Teachable Machine
         ("tiny.json", {"classes": NAMES}),
+        ("inference.yml", {"PostProcess": {"Topk": {"topk": 1, "label_list": NAMES}}}),  # PaddleX
+        ("metadata.yaml", {"task": "classify", "names": BY_INDEX}),  # Ultralytics
     ],
 )
 def test_configurations_beside_the_model(name: str, content: object, tmp_path: Path) -> None:

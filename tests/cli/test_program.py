@@ -119,6 +119,14 @@ def test_an_error_is_one_line_of_the_program_itself(tmp_path: Path) -> None:
     assert "nowhere" in broken.stderr
 
 
+def test_a_package_that_is_missing_is_one_line() -> None:
+    code = "import sys; sys.modules['click'] = None; import runpy; runpy.run_module('onnx_cam', run_name='__main__')"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("onnx-cam: error: the installation is incomplete: ")
+    assert ran.stderr.count("\n") == 1
+
+
 def test_help_loads_nothing_heavy() -> None:
     heavy = ("numpy", "onnx", "onnxruntime", "cv2", "rich")
     code = f"import sys, onnx_cam.cli.main; print(*(m for m in {heavy} if m in sys.modules))"

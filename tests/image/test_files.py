@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 from onnx_cam.errors import ImageError
 from onnx_cam.image.decoding import decode
-from onnx_cam.image.files import list_images, read_image, stems
+from onnx_cam.image.files import ImageList, find_images, list_images, read_image, stems
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 
@@ -156,6 +157,57 @@ def test_folders_and_globs_are_sets_of_images(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no image in"):
         list_images([str(tmp_path / "*.tiff")])
     assert list_images(["-", "-"]) == ["-"]
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JPG"])
+def test_other_endings_of_jpeg_files(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    photo().save(path, format="JPEG")
+    assert list_images([str(tmp_path)]) == [str(path)]
+    assert pixels(path).shape == (40, 60, 3)
+
+
+def test_what_is_skipped_in_a_folder_is_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    folder = str(tmp_path)
+    assert find_images([folder, "b.png"]) == ImageList((f"{folder}/a.png", "b.png"))
+    for name in ("b.heic", "c.avif", "notes.txt", "d.svg", "e.psd", "f.raw", "g\nh.x", ".DS_Store", "Desktop.ini"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".git").mkdir()
+    found = find_images([folder, folder, f"{folder}/a.png"])
+    assert found.paths == (f"{folder}/a.png",)
+    (note,) = found.notes
+    assert note.startswith(f"'{folder}': skipped 7 files without an image's ending (.bmp, .gif, .jfif, ")
+    assert "): b.heic, c.avif, d.svg, e.psd, f.raw and 2 more and 1 folder (search with a pattern" in note
+    assert note.endswith(": sub")
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(
+        ImageError, match=r"no image in .*; expected files ending in .*; skipped 7 files .* b.heic, c.avif"
+    ):
+        list_images([folder])
+    assert find_images([f"{folder}/*.heic"]) == ImageList((f"{folder}/b.heic",))
+
+
+def test_links_that_lead_nowhere_are_reported_when_they_are_read(tmp_path: Path) -> None:
+    os.symlink("gone.png", tmp_path / "a.png")
+    os.symlink("b.png", tmp_path / "b.png")
+    saved(photo(), tmp_path / "c.png")
+    os.symlink("c.png", tmp_path / "d.png")
+    names = [str(tmp_path / f"{name}.png") for name in "abcd"]
+    assert list_images([str(tmp_path)]) == list_images([str(tmp_path / "*.png")]) == names
+    for name, target in zip(names[:2], ("gone.png", "b.png"), strict=True):
+        with pytest.raises(ImageError, match=f"it is a link to '{target}', which does not exist or links back; fetch"):
+            read_image(name)
+    assert read_image(names[3]).content == read_image(names[2]).content
+
+
+def test_pointers_in_place_of_images_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:5a1c\nsize 12345\n")
+    with pytest.raises(
+        ImageError, match=r"the image .*a.jpg' is a Git LFS pointer, not the file itself: .*git lfs pull"
+    ):
+        read_image(tmp_path / "a.jpg")
 
 
 def test_stems_differ_where_two_inputs_share_one() -> None:
