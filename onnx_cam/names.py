@@ -38,7 +38,10 @@ SCORES = ("probability", "logit")
 BASELINES = ("zero", "black", "mean", "blur")
 """The baseline images X_b: zeros in network-input space; pixel value 0; each channel's mean; the image, blurred."""
 
-HEADS = ("logits", "softmax", "log-softmax", "sigmoid")
+HEADS = (
+    *("logits", "softmax", "log-softmax", "sigmoid"),
+    *("percent", "complement", "negated", "negative-log", "raw"),
+)
 """What the numbers of a model's output can be: :data:`onnx_cam.graph.heads.HEADS` has their classes."""
 
 PRESETS = ("imagenet", "tf", "caffe", "unit", "raw")

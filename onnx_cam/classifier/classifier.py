@@ -31,6 +31,7 @@ from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.picture import Picture, open_picture
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.runtime.session import BatchShapeError
 
 if TYPE_CHECKING:
     from onnx_cam.image.picture import ImageLike
@@ -75,6 +76,7 @@ class Classifier:
         self.facts = facts
         self.sessions = sessions
         self.in_use = OneAtATime(facts.file.name)
+        self._images_each: dict[str, int] = {}  # by layer: how many images the graph makes of one before it
 
     @property
     def file(self) -> ModelFile:
@@ -205,7 +207,7 @@ class Classifier:
         Raises
         ------
         LayerError
-            There is none of that name, or none at all.
+            There is none of that name, or none at all; or the graph makes several images of one before the layer.
 
         Examples
         --------
@@ -213,11 +215,19 @@ class Classifier:
         >>> onnx_cam.load("model.onnx").layer("relu1").shape
         (6, 10, 10)
         """
-        if name is not None:
-            tensor = name.name if isinstance(name, Layer) else name
-            layer = name_layer(self._layers, self.facts.graph, tensor, self.name)
-            open_to_a_run = not layer.geometry.is_settled and layer.geometry.a_run_can_tell
-            return self._probe(layer) if open_to_a_run else layer
+        layer = self._default_layer if name is None else self._named_layer(name)
+        if layer.name in self._images_each:
+            raise self._several_images(layer)
+        return layer
+
+    def _named_layer(self, name: str | Layer) -> Layer:
+        tensor = name.name if isinstance(name, Layer) else name
+        layer = name_layer(self._layers, self.facts.graph, tensor, self.name)
+        open_to_a_run = not layer.geometry.is_settled and layer.geometry.a_run_can_tell
+        return self._probe(layer) if open_to_a_run else layer
+
+    @property
+    def _default_layer(self) -> Layer:
         if not self._layers:
             raise LayerError(
                 f"{self.name} has no layer to explain: no convolution's output keeps a height and width above 1, and "
@@ -244,13 +254,25 @@ class Classifier:
         geometry = read_geometry(self.file.sha256, layer.name, self.size)
         if geometry is None:
             maps = partial(self.sessions.layer_maps, layer)
-            geometry = find_geometry(maps, self.trial_images(2), self.input.dtype)
+            try:
+                geometry = find_geometry(maps, self.trial_images(2), self.input.dtype)
+            except BatchShapeError as error:
+                self._images_each[layer.name] = error.images_each
             if geometry is None:
                 return layer
             write_geometry(self.file.sha256, layer.name, self.size, geometry)
         channels, height, width = layer.shape
         shape = (channels, width, height) if geometry.transposed else layer.shape
         return replace(layer, geometry=geometry, shape=shape)
+
+    def _several_images(self, layer: Layer) -> LayerError:
+        """Return the error about a layer that holds several images for each one, with a layer before the split."""
+        earlier = next((one.name for one in self._layers if one.geometry.is_settled), None)
+        advice = f"choose a layer before that, e.g. --layer {earlier}" if earlier else "no layer comes before that"
+        return LayerError(
+            f"the graph of {self.name} makes several images of one (tiles, crops, flips): layer {layer.name!r} holds "
+            f"{self._images_each[layer.name] or 'several'} images for each one, and no map of the whole image; {advice}"
+        )
 
     def _settle_geometries(self, layers: list[Layer]) -> list[Layer]:
         return settle_geometries(
@@ -278,6 +300,11 @@ class Classifier:
         ------
         SettingError
         """
+        if not self.head.logits and self.head.parts:
+            raise SettingError(
+                f"output {self.head.output!r} of {self.name} joins several heads, whose logits no single tensor holds; "
+                f"name one of them with --output: {', '.join(repr(part.output) for part in self.head.parts)}"
+            )
         if not self.head.logits:
             raise SettingError(
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "

@@ -68,6 +68,8 @@ class ModelFacts:
         The names of the classes.
     notes : tuple of str
         What was guessed, or done otherwise than requested, a line each.
+    randomness : str
+        Why equal runs give different scores, e.g. because the graph draws random numbers; empty where they do not.
     """
 
     file: ModelFile
@@ -83,3 +85,4 @@ class ModelFacts:
     preprocessing: Preprocessing | None
     labels: Labels
     notes: tuple[str, ...]
+    randomness: str = ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from onnx_cam.classifier.catalogue import recognise
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.graph.heads import Several
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 
 __all__ = ["Finding", "inspect"]
@@ -85,12 +86,33 @@ def _output(model: Classifier) -> list[Finding]:
     if names is not None and model.labels.offset:
         labels += f", the first at position {model.labels.offset}"
     return [
-        Finding(
-            "output", f"{model.head.output} ({model.classes} classes)", model.head.choice or "the graph, and a run"
-        ),
+        Finding("output", f"{model.head.output} ({_count(model)})", model.head.choice or "the graph, and a run"),
         Finding("head", model.head.kind.name, model.head.reason),
+        *_parts(model),
         Finding("labels", labels, model.labels.source),
+        _equal_runs(model),
     ]
+
+
+def _count(model: Classifier) -> str:
+    if model.head.kind.gives_probabilities:
+        return f"{model.classes} classes"
+    return "1 number" if model.classes == 1 else f"{model.classes} numbers"
+
+
+def _parts(model: Classifier) -> list[Finding]:
+    """Return the heads that are joined to the output, where there are several."""
+    kind = model.head.kind
+    if not isinstance(kind, Several) or not model.head.parts:
+        return []
+    pairs = zip(model.head.parts, kind.parts, strict=True)
+    listed = ", ".join(f"{part.output} ({size}, {part.kind})" for part, (size, _) in pairs)
+    return [Finding("parts of the output", listed, "joined in the graph; --output takes one of them")]
+
+
+def _equal_runs(model: Classifier) -> Finding:
+    randomness = model.facts.randomness
+    return Finding("equal runs", "different scores" if randomness else "equal scores", randomness or "a run, repeated")
 
 
 def _preprocessing(model: Classifier) -> Finding:

@@ -30,6 +30,7 @@ from onnx_cam.image.configurations.yaml_subset import parse_yaml
 
 __all__ = ["NameSource", "label_files", "name_sources", "read_name_file"]
 
+_LOOK_UPS = {"Gather", "ArrayFeatureExtractor"}
 _TOO_GENERAL = {"label"}  # keys that hold names within a configuration, but something else in a model's metadata
 _OPENVINO_KEY = "model_info labels"
 """Where OpenVINO's training tools write the names: separated by spaces, and with underscores for spaces in a name."""
@@ -146,7 +147,11 @@ def _parse_json(text: str) -> object:
 
 def _in_graph(proto: onnx.ModelProto) -> Iterator[NameSource]:
     """Yield the names in operators that turn scores into names; converters of scikit-learn and Core ML write them."""
+    texts = {t.name: t.string_data for t in proto.graph.initializer if t.data_type == onnx.TensorProto.STRING}
     for node in proto.graph.node:
+        looked_up = texts.get(next(iter(node.input), ""), ())  # names[index]
+        if node.op_type in _LOOK_UPS and len(looked_up) > 1:
+            yield NameSource(f"the graph's {node.op_type}", partial(_decoded, list(looked_up)))
         labels = find_attribute(node, "classlabels_strings")
         if labels is not None and labels.strings:
             yield NameSource(f"the graph's {node.op_type}", partial(_decoded, list(labels.strings)))

@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.conclude_head import features_note
 from onnx_cam.classifier.facts import ModelFacts
 from onnx_cam.classifier.guesses import choose_size, guesses, resolve_preprocessing
-from onnx_cam.classifier.labels import find_labels
+from onnx_cam.classifier.labels import GivenLabels, Labels, find_labels
 from onnx_cam.classifier.sessions import ModelSessions, SessionOpener
-from onnx_cam.classifier.trial import run_trial
-from onnx_cam.errors import SettingError
+from onnx_cam.classifier.trial import Trial, run_trial
+from onnx_cam.errors import LabelsError, SettingError, did_you_mean
 from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.head import find_head
+from onnx_cam.graph.head import find_heads
+from onnx_cam.graph.heads import HEADS, HeadKind
 from onnx_cam.graph.image_input import find_image_input, with_size
 from onnx_cam.graph.inline import inline_layers
-from onnx_cam.graph.read import import_graph, read_model
+from onnx_cam.graph.read import ModelFile, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
 
 __all__ = ["load"]
@@ -36,6 +38,7 @@ def load(
     size: tuple[int, int] | None = None,
     input: str | None = None,
     output: str | None = None,
+    head: str = "auto",
     threads: int | None = None,
 ) -> Classifier:
     """Load an image classifier from an ONNX file.
@@ -60,6 +63,12 @@ def load(
         ``(H, W)`` of the network's input in pixels, where the model leaves it free.
     input, output : str, optional
         The names of the input that takes the image and of the output that holds the scores, where there are several.
+        An output may also be another tensor of the graph, e.g. one of several heads that are joined to one output.
+    head : str
+        What the output's numbers already are: ``logits`` (a softmax makes probabilities of them), ``softmax``,
+        ``log-softmax``, ``sigmoid``, ``percent``, ``complement`` (1 − p), ``negated`` (−p), ``negative-log``, or
+        ``raw`` (no probabilities: the number itself is explained, as of a regression). ``auto`` concludes it from the
+        graph and from the scores of a few images.
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
 
@@ -87,16 +96,18 @@ def load(
     file = inline_layers(read_model(path))
     graph = import_graph(file)
     image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
-    head = find_head(graph, file.name, output)
+    kind = _head_kind(head)
+    heads = find_heads(graph, Constants(file), file.name, output)
     # Settle how an image becomes the input: what the graph does itself, then the preprocessing and the size.
     built_in = find_built_in(graph, Constants(file), image_input.name, image_input.layout)
     preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
     opener = SessionOpener(file.name, image_input, device, threads, file.folder)
-    trial = run_trial(file, graph, head, opener, size=input_size, preprocessing=preprocessing)
+    trial = run_trial(file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
     # Name the classes, and gather everything that was guessed.
-    class_labels = find_labels(labels, label_offset, file, trial.classes)
+    trial, class_labels = _with_labels(trial, labels, label_offset, file)
+    head_notes = filter(None, (trial.head_note, features_note(trial.head, class_labels.names is not None)))
     facts = ModelFacts(
         file=file,
         graph=graph,
@@ -113,9 +124,11 @@ def load(
         notes=(
             *size_notes,
             *trial.notes,
+            *head_notes,
             *guesses(trial.head, preprocessing, image_input, built_in),
             *class_labels.notes,
         ),
+        randomness=trial.randomness,
     )
     sessions = ModelSessions(
         opener,
@@ -127,3 +140,31 @@ def load(
         session=trial.session,
     )
     return Classifier(facts, sessions)
+
+
+def _head_kind(name: str) -> HeadKind | None:
+    """Return the head kind that a user names; None for ``auto``.
+
+    Raises
+    ------
+    SettingError
+    """
+    if name == "auto":
+        return None
+    if name not in HEADS:
+        known = ("auto", *HEADS)
+        raise SettingError(f"unknown head {name!r}{did_you_mean(str(name), known)} Expected one of {', '.join(known)}")
+    return HEADS[name]
+
+
+def _with_labels(trial: Trial, labels: GivenLabels | None, offset: int | None, file: ModelFile) -> tuple[Trial, Labels]:
+    """Return the class names, and what they tell about a single number: with two names, it is a binary classifier's."""
+    if trial.may_be_binary:
+        try:
+            both = find_labels(labels, offset, file, 2)
+        except LabelsError:  # they do not fit two classes; whether they fit one number is judged below
+            pass
+        else:
+            if both.names is not None and len(both.names) == 2:
+                return trial.as_binary(), both
+    return trial, find_labels(labels, offset, file, trial.classes)

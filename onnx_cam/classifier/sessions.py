@@ -225,7 +225,7 @@ class ModelSessions:
         ndarray of shape (B, classes), float64
         """
         if score_kind == "logit":
-            return logits(self._session.run(images, [self._head.logits])[0])
+            return logits(self._session.run(images, [self._head.logits])[0], binary=self._is_binary)
         return probabilities(self._session.run(images, [self._head.output])[0], self._head)
 
     def baseline_scores(self, image: Floats, score_kind: ScoreKind) -> tuple[Doubles, bool]:

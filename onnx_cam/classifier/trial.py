@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,31 +11,29 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx_cam.classifier.batch_trial import TRIAL_IMAGES, ScoredAlone, try_batches
+from onnx_cam.classifier.chance import find_chance
+from onnx_cam.classifier.conclude_head import NoScoresError, check_requested, conclude_head
 from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.sessions import SessionOpener
 from onnx_cam.errors import ModelError, OutOfMemoryError, ScoreError
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.free_batch import free_batch
-from onnx_cam.graph.head import Head
-from onnx_cam.graph.heads import HEADS
+from onnx_cam.graph.head import Head, with_kind, with_scores
+from onnx_cam.graph.heads import HEADS, HeadKind
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.runtime.scores import numbers, probabilities
-from onnx_cam.runtime.session import Session
+from onnx_cam.runtime.session import BatchShapeError, Session
 
 __all__ = ["Trial", "run_trial", "trial_images"]
 
 Floats = NDArray[np.float32]
 
-_TRIAL_BATCHES = (3, 2)  # two sizes: a batch that the file fixes to one of them would work there
-_TRIAL_IMAGES = sum(_TRIAL_BATCHES)
 _CONTRASTS = (1.0, 0.3, 3.0, 0.1, 2.0)
 _SEED = 0
 _BLOCKS = 8
-_TOLERANCE = 1e-2  # of the difference between two images: a batch that mixes them up differs by all of it
-_QUANTIZED_SUM = 0.7  # 8-bit probabilities of 1,000 classes: most are rounded to 0
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,10 @@ class Trial:
     ----------
     head : Head
         As the scores confirm or correct it.
+    head_note : str
+        What the user should know about it.
     classes : int
-        How many classes there are.
+        How many classes there are; numbers, where they are not scores of classes.
     is_binary : bool
         Whether the output holds a single number for two classes.
     batch : BatchFacts
@@ -55,27 +56,44 @@ class Trial:
         The model to run: the file's own, or with its batch freed.
     session : Session
         That model, with its logits among the outputs.
+    randomness : str
+        Why equal runs give different scores; empty where they do not.
     notes : tuple of str
-        What the user should know.
+        What else the user should know.
     """
 
     head: Head
+    head_note: str
     classes: int
     is_binary: bool
     batch: BatchFacts
     proto: onnx.ModelProto
     session: Session
+    randomness: str
     notes: tuple[str, ...]
+
+    @property
+    def may_be_binary(self) -> bool:
+        """Whether the output is a single number of a linear layer: of a regression, or the logit of two classes."""
+        is_number = self.head.kind.name == "raw" and self.classes == 1
+        return is_number and self.head.source.origin == "linear" and bool(self.head_note)
+
+    def as_binary(self) -> Trial:
+        """Return the same trial with the single number taken as the logit of two classes."""
+        reason = "one number, and the names of two classes: the logit of the second"
+        head = replace(self.head, kind=HEADS["logits"], reason=reason)
+        return replace(self, head=head, head_note="", classes=2, is_binary=True)
 
 
 def run_trial(
     file: ModelFile,
     graph: gs.Graph,
-    head: Head,
+    heads: Sequence[Head],
     opener: SessionOpener,
     *,
     size: tuple[int, int],
     preprocessing: Preprocessing | None,
+    kind: HeadKind | None = None,
 ) -> Trial:
     """Run a model on a few synthetic images, and learn from their scores.
 
@@ -84,52 +102,36 @@ def run_trial(
     file : ModelFile
     graph : onnx_graphsurgeon.Graph
         The file's graph.
-    head : Head
-        As the graph suggests it.
+    heads : sequence of Head
+        As the graph suggests them, the likeliest first. The first whose output holds scores is taken.
     opener : SessionOpener
     size : tuple of int
         ``(H, W)`` of the network's input.
     preprocessing : Preprocessing or None
+    kind : HeadKind, optional
+        What the user says that the output's numbers are.
 
     Raises
     ------
     ModelError
         The runtime refuses the model, a run fails, or the output holds no class scores.
     """
-    # Load the model as the file has it, at the batch that the file fixes.
-    fixed = opener.image_input.batch
-    batch = BatchFacts(fixed, mixes_images=False, source="the graph")
-    proto = file.proto
-    session = opener.open(_with_logits(proto, head), batch)
-    # Score five different images one by one: (5, …) outputs and (5, …) logits.
-    images = trial_images(opener.image_input, size, _TRIAL_IMAGES, preprocessing)
-    outputs, alone = _score_alone(session, head, images)
-    _check_shape(outputs, head, opener.name)
-    head = _read_quantization(head, Constants(file), opener.name)
-    classes = probabilities(outputs, head).shape[1]
+    # Score five different images one by one, at the batch that the file fixes: (5, …) outputs and (5, …) logits.
+    images = trial_images(opener.image_input, size, TRIAL_IMAGES, preprocessing)
+    scored = _first_that_holds_scores(file, heads, opener, images, kind)
+    # Find out by two equal runs whether the scores depend on chance.
+    alone = _with_chance(scored.alone, file.proto)
     # Find out whether several images together score as they do alone, with the file's batch freed where it fixes one.
-    notes: list[str] = []
-    scales_by_batch = _scales_by_batch(graph)
-    if fixed is not None:
-        freed = free_batch(proto, opener.image_input.name)
-        freed_session = None if scales_by_batch else _prove_freed(freed, head, opener, images, alone)
-        if freed_session is not None:
-            source = f"the file fixes it to {fixed}; freed, and checked by runs of several images"
-            batch, proto, session = BatchFacts(None, False, source), freed, freed_session
-        else:
-            # A batch of 1 has no other image to mix with; a larger one may have.
-            mixes = fixed != 1 and not _scores_together(session, head, images, alone)
-            batch = BatchFacts(fixed, mixes, "the graph: with its batch freed it fails, or the scores change")
-            if mixes:
-                session = opener.open(_with_logits(proto, head), batch)
-                notes.append("the model mixes the images of a batch: running one image at a time")
-    elif scales_by_batch or not _scores_together(session, head, images, alone):
-        batch = BatchFacts(1, False, "a run: several images together fail, or change the scores")
-        session = opener.open(_with_logits(proto, head), batch)
-        notes.append("batches of several images fail, or change the scores: running the images one at a time")
+    batches = try_batches(alone, graph, opener)
     # Only now is the head corrected: the runs above used the logits that the graph suggests.
-    head = _check_head(outputs, head, opener.name)
-    return Trial(head, classes, outputs[0].size == 1, batch, proto, session, tuple(notes))
+    head, session = scored.concluded, batches.session
+    if head.logits and head.logits not in session.outputs:
+        session = opener.open(tap(batches.proto, [head.tapped_logits]), batches.batch)
+    classes = probabilities(scored.outputs, head).shape[1]
+    is_binary = scored.outputs[0].size == 1 and classes == 2
+    randomness = alone.chance.reason
+    notes = (*_random_notes(randomness), *batches.notes)
+    return Trial(head, scored.note, classes, is_binary, batches.batch, batches.proto, session, randomness, notes)
 
 
 def trial_images(
@@ -163,27 +165,88 @@ def trial_images(
     return np.stack([preprocessing.normalise(image, image_input.channels) for image in colours])
 
 
-def _with_logits(proto: onnx.ModelProto, head: Head) -> onnx.ModelProto:
-    return tap(proto, [head.tapped_logits] if head.logits else [])
+@dataclass(frozen=True)
+class _Scored:
+    """A head whose output holds scores.
+
+    Attributes
+    ----------
+    alone : ScoredAlone
+        What the model scores each image alone.
+    outputs : ndarray of shape (5, …)
+        The outputs.
+    concluded : Head
+        The head as these confirm or correct it.
+    note : str
+        What the user should know about it.
+    """
+
+    alone: ScoredAlone
+    outputs: NDArray[Any]
+    concluded: Head
+    note: str
 
 
-def _score_alone(session: Session, head: Head, images: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the outputs and the logits of images, each run by itself."""
+def _first_that_holds_scores(
+    file: ModelFile, heads: Sequence[Head], opener: SessionOpener, images: Floats, kind: HeadKind | None
+) -> _Scored:
+    """Return the first head whose output holds scores.
+
+    Raises
+    ------
+    ModelError
+        None does: the error of the first.
+    """
+    errors: list[NoScoresError] = []
+    for suggested in heads:
+        head = suggested if kind is None else with_kind(suggested, kind)
+        try:
+            return _score(file, head, opener, images, is_given=kind is not None)
+        except NoScoresError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _score(file: ModelFile, head: Head, opener: SessionOpener, images: Floats, *, is_given: bool) -> _Scored:
+    """Score images one by one, and conclude from the outputs what the head is, unless it is given."""
+    proto = with_scores(file.proto, head)
+    parts = [part.output for part in head.parts]
+    taps = (*([head.tapped_logits] if head.logits else []), *parts)
+    batch = BatchFacts(opener.image_input.batch, mixes_images=False, source="the graph")
+    session = opener.open(tap(proto, taps), batch)
+    compared = head.logits or head.output
+    outputs, values, *part_values = _score_alone(session, [head.output, compared, *parts], images)
+    _check_shape(outputs, head, opener.name)
+    head = _read_quantization(head, Constants(file), opener.name)
+    alone = ScoredAlone(proto, session, taps, compared, images, values)
+    if is_given:
+        check_requested(head, numbers(outputs, head), opener.name)
+        return _Scored(alone, outputs, head, "")
+    rows = [part.astype(np.float64).reshape(len(part), -1) for part in part_values]
+    return _Scored(alone, outputs, *conclude_head(head, numbers(outputs, head), rows, opener.name))
+
+
+def _score_alone(session: Session, tensors: Sequence[str], images: Floats) -> list[NDArray[Any]]:
+    """Return tensors of the model for images, each run by itself: (5, …) each."""
     try:
-        runs = [session.run(image[None], [head.output, head.logits]) for image in images]
+        runs = [session.run(image[None], tensors) for image in images]
     except OutOfMemoryError:
         raise
+    except BatchShapeError as error:
+        raise NoScoresError(
+            f"{error}: export it again with scores of shape (N, classes), e.g. without a squeeze at the end"
+        ) from error
     except ScoreError as error:
         raise ModelError(str(error)) from error
-    outputs, logits = (np.concatenate(arrays) for arrays in zip(*runs, strict=True))
-    return outputs, logits
+    return [np.concatenate(arrays) for arrays in zip(*runs, strict=True)]
 
 
 def _check_shape(outputs: NDArray[Any], head: Head, model: str) -> None:
     """Refuse an output whose shape or type is not that of class scores."""
     kinds = "f" if head.quantizer is None else "fiu"
-    if outputs.dtype.kind not in kinds or outputs.ndim < 2 or outputs[0].size > max(outputs.shape[1:]):
-        raise ModelError(
+    is_row = outputs[0].size <= max(outputs.shape[1:], default=1)
+    if outputs.dtype.kind not in kinds or not outputs[0].size or not is_row:
+        raise NoScoresError(
             f"output {head.output!r} of {model} has shape {outputs.shape[1:]} an image, {outputs.dtype}; "
             "expected class scores (N, classes): name another output with --output"
         )
@@ -200,48 +263,21 @@ def _read_quantization(head: Head, constants: Constants, model: str) -> Head:
     return replace(head, scale=float(values[0].reshape(())), zero_point=zero_point)
 
 
-def _scales_by_batch(graph: gs.Graph) -> bool:
-    """Tell whether the model is quantized by the range of the whole batch, so that the batch changes the scores."""
-    return any(node.op.startswith("DynamicQuantize") for node in graph.nodes)
+def _with_chance(alone: ScoredAlone, proto: onnx.ModelProto) -> ScoredAlone:
+    """Return what images score alone, with how far two equal runs differ.
+
+    One image is run again; where its scores change, all of them are.
+    """
+    spread = alone.spread()
+    for images in (alone.images[:1], alone.images):
+        (again,) = _score_alone(alone.session, [alone.tensor], images)
+        chance = find_chance(alone.values[: len(images)], again, spread, proto)
+        if not chance.is_random:
+            break
+    return replace(alone, chance=chance)
 
 
-def _prove_freed(
-    freed: onnx.ModelProto, head: Head, opener: SessionOpener, images: Floats, alone: NDArray[Any]
-) -> Session | None:
-    """Return a session of the model with its batch freed; None where several images fail or change the scores."""
-    try:
-        session = opener.open(_with_logits(freed, head))
-    except ModelError:
-        return None
-    return session if _scores_together(session, head, images, alone) else None
-
-
-def _scores_together(session: Session, head: Head, images: Floats, alone: NDArray[Any]) -> bool:
-    """Tell whether images score in batches as they do alone, (5, …) logits or outputs of each."""
-    try:
-        cuts = np.cumsum(_TRIAL_BATCHES)[:-1]
-        parts = [session.run(part, [head.logits or head.output])[0] for part in np.split(images, cuts)]
-        together = np.concatenate(parts).astype(np.float64)
-    except (ScoreError, ValueError):
-        return False
-    spread = np.ptp(alone.astype(np.float64), axis=0)  # how far the images differ, for each class
-    allowed = _TOLERANCE * (spread + 0.01 * spread.max())
-    return bool(together.shape == alone.shape and spread.max() > 0 and (np.abs(together - alone) <= allowed).all())
-
-
-def _check_head(outputs: NDArray[Any], head: Head, model: str) -> Head:
-    """Return the head as the outputs of a run confirm or correct it."""
-    values = numbers(outputs, head)
-    total = values.sum(axis=1)
-    positive = values.shape[1] > 1 and bool((values >= 0).all())
-    if head.kind.name == "softmax" and not (positive and np.allclose(total, 1, atol=_QUANTIZED_SUM)):
-        reason = "the graph ends in Softmax, but the scores of a run do not sum to 1 over the classes"
-        raise ModelError(f"{model}: {reason}; name the class scores with --output")
-    if head.kind.name == "logits" and positive and np.allclose(total, 1, atol=1e-3):
-        reason = "the scores of a run are not negative and sum to 1"
-        return replace(head, kind=HEADS["softmax"], logits="", reason=reason)
-    if head.kind.name == "logits" and not head.unbounded and positive and bool((values <= 1).all()):
-        reason = "the scores of a run all lie between 0 and 1: taken as probabilities, as they are"
-        choice = "; ".join(filter(None, [head.choice, reason]))
-        return replace(head, kind=HEADS["sigmoid"], logits="", reason=reason, choice=choice)
-    return head
+def _random_notes(randomness: str) -> tuple[str, ...]:
+    if not randomness:
+        return ()
+    return (f"{randomness}: scores and maps change from run to run, and the seed does not hold",)

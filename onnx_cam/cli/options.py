@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam.errors import SettingError
-from onnx_cam.names import COLORMAPS, DEVICES, PREPROCESSINGS
+from onnx_cam.names import COLORMAPS, DEVICES, HEADS, PREPROCESSINGS
 
 if TYPE_CHECKING:
     from onnx_cam.classifier.classifier import Classifier
@@ -89,7 +89,7 @@ def load_classifier(model: str, settings: dict[str, Any]) -> Classifier:
     """Load a model with the settings of `MODEL`."""
     import onnx_cam
 
-    names = ("device", "labels", "label_offset", "preprocess", "size", "threads")
+    names = ("device", "labels", "label_offset", "preprocess", "size", "head", "threads")
     own = {name: settings[name] for name in names}
     return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **own)
 
@@ -141,7 +141,17 @@ MODEL = options(
         "--output",
         "output_name",
         metavar="NAME",
-        help="Name of the output with the class scores, if there are several.",
+        help="Name of the output with the class scores, if there are several; any other tensor of the graph will do, "
+        "too.",
+    ),
+    click.option(
+        "--head",
+        type=click.Choice(("auto", *HEADS)),
+        metavar="KIND",
+        default="auto",
+        show_default=True,
+        help=f"What the output's numbers already are: auto, {', '.join(HEADS)}. With raw, the number itself is "
+        "explained, as of a regression.",
     ),
     click.option(
         "--device",

@@ -58,9 +58,10 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
     """Print an explanation: the likeliest classes, how the map was made, and where the files are."""
-    echo(printable(f"{image}: {result.target}, score {result.target.score:.3f}"))
+    what, digits = ("value", ".5g") if result.is_raw else ("score", ".3f")
+    echo(printable(f"{image}: {result.name_of(result.target)}, {what} {result.target.score:{digits}}"))
     for target in result.top:
-        echo(f"  {target.score:.3f}  {target}")
+        echo(f"  {target.score:{digits}}  {result.name_of(target)}")
     shape = "×".join(map(str, result.layer_shape))
     passes = "1 forward pass" if result.passes == 1 else f"{result.passes:,} forward passes"
     echo(printable(f"  {result.method} {result.variant} at layer {result.layer} ({shape}), {result.state}"))

@@ -89,7 +89,7 @@ def label_and_score(target: Target) -> tuple[str, str]:
     >>> label_and_score(Target(7, None, 1.23e-7))
     ('class 7', ' · 1.2e-07')
     """
-    probability = f"{target.score:.3f}" if target.score >= 0.001 or target.score == 0 else f"{target.score:.1e}"
+    probability = f"{target.score:.3f}" if abs(target.score) >= 0.001 or target.score == 0 else f"{target.score:.1e}"
     if target.label is None:
         return f"class {target.index}", f" · {probability}"
     return one_line_text(target.label), f" ({target.index}) · {probability}"

@@ -158,6 +158,7 @@ def evaluate(
 
     # The model, and the dataset's labels as positions in its output.
     classifier = model if isinstance(model, Classifier) else load(model)
+    _check_head(classifier)
     _check_steps(chosen_metrics, classifier.size)
     labels = read_labels(classifier, opened, drawn, ignore=ignore_labels, needed=only_correct)
     evaluator = ImageEvaluator(
@@ -181,6 +182,14 @@ def evaluate(
 
     # The tables and the report, from the file as anybody else would read it.
     return write_outputs(read_evaluation(out), report=report)
+
+
+def _check_head(classifier: Classifier) -> None:
+    if not classifier.head.kind.gives_probabilities:
+        raise SettingError(
+            f"{classifier.name} gives numbers that are not probabilities (head {classifier.head.kind}), on which the "
+            "metrics are defined; say with --head what the numbers are"
+        )
 
 
 def _check_steps(metrics: Sequence[Metric], size: tuple[int, int]) -> None:

@@ -24,7 +24,13 @@ from onnx_cam.explanation.provenance import AppliedMethod, Cost, ExplainedImage,
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import Target, likeliest, resolve_targets
 from onnx_cam.explanation.versions import package_versions
-from onnx_cam.explanation.warnings import batch_warnings, device_warnings, geometry_warnings, map_warnings
+from onnx_cam.explanation.warnings import (
+    batch_warnings,
+    device_warnings,
+    geometry_warnings,
+    map_warnings,
+    random_warnings,
+)
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.picture import Picture
@@ -139,7 +145,8 @@ def explain(
     seed : int
         The seed of the noise, from 0 to 2^64 − 1.
     score : {"probability", "logit"}, optional
-        What f^c is; by default what the variant is defined on, otherwise the probability.
+        What f^c is; by default what the variant is defined on, otherwise the probability. Of a raw head it is always
+        the output's own number.
     baseline : {"zero", "black", "mean", "blur"}, optional
         X_b; zero by default.
     preprocess : str, path or Preprocessing, optional
@@ -182,8 +189,7 @@ def explain(
     score_kind = check_settings(chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size)
     # The model, and the image as the network's input X: (C, H, W). A comparison hands over an image that is open.
     classifier = model if isinstance(model, Classifier) else load(model)
-    if score_kind == "logit":
-        classifier.check_logits()
+    score_kind = _scored_as(classifier, chosen, score_kind, score)
     preprocessing = classifier.preprocessing_for(preprocess)
     picture = image if isinstance(image, Picture) else classifier.open_picture(image, preprocessing)
     started = time.perf_counter()
@@ -225,9 +231,10 @@ def explain(
         activations=activations,
         explained_model=_explained_model(classifier, tapped_layer, preprocessing),
         explained_image=_explained_image(picture, tapped_layer),
-        applied_method=_applied_method(chosen, score_kind, baseline, seed),
+        applied_method=_applied_method(chosen, _score_name(classifier, score_kind), baseline, seed),
         cost=_cost(scorer, activations, weighed, seconds),
         warnings=(
+            *random_warnings(classifier),
             *geometry_warnings(tapped_layer),
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),
@@ -268,6 +275,33 @@ def check_settings(
         raise SettingError(f"invalid batch_size={batch_size!r}: expected a whole number of at least 1")
     method.check_baseline(baseline)
     return method.score_kind(score)  # type: ignore[arg-type]
+
+
+def _scored_as(classifier: Classifier, method: Method, score_kind: ScoreKind, requested: str | None) -> ScoreKind:
+    """Return the score to use on a model, as its head allows.
+
+    Raises
+    ------
+    SettingError
+        The model has no such score.
+    """
+    if classifier.head.kind.gives_probabilities:
+        if score_kind == "logit":
+            classifier.check_logits()
+        return score_kind
+    # Of a raw head f is the number itself: the tensor of the logits holds it, and it is what gradients are taken of.
+    if requested == "probability" or method.needs_probabilities:
+        setting = "score=probability" if requested == "probability" else method.name
+        raise SettingError(
+            f"{classifier.name} gives numbers that are not probabilities (head raw), which {setting} needs; leave it "
+            "out, or say with --head what the numbers are"
+        )
+    return "logit"
+
+
+def _score_name(classifier: Classifier, score_kind: ScoreKind) -> str:
+    """Return what f^c is, for the record."""
+    return score_kind if classifier.head.kind.gives_probabilities else "raw"
 
 
 @dataclass(frozen=True)
@@ -314,7 +348,7 @@ def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) ->
     weights = classifier.linear_head(layer)
     if weights is None:
         return None
-    weights = np.concatenate([-weights, weights]) if len(weights) == 1 else weights  # one logit is two classes
+    weights = np.concatenate([-weights, weights]) if classifier.facts.is_binary else weights  # one logit, two classes
     return weights[targets] if weights.shape == (classifier.classes, layer.shape[0]) else None
 
 
@@ -341,11 +375,11 @@ def _explained_image(picture: Picture, layer: Layer) -> ExplainedImage:
     )
 
 
-def _applied_method(method: Method, score_kind: ScoreKind, baseline: str | None, seed: int) -> AppliedMethod:
+def _applied_method(method: Method, score_name: str, baseline: str | None, seed: int) -> AppliedMethod:
     return AppliedMethod(
         name=method.name,
         variant=str(method.variant),
-        parameters={**method.parameters, "score": score_kind, "baseline": method.baseline_name(baseline)},
+        parameters={**method.parameters, "score": score_name, "baseline": method.baseline_name(baseline)},
         seed=seed,
     )
 

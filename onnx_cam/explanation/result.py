@@ -78,7 +78,16 @@ class Explanation(Provenance):
     def __repr__(self) -> str:
         worth = ", ".join(filter(None, (self.state, self.precision)))
         passes = "1 forward pass" if self.passes == 1 else f"{self.passes:,} forward passes"
-        return f"<Explanation of {self.target} by {self.method} {self.variant}: {passes}, {worth}>"
+        return f"<Explanation of {self.name_of(self.target)} by {self.method} {self.variant}: {passes}, {worth}>"
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether `target.score` is a number of the model's output and no probability, as of a regression."""
+        return bool(self.parameters.get("score") == "raw")
+
+    def name_of(self, target: Target) -> str:
+        """Return a target in words; a number that has no label is not a class."""
+        return f"output {target.index}" if self.is_raw and target.label is None else str(target)
 
     # --- the map
 
@@ -336,11 +345,11 @@ class Explanation(Provenance):
 
     def _repr_html_(self) -> str:
         picture = data_uri(encode_png(self.overlay()), "image/png")
-        top = "".join(f"<li>{html.escape(str(t))}: {t.score:.3f}</li>" for t in self.top)
+        top = "".join(f"<li>{html.escape(self.name_of(t))}: {t.score:.3f}</li>" for t in self.top)
         notes = "".join(f"<p><b>{html.escape(warning)}</b></p>" for warning in self.warnings)
         return (
             f'<figure><img src="{picture}" style="max-width: 480px" '
-            f'alt="Map of {html.escape(str(self.target))}"><figcaption>{html.escape(repr(self)[1:-1])}'
+            f'alt="Map of {html.escape(self.name_of(self.target))}"><figcaption>{html.escape(repr(self)[1:-1])}'
             f"<ol>{top}</ol>{notes}</figcaption></figure>"
         )
 

@@ -39,7 +39,7 @@ class Target:
     label : str or None
         The name of the class, where one is known.
     score : float
-        The class's probability for the image, in [0, 1].
+        The class's probability for the image, in [0, 1]; of a raw head the output's own number.
 
     Examples
     --------

@@ -12,7 +12,10 @@ from onnx_cam.methods.weights import TargetWeighed
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.scorer import Scorer
 
-__all__ = ["batch_warnings", "device_warnings", "geometry_warnings", "map_warnings"]
+__all__ = ["batch_warnings", "device_warnings", "geometry_warnings", "map_warnings", "random_warnings"]
+
+
+_NOT_HELD = "does not hold, and another run gives another map"
 
 
 def batch_warnings(classifier: Classifier, requested: int | None) -> tuple[str, ...]:
@@ -36,6 +39,12 @@ def geometry_warnings(layer: Layer) -> tuple[str, ...]:
         f"where the cells of layer {layer.name} lie in the image is unknown: {layer.geometry.reason} cannot be "
         "followed; the map is placed as if they covered the whole input, and may be misplaced: try another --layer",
     )
+
+
+def random_warnings(classifier: Classifier) -> tuple[str, ...]:
+    """Return a warning where two equal runs of the model give different scores, so that no seed gives the same map."""
+    reason = classifier.facts.randomness
+    return (f"{reason}: the seed {_NOT_HELD}",) if reason else ()
 
 
 def device_warnings(provider: str, scorer: Scorer) -> tuple[str, ...]:

@@ -7,7 +7,9 @@
 :mod:`.file_kinds`      which kind of file was given in place of an ONNX model
 :mod:`.image_input`     which input takes the image, its layout, size and type
 :mod:`.built_in`        the normalisation that the graph applies to its input
-:mod:`.head`            which output holds the scores, and whether they are logits
+:mod:`.head`            which output holds the scores, and what the graph says of them
+:mod:`.head_ending`     what makes an output's numbers: the operators before it
+:mod:`.score_tensor`    the scores that labels, ranks or squeezed rows are made from
 :mod:`.heads`           the head kinds: what scores are, and how to get probabilities
 :mod:`.find_layers`     the layers that can be explained, ranked
 :mod:`.tokens`          the tensors of a transformer that hold tokens

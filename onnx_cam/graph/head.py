@@ -1,30 +1,32 @@
-"""Which output holds the class scores, and what stands in front of it."""
+"""Which output holds the class scores, and what comes before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+import onnx
 import onnx_graphsurgeon as gs
 
 from onnx_cam.errors import ModelError, did_you_mean
-from onnx_cam.graph.heads import HEADS, HeadKind, head_of_operator
+from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.head_ending import RESHAPING, Source, find_ending, find_source
+from onnx_cam.graph.heads import HEADS, HeadKind
+from onnx_cam.graph.score_tensor import behind_labels, behind_squeeze, holds_labels
 from onnx_cam.graph.tap import Dequantized
+from onnx_cam.graph.walk import tensors_read
 
-__all__ = ["RESHAPING", "Head", "find_head"]
+__all__ = ["AS_REQUESTED", "RESHAPING", "Head", "find_heads", "with_kind", "with_scores"]
 
-_NO_SCORES = {"TopK", "NonMaxSuppression", "ArgMax"}
 _QUANTIZERS = {"QuantizeLinear": slice(1, 3), "QLinearSoftmax": slice(3, 5), "QLinearSigmoid": slice(3, 5)}
 """Where their inputs hold the scale and the zero point of their output."""
 
-RESHAPING = {
-    *("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", "Cast", "Transpose"),
-    *("QuantizeLinear", "DequantizeLinear"),
-}
-"""Operators that hand their values on."""
+_FEATURES = re.compile(r"embed|feat|hidden|pool|represent|descriptor|penultimate", re.IGNORECASE)
+_NO_END = Source("unknown")
 
-_PASSED = RESHAPING | {"GlobalAveragePool", "AveragePool", "ReduceMean", "Add"}
-_UNBOUNDED = {"Conv", "Gemm", "MatMul", "Relu"}
+AS_REQUESTED = "as requested"
+"""The reason of a head whose kind the user named."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,12 @@ class Head:
     Attributes
     ----------
     output : str
-        The output that holds the scores.
+        The tensor that holds the scores: mostly an output of the model.
     kind : HeadKind
         What its numbers are.
     logits : str
-        The tensor before the final Softmax, LogSoftmax or Sigmoid; `output` itself where there is none.
+        The tensor before the final Softmax, LogSoftmax or Sigmoid; `output` itself where there is none; empty where no
+        tensor holds logits.
     reason : str
         What this was concluded from.
     choice : str
@@ -49,8 +52,10 @@ class Head:
         What the integers stand for: ``(q − zero_point) · scale``; 1 and 0 for floats.
     integers : Dequantized or None
         Where the logits themselves are integers.
-    unbounded : bool
-        The scores come of a linear layer or a ReLU: they are no probabilities, even if they lie between 0 and 1.
+    source : Source
+        What makes the numbers, where no Softmax, LogSoftmax or Sigmoid does.
+    parts : tuple of Head
+        Where several tensors are joined to this one: each of them as a head of its own.
     """
 
     output: str
@@ -62,7 +67,8 @@ class Head:
     scale: float = 1.0
     zero_point: float = 0.0
     integers: Dequantized | None = None
-    unbounded: bool = False
+    source: Source = field(default=_NO_END, repr=False)
+    parts: tuple[Head, ...] = ()
 
     @property
     def tapped_logits(self) -> str | Dequantized:
@@ -70,103 +76,233 @@ class Head:
         return self.integers or self.logits
 
     @property
+    def is_named_features(self) -> bool:
+        """Whether the output's name says that it holds features."""
+        return _FEATURES.search(self.output) is not None
+
+    @property
     def quantization(self) -> tuple[gs.Tensor, ...]:
         """The tensors that hold the scale and the zero point of an integer output; none of a float one."""
         return () if self.quantizer is None else tuple(self.quantizer.inputs[_QUANTIZERS[self.quantizer.op]])
 
 
-def find_head(graph: gs.Graph, model: str, name: str | None = None) -> Head:
-    """Return the head of a classifier.
+def find_heads(graph: gs.Graph, constants: Constants, model: str, name: str | None = None) -> list[Head]:
+    """Return the heads that a classifier may have, the likeliest first: a run tells whether it holds class scores.
+
+    Without a name, an output that ends in Softmax or Sigmoid comes before others, and the input of a linear layer that
+    another output comes from (an embedding) after them. Where outputs hold labels, ranks or names with scores only, the
+    tensor that they are made from is taken.
 
     Parameters
     ----------
     graph : onnx_graphsurgeon.Graph
+    constants : Constants
+        The model's constants.
     model : str
         The file's name, for messages.
     name : str, optional
-        The output to take. Without it: the only one of shape ``(N, classes)``; among several the one that ends in
-        Softmax or Sigmoid, else the first.
+        The output to take, or another tensor of the graph.
 
     Raises
     ------
     ModelError
-        No output has the shape of class scores, or there is none of that name.
+        No output has the shape of class scores, or there is no tensor of that name.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.read import import_graph, read_model
+    >>> file = read_model("model.onnx")
+    >>> [head.output for head in find_heads(import_graph(file), Constants(file), file.name)]
+    ['logits']
     """
-    tensor, choice = _choose(graph, model, name)
-    end, quantizer = _final_operator(tensor), _quantizer(tensor)
-    if end is None:
-        logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
-        reason = "no Softmax or Sigmoid before the output"
-        return Head(tensor.name, HEADS["logits"], logits, reason, choice, quantizer, unbounded=_is_unbounded(tensor))
-    kind = head_of_operator(end.op)
-    assert kind is not None  # _final_operator stops at no other
-    reason = f"the graph ends in {end.op}" + (", quantized" if quantizer is not None else "")
-    if not end.op.startswith("QLinear"):
-        return Head(tensor.name, kind, end.inputs[0].name, reason, choice, quantizer)
-    integers = Dequantized(*(source.name for source in end.inputs[:3]))
-    return Head(tensor.name, kind, integers.name, reason, choice, quantizer, integers=integers)
-
-
-def _choose(graph: gs.Graph, model: str, name: str | None) -> tuple[gs.Tensor, str]:
-    outputs = {output.name: output for output in graph.outputs}
     if name is not None:
-        if name not in outputs:
-            raise ModelError(f"no output {name!r} in {model}{did_you_mean(name, outputs)} It has {_listed(graph)}")
-        if not _may_hold_scores(outputs[name]):
-            raise ModelError(
-                f"output {name!r} of {model} holds no class scores; expected (N, classes), float: {_listed(graph)}"
-            )
-        return outputs[name], ""
+        return _named(graph, constants, model, name)
     fitting = [output for output in graph.outputs if _may_hold_scores(output)]
-    if not fitting:
+    rows = [output for output in fitting if output.shape is None or len(output.shape) > 1]
+    candidates = _ranked(graph, constants, rows or fitting)
+    if not candidates:
+        candidates = [scores for output in graph.outputs if (scores := behind_labels(output)) is not None][:1]
+    if not candidates:
         raise ModelError(f"{model} has no class scores; expected an output (N, classes), got {_listed(graph)}")
-    if len(fitting) == 1:
-        return fitting[0], ""
-    chosen = next((output for output in fitting if _final_operator(output) is not None), fitting[0])
-    others = ", ".join(repr(output.name) for output in fitting if output is not chosen)
-    return chosen, f"output {chosen.name!r} taken among several: --output chooses another of {others}"
+    heads = []
+    for tensor in candidates:
+        choice = _choice(graph, tensor, candidates)
+        heads += [replace(head, choice=choice) for head in _heads_at(tensor, constants)]
+    return heads
+
+
+def with_kind(head: Head, kind: HeadKind) -> Head:
+    """Return a head whose numbers are what the user says: the kind of them is not concluded from anything.
+
+    The logits are those that the graph shows, where it shows the same kind.
+
+    Examples
+    --------
+    >>> head = Head("p", HEADS["logits"], "p", "no Softmax or Sigmoid before the output")
+    >>> with_kind(head, HEADS["softmax"]).logits
+    ''
+    """
+    if kind == head.kind:
+        return replace(head, reason=AS_REQUESTED, parts=())
+    is_own = kind.name in ("raw", "logits")
+    logits, integers = _as_logits(head) if is_own else ("", None)
+    return replace(head, kind=kind, logits=logits, integers=integers, reason=AS_REQUESTED, parts=())
+
+
+def with_scores(proto: onnx.ModelProto, head: Head) -> onnx.ModelProto:
+    """Return the model with the tensor of the scores as its only output, where it is not an output already.
+
+    Examples
+    --------
+    >>> model = onnx.load("model.onnx")
+    >>> [output.name for output in with_scores(model, Head("flat", HEADS["raw"], "flat", "")).graph.output]
+    ['flat']
+    """
+    if head.output in {output.name for output in proto.graph.output}:
+        return proto
+    model = onnx.ModelProto()
+    model.CopyFrom(proto)
+    del model.graph.output[:]
+    model.graph.output.append(onnx.ValueInfoProto(name=head.output))
+    return model
+
+
+def _named(graph: gs.Graph, constants: Constants, model: str, name: str) -> list[Head]:
+    """Return the heads at the output of a name, or at a tensor within the graph."""
+    tensors = graph.tensors()
+    tensor = next((output for output in graph.outputs if output.name == name), tensors.get(name))
+    if tensor is None or not tensor.inputs:
+        known = {output.name: None for output in graph.outputs}
+        parts = [part.output for output in graph.outputs for part in _parts(output, constants)]
+        hint = did_you_mean(name, [*known, *parts])
+        raise ModelError(f"no output {name!r} in {model}{hint} It has {_listed(graph)}")
+    if holds_labels(tensor) and (scores := behind_labels(tensor)) is not None:
+        return list(_heads_at(scores, constants))
+    if not _may_hold_scores(tensor):
+        raise ModelError(
+            f"output {name!r} of {model} holds no class scores; expected (N, classes), float: {_listed(graph)}"
+        )
+    return list(_heads_at(tensor, constants))
+
+
+def _ranked(graph: gs.Graph, constants: Constants, outputs: Sequence[gs.Tensor]) -> list[gs.Tensor]:
+    """Return outputs in the order in which they are likely to hold the class scores."""
+    if len(outputs) < 2:
+        return list(outputs)
+    endings = {output.name: find_ending(output, constants) for output in outputs}
+
+    def rank(output: gs.Tensor) -> tuple[int, bool]:
+        if endings[output.name] is not None:
+            return 0, False
+        is_input = any(_feeds(graph, output, other, constants) for other in outputs if other is not output)
+        return 1 + is_input, _FEATURES.search(output.name) is not None
+
+    return sorted(outputs, key=rank)
+
+
+def _feeds(graph: gs.Graph, features: gs.Tensor, scores: gs.Tensor, constants: Constants) -> bool:
+    """Tell whether one output is what the linear layer of another computes its numbers from."""
+    ending = find_ending(scores, constants)
+    source = find_source(ending.node.inputs[0] if ending else scores, constants)
+    read = {name for node in source.nodes for name in tensors_read(node)} if source.origin == "linear" else set()
+    for node in reversed(graph.nodes):
+        if not read.isdisjoint(tensor.name for tensor in node.outputs):
+            read.update(tensors_read(node))
+    return features.name in read
+
+
+def _choice(graph: gs.Graph, tensor: gs.Tensor, candidates: Sequence[gs.Tensor]) -> str:
+    outputs = {output.name for output in graph.outputs}
+    if tensor.name not in outputs:
+        listed = ", ".join(repr(output.name) for output in graph.outputs)
+        return f"{listed} holds no class scores: taking those that it is made from, {tensor.name!r}"
+    others = ", ".join(repr(output.name) for output in candidates if output is not tensor)
+    return f"output {tensor.name!r} taken among several: --output chooses another of {others}" if others else ""
+
+
+def _heads_at(tensor: gs.Tensor, constants: Constants) -> Iterator[Head]:
+    """Yield the head at a tensor; then, in case a run shows a single row there, the one before its Squeeze."""
+    squeezed = behind_squeeze(tensor)
+    if squeezed is None or tensor.shape is None:
+        yield _head_at(tensor, constants)
+    if squeezed is not None:
+        yield _head_at(squeezed, constants)
+
+
+def _head_at(tensor: gs.Tensor, constants: Constants) -> Head:
+    ending, quantizer = find_ending(tensor, constants), _quantizer(tensor)
+    if ending is None or ending.kind is None:
+        logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
+        reason = f"the graph ends in {ending.steps}" if ending else "no Softmax or Sigmoid before the output"
+        source = Source("other", ending.steps) if ending else find_source(tensor, constants)
+        parts = tuple(_head_at(part, constants) for part in _part_tensors(tensor, constants))
+        return Head(tensor.name, HEADS["logits"], logits, reason, "", quantizer, source=source, parts=parts)
+    end = ending.node
+    reason = f"the graph ends in {ending.steps}" + (", quantized" if quantizer is not None else "")
+    source = Source("other", ending.steps)
+    if not ending.keeps_logits:
+        return Head(tensor.name, ending.kind, "", reason, "", quantizer, source=source)
+    if not end.op.startswith("QLinear"):
+        return Head(tensor.name, ending.kind, end.inputs[0].name, reason, "", quantizer, source=source)
+    integers = _dequantized(end.inputs[0], end.inputs[1:3])
+    return Head(tensor.name, ending.kind, integers.name, reason, "", quantizer, integers=integers, source=source)
+
+
+def _as_logits(head: Head) -> tuple[str, Dequantized | None]:
+    """Return how to tap the output's own numbers: a tensor of floats, or integers with their scale."""
+    if head.quantizer is None:
+        return head.output, None
+    if head.quantizer.op == "QuantizeLinear":
+        return head.quantizer.inputs[0].name, None
+    integers = _dequantized(head.quantizer.outputs[0], head.quantization)
+    return integers.name, integers
+
+
+def _dequantized(integers: gs.Tensor, quantization: Sequence[gs.Tensor]) -> Dequantized:
+    """Return how to tap integers with their scale and zero point; a damaged graph may lack these."""
+    scale, zero_point, *_ = (*(tensor.name for tensor in quantization), "", "")
+    return Dequantized(integers.name, scale, zero_point)
+
+
+def _parts(output: gs.Tensor, constants: Constants) -> tuple[Head, ...]:
+    return tuple(_head_at(part, constants) for part in _part_tensors(output, constants))
+
+
+def _part_tensors(tensor: gs.Tensor, constants: Constants) -> list[gs.Tensor]:
+    """Return the tensors joined to a vector, where each has a Softmax, a Sigmoid or a linear layer of its own."""
+    while len(tensor.inputs) == 1 and tensor.inputs[0].op in RESHAPING and tensor.inputs[0].inputs:
+        tensor = tensor.inputs[0].inputs[0]
+    if len(tensor.inputs) != 1 or tensor.inputs[0].op != "Concat":
+        return []
+    parts = list(tensor.inputs[0].inputs)
+    ends: list[set[int]] = []
+    for part in parts:
+        ending = find_ending(part, constants)
+        nodes = (ending.node,) if ending else find_source(part, constants).nodes
+        ends.append({id(node) for node in nodes})
+    are_apart = len(parts) > 1 and all(ends) and len(set().union(*ends)) == sum(map(len, ends))
+    return parts if are_apart else []
 
 
 def _may_hold_scores(output: gs.Tensor) -> bool:
     kind = "f" if output.dtype is None else getattr(output.dtype, "kind", None)  # a sequence or a map has none
     if kind != "f" and (kind not in ("i", "u") or _quantizer(output) is None):
         return False
-    if output.inputs and output.inputs[0].op in _NO_SCORES:
+    if holds_labels(output) or (output.inputs and output.inputs[0].op == "NonMaxSuppression"):
         return False
     shape = output.shape
-    if shape is None:
+    if shape is None or len(shape) == 1:
         return True
     return len(shape) >= 2 and (all(size == 1 for size in shape[2:]) or all(size == 1 for size in shape[1:-1]))
 
 
 def _quantizer(tensor: gs.Tensor) -> gs.Node | None:
-    """Return the operator that makes an integer tensor's values, reshapes behind it aside."""
+    """Return the operator that makes an integer tensor's values, reshapes after it aside."""
     while len(tensor.inputs) == 1:
         node = tensor.inputs[0]
-        if node.op in _QUANTIZERS:
+        if node.op in _QUANTIZERS and len(node.inputs) > 1:
             return node
         if node.op not in RESHAPING or node.op in ("Cast", "DequantizeLinear") or not node.inputs:
-            return None
-        tensor = node.inputs[0]
-    return None
-
-
-def _final_operator(tensor: gs.Tensor) -> gs.Node | None:
-    """Return the Softmax, LogSoftmax or Sigmoid that a tensor's values come from, reshapes after it aside."""
-    return _nearest(lambda op: head_of_operator(op) is not None, tensor, RESHAPING)
-
-
-def _is_unbounded(tensor: gs.Tensor) -> bool:
-    return _nearest(_UNBOUNDED.__contains__, tensor, _PASSED) is not None
-
-
-def _nearest(accept: Callable[[str], bool], tensor: gs.Tensor, passed: Container[str]) -> gs.Node | None:
-    """Return the first accepted operator from a tensor backwards, where only those to pass come after it."""
-    while len(tensor.inputs) == 1:
-        node = tensor.inputs[0]
-        if accept(node.op):
-            return node
-        if node.op not in passed or not node.inputs:
             return None
         tensor = node.inputs[0]
     return None

@@ -94,6 +94,8 @@ class Method(ABC):
     demanding : bool
         Whether it needs more than scores, and so may not work on a model at all: a comparison runs it before the long
         work of others.
+    needs_probabilities : bool
+        Whether it is defined only where the scores are probabilities.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Method(ABC):
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
     demanding: ClassVar[bool] = False
+    needs_probabilities: ClassVar[bool] = False
 
     variant: str | None = None
 

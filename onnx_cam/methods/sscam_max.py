@@ -52,6 +52,7 @@ class SSCAMMax(NoisyMethod):
     """
 
     name: ClassVar[str] = "sscam-max"
+    needs_probabilities: ClassVar[bool] = True
     variants: ClassVar = {
         "paper": Variant(noise="input", baseline=False, softmax=True, samples=10, sigma=4.0),
         "authors-scale": Variant(noise="input", spread="masked", baseline=False, softmax=True, samples=10, sigma=4.0),

@@ -188,7 +188,7 @@ def _blamed_node(proto: onnx.ModelProto, message: str) -> str:
     """Name the first node of the operator in an error's text, as ONNX Runtime leaves out the node or its domain."""
     for node in proto.graph.node:
         if re.search(rf"\b{re.escape(node.op_type)}\b", message):
-            name = node.name or node.output[0]
+            name = node.name or next(iter(node.output), "")
             return f" (operator {node.op_type} of domain {node.domain or 'ai.onnx'!r}, node {name!r})"
     return ""
 

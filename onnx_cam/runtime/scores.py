@@ -22,32 +22,35 @@ def probabilities(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    raw : ndarray of shape (B, classes) or (B, classes, 1, 1)
+    raw : ndarray of shape (B, classes), (B, classes, 1, 1) or (B,)
         The output `head.output`.
     head : Head
         What its numbers are. A single logit or sigmoid becomes two classes, 1 − p and p.
 
     Returns
     -------
-    ndarray of shape (B, classes), float64, in [0, 1]
+    ndarray of shape (B, classes), float64
+        In [0, 1]; of a raw head the numbers themselves.
     """
     return head.kind.probabilities(numbers(raw, head))
 
 
-def logits(raw: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the logits.
+def logits(raw: NDArray[Any], *, binary: bool = False) -> NDArray[np.float64]:
+    """Return the logits; of a raw head the numbers themselves.
 
     Parameters
     ----------
-    raw : ndarray of shape (B, classes) or (B, classes, 1, 1)
-        The tensor `head.logits`. One logit z becomes two: −z and z.
+    raw : ndarray of shape (B, classes), (B, classes, 1, 1) or (B,)
+        The tensor `head.logits`.
+    binary : bool
+        Whether there is a single logit z for two classes: it becomes two, −z and z.
 
     Returns
     -------
     ndarray of shape (B, classes), float64
     """
     values = _flat(raw)
-    return np.concatenate([-values, values], axis=1) if values.shape[1] == 1 else values
+    return np.concatenate([-values, values], axis=1) if binary else values
 
 
 def numbers(raw: NDArray[Any], head: Head) -> NDArray[np.float64]:

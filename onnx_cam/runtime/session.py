@@ -14,7 +14,21 @@ from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.runtime.device_session import open_device_session, run_error
 
-__all__ = ["Session"]
+__all__ = ["BatchShapeError", "Session"]
+
+
+class BatchShapeError(ScoreError):
+    """A tensor of a run does not have the batch as its first dimension.
+
+    Attributes
+    ----------
+    images_each : int
+        How many images its first dimension has for each of the batch; 0 where that is not a whole number.
+    """
+
+    def __init__(self, message: str, images_each: int) -> None:
+        super().__init__(message)
+        self.images_each = images_each
 
 
 class Session:
@@ -124,8 +138,9 @@ class Session:
         size = self.fixed_batch or len(images)
         for output, array in zip(outputs, arrays, strict=True):
             if array.ndim == 0 or len(array) != size:
-                raise ScoreError(
+                raise BatchShapeError(
                     f"{self.name} returned {output!r} of shape {array.shape} for a batch of {size}; "
-                    "expected the batch as the first dimension"
+                    "expected the batch as the first dimension",
+                    len(array) // size if array.ndim and len(array) % size == 0 else 0,
                 )
         return [array[: len(images)] for array in arrays]

@@ -67,7 +67,7 @@ def test_one_logit_is_two_classes(tmp_path: Path) -> None:
         image=["n", 3, tiny.SIZE, tiny.SIZE],
         outputs=[tiny.value_info("z", ["n", 1])],
     )
-    model = load(proto, tmp_path)
+    model = load(proto, tmp_path, head="logits")
     z = load(tiny.model(), tmp_path).sessions.scores(X, "logit").sum()
     assert model.classes == 2
     np.testing.assert_allclose(model.sessions.scores(X)[0], [1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], atol=1e-6)
@@ -273,6 +273,7 @@ def test_global_pooling_may_be_an_average_over_the_whole_map(tmp_path: Path) -> 
 def test_outputs_of_other_kinds_are_refused(tmp_path: Path) -> None:
     tail = [
         helper.make_node("ReduceSum", ["logits", "axis"], ["sums"], keepdims=0),
+        helper.make_node("Cast", ["sums"], ["count"], to=TensorProto.INT64),
         helper.make_node("ArgMax", ["logits"], ["best"], axis=1),
     ]
     proto = tiny.build(
@@ -281,13 +282,18 @@ def test_outputs_of_other_kinds_are_refused(tmp_path: Path) -> None:
         image=["n", 3, 20, 20],
         outputs=[
             tiny.value_info("logits", ["n", 4]),
+            tiny.value_info("relu2", None),
             tiny.value_info("sums", None),
+            tiny.value_info("count", ["n"], TensorProto.INT64),
             tiny.value_info("best", ["n", 1], TensorProto.INT64),
         ],
     )
-    refused(proto, tmp_path, "expected class scores", output="sums")
-    refused(proto, tmp_path, "holds no class scores", output="best")
+    refused(proto, tmp_path, "expected class scores", output="relu2")
+    refused(proto, tmp_path, "holds no class scores", output="count")
+    refused(proto, tmp_path, "no output 'axis'", output="axis")
     assert load(proto, tmp_path).head.output == "logits"
+    assert load(proto, tmp_path, output="best").head.output == "logits"  # the scores that it is made from
+    assert load(proto, tmp_path, output="sums").head.kind.name == "raw"
 
 
 def test_sizes_that_no_machine_holds_are_refused(tmp_path: Path) -> None:

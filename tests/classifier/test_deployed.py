@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,8 +18,8 @@ X = tiny.image(1)
 PIXELS = np.rint(np.clip(60 * tiny.image(1) + 120, 0, 255)).astype(np.float32)
 
 
-def load(proto: onnx.ModelProto, folder: Path) -> onnx_cam.Classifier:
-    return onnx_cam.load(tiny.save(proto, folder), device="cpu", preprocess="none")
+def load(proto: onnx.ModelProto, folder: Path, **settings: Any) -> onnx_cam.Classifier:
+    return onnx_cam.load(tiny.save(proto, folder), device="cpu", preprocess="none", **settings)
 
 
 def explain(model: onnx_cam.Classifier, x: np.ndarray = X, method: str = "scorecam") -> onnx_cam.Explanation:

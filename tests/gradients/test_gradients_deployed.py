@@ -51,7 +51,7 @@ def batch_of_four(*, binary: bool) -> onnx.ModelProto:
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_batch_that_stays_fixed_changes_no_gradient(layer: str, binary: bool, tmp_path: Path) -> None:
-    model = load(batch_of_four(binary=binary), tmp_path)
+    model = load(batch_of_four(binary=binary), tmp_path, head="logits")
     assert model.fixed_batch == 4
     expected = gradients(load(tiny.model(), tmp_path), layer)
     np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
@@ -78,7 +78,7 @@ def test_scores_after_a_relu_are_logits_however_small(tmp_path: Path) -> None:
     proto = tiny.build(
         nodes, weights, image=["n", 3, tiny.SIZE, tiny.SIZE], outputs=[tiny.value_info("y", ["n", tiny.CLASSES])]
     )
-    model = load(proto, tmp_path)
+    model = load(proto, tmp_path, labels=list("abcd"))
     scores = model.sessions.scores(model.trial_images(3), "logit")
     assert scores.min() >= 0
     assert scores.max() <= 1

@@ -14,8 +14,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_cam.errors import ModelError
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.emission import PREFIX
-from onnx_cam.graph.head import Head, find_head
+from onnx_cam.graph.head import Head, find_heads
 from onnx_cam.graph.heads import Logits, Softmax
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns, score_graph
@@ -281,7 +282,7 @@ def ended(
         opset=opset,
     )
     proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    head = find_head(gs.import_onnx(proto), "test")
+    head = find_heads(gs.import_onnx(proto), Constants(proto), "test")[0]
     if head.quantizer is not None:  # loading reads them off the graph
         scale, zero_point = (float(weights[tensor.name]) for tensor in head.quantization)
         head = replace(head, scale=scale, zero_point=zero_point)
@@ -328,7 +329,7 @@ def assert_scores_as_the_bare_model(model: Model, binary: bool) -> None:
     else:
         raw = (model.bare(images, "integers").astype(np.float32) - 3) * np.float32(0.05)
     p = probabilities(model.bare(images, model.head.output), model.head)
-    wanted = {"probability": p, "logit": logits(raw)}
+    wanted = {"probability": p, "logit": logits(raw, binary=binary)}
     for targets in (list(range(p.shape[1])), [p.shape[1] - 1, 0]):
         for name, values in wanted.items():
             found = graph.run([PREFIX + name], feeds("none", a, "NCHW", targets))[0]

@@ -19,6 +19,7 @@ from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric
+from onnx_cam.names import HEADS
 from onnx_cam.runtime.devices import running_device
 
 __all__ = ["Attempts", "Worker", "WorkerSettings"]
@@ -42,7 +43,7 @@ class WorkerSettings:
     labels : Labels
     size : tuple of int or None
         ``(H, W)`` of the network's input, where the model leaves it free.
-    input, output : str
+    input, output, head : str
         The tensors that take the image and hold the scores.
     threads : int or None
         The threads that the user asked for.
@@ -73,6 +74,7 @@ class WorkerSettings:
     size: tuple[int, int] | None
     input: str
     output: str
+    head: str
     threads: int | None
     workers_per_machine: int
     layer: str
@@ -95,6 +97,7 @@ class WorkerSettings:
             size=None if classifier.input.height is None or classifier.input.width is None else classifier.size,
             input=classifier.input.name,
             output=classifier.head.output,
+            head=classifier.head.kind.name if classifier.head.kind.name in HEADS else "auto",
             threads=classifier.sessions.opener.threads,
             workers_per_machine=workers_per_machine,
             layer=evaluator.layer.name,
@@ -120,6 +123,7 @@ class WorkerSettings:
             size=self.size,
             input=self.input,
             output=self.output,
+            head=self.head,
             threads=self.threads or self._threads,
         )
         if classifier.file.sha256 != self.model_sha256:

@@ -78,6 +78,7 @@ def _setup(classifier: Classifier, layer: Layer) -> dict[str, Any]:
         "provider": classifier.provider,
         "input": classifier.input.name,
         "output": classifier.head.output,
+        "head": classifier.head.kind.name,
         "layer": layer.name,
         "layer_shape": list(layer.shape),
         "preprocessing": {**described, "size": list(classifier.size)},

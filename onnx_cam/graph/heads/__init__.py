@@ -7,15 +7,44 @@ compute the same in a graph.
 from __future__ import annotations
 
 from onnx_cam.graph.heads.base import HeadKind, softmax
+from onnx_cam.graph.heads.complement import Complement
 from onnx_cam.graph.heads.log_softmax import LogSoftmax
 from onnx_cam.graph.heads.logits import Logits
+from onnx_cam.graph.heads.negated import Negated
+from onnx_cam.graph.heads.negative_log import NegativeLog
+from onnx_cam.graph.heads.percent import Percent
+from onnx_cam.graph.heads.raw import Raw
+from onnx_cam.graph.heads.scaled import Scaled
+from onnx_cam.graph.heads.several import Several
 from onnx_cam.graph.heads.sigmoid_head import Sigmoid
 from onnx_cam.graph.heads.softmax_head import Softmax
 
-__all__ = ["HEADS", "HeadKind", "LogSoftmax", "Logits", "Sigmoid", "Softmax", "head_of_operator", "softmax"]
+__all__ = [
+    "HEADS",
+    "Complement",
+    "HeadKind",
+    "LogSoftmax",
+    "Logits",
+    "Negated",
+    "NegativeLog",
+    "Percent",
+    "Raw",
+    "Scaled",
+    "Several",
+    "Sigmoid",
+    "Softmax",
+    "head_of_operator",
+    "softmax",
+]
 
-HEADS: dict[str, HeadKind] = {kind.name: kind for kind in (Logits(), Softmax(), LogSoftmax(), Sigmoid())}
-"""Name to head kind."""
+HEADS: dict[str, HeadKind] = {
+    kind.name: kind
+    for kind in (
+        *(Logits(), Softmax(), LogSoftmax(), Sigmoid()),
+        *(Percent(), Complement(), Negated(), NegativeLog(), Raw()),
+    )
+}
+"""Name to head kind, of those that a user can name; `Scaled` and `Several` are only ever concluded."""
 
 _BY_OPERATOR = {operator: kind for kind in HEADS.values() for operator in kind.operators}
 

@@ -16,6 +16,8 @@ __all__ = ["Doubles", "HeadKind", "both_classes", "sigmoid", "softmax"]
 
 Doubles = NDArray[np.float64]
 
+_RANGE_SLACK = 1e-3  # how far outside [0, 1] float16 may put a probability
+
 
 @dataclass(frozen=True)
 class HeadKind(ABC):
@@ -30,6 +32,12 @@ class HeadKind(ABC):
         The name in records, and for ``--head``.
     operators : tuple of str
         The ONNX operators that make such numbers when a graph ends in one of them.
+    expected : str
+        What such numbers look like, for messages.
+    gives_probabilities : bool
+        Whether `probabilities` returns probabilities; if not, it returns the numbers themselves.
+    sums_to_one : bool
+        Whether the probabilities of an image are those of one choice among the classes, and sum to 1.
 
     Examples
     --------
@@ -40,6 +48,9 @@ class HeadKind(ABC):
 
     name: ClassVar[str]
     operators: ClassVar[tuple[str, ...]] = ()
+    expected: ClassVar[str] = ""
+    gives_probabilities: ClassVar[bool] = True
+    sums_to_one: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +68,30 @@ class HeadKind(ABC):
         -------
         ndarray of shape (B, classes), float64, in [0, 1]
         """
+
+    def fits(self, values: Doubles, *, slack: float = 1e-3) -> bool:
+        """Tell whether the numbers of a run can be of this kind.
+
+        Parameters
+        ----------
+        values : ndarray of shape (B, outputs), float64
+            The output's numbers.
+        slack : float
+            How far from 1 the probabilities of an image may sum, where they should sum to 1: rounding moves them.
+
+        Examples
+        --------
+        >>> from onnx_cam.graph.heads import Softmax
+        >>> Softmax().fits(np.array([[0.25, 0.75]])), Softmax().fits(np.array([[25.0, 75.0]]))
+        (True, False)
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers of another kind may be anything
+            shares = self.probabilities(values)
+        if not ((shares >= -_RANGE_SLACK) & (shares <= 1 + _RANGE_SLACK)).all():
+            return False
+        if not self.sums_to_one:
+            return True
+        return values.shape[1] > 1 and bool(np.allclose(shares.sum(axis=1), 1, atol=slack, rtol=0))
 
     @abstractmethod
     def emit(self, emission: Emission, values: gs.Variable, *, binary: bool) -> gs.Variable:

@@ -26,6 +26,8 @@ class LogSoftmax(HeadKind):
 
     name: ClassVar[str] = "log-softmax"
     operators: ClassVar[tuple[str, ...]] = ("LogSoftmax",)
+    expected: ClassVar[str] = "logarithms of numbers that sum to 1 over the classes"
+    sums_to_one: ClassVar[bool] = True
 
     def probabilities(self, values: Doubles) -> Doubles:
         """Return the exponential of the numbers."""

@@ -27,12 +27,17 @@ class Logits(HeadKind):
     """
 
     name: ClassVar[str] = "logits"
+    expected: ClassVar[str] = "numbers of any sign"
 
     def probabilities(self, values: Doubles) -> Doubles:
         """Return the softmax over the classes; of a single logit 1 − sigmoid and sigmoid."""
         if values.shape[1] == 1:
             return np.concatenate([sigmoid(-values), sigmoid(values)], axis=1)
         return softmax(values)
+
+    def fits(self, values: Doubles, *, slack: float = 1e-3) -> bool:
+        """Return True: any number can be a logit."""
+        return True
 
     def emit(self, emission: Emission, values: gs.Variable, *, binary: bool) -> gs.Variable:
         """Append a Softmax; a single logit z is scored as the two logits 0 and z."""

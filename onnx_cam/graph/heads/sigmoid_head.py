@@ -28,6 +28,7 @@ class Sigmoid(HeadKind):
 
     name: ClassVar[str] = "sigmoid"
     operators: ClassVar[tuple[str, ...]] = ("Sigmoid", "QLinearSigmoid")
+    expected: ClassVar[str] = "numbers from 0 to 1"
 
     def probabilities(self, values: Doubles) -> Doubles:
         """Return the numbers as they are; of a single one 1 − p and p."""

@@ -26,6 +26,8 @@ class Softmax(HeadKind):
 
     name: ClassVar[str] = "softmax"
     operators: ClassVar[tuple[str, ...]] = ("Softmax", "QLinearSoftmax")
+    expected: ClassVar[str] = "numbers from 0 to 1 that sum to 1 over the classes"
+    sums_to_one: ClassVar[bool] = True
 
     def probabilities(self, values: Doubles) -> Doubles:
         """Return the numbers as they are."""
