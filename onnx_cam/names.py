@@ -40,7 +40,7 @@ BASELINES = ("zero", "black", "mean", "blur")
 
 HEADS = (
     *("logits", "softmax", "log-softmax", "sigmoid"),
-    *("percent", "complement", "negated", "negative-log", "raw"),
+    *("multi-label", "percent", "complement", "negated", "negative-log", "raw"),
 )
 """What the numbers of a model's output can be: :data:`onnx_cam.graph.heads.HEADS` has their classes."""
 

@@ -7,6 +7,7 @@
 :mod:`.sessions`         what runs it
 :mod:`.trial`            trial runs: what the graph suggests is checked
 :mod:`.conclude_head`    what the output's numbers are, by the graph and the scores of trial runs
+:mod:`.problem_type`     what a configuration says of the output's numbers
 :mod:`.batch_trial`      how many images the model takes at once, by trial runs
 :mod:`.chance`           whether equal runs give equal scores
 :mod:`.guesses`          what has to be chosen or guessed, and the notes that say so

@@ -97,5 +97,10 @@ def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     for name, old, new in zip(names, before, after, strict=True):
         if not (np.array_equal(old, new) or _close(old, new)):
             raise ModelError(
-                f"with {layer.name!r} as an extra output, output {name!r} of {model.name} changes; nothing was written"
+                f"with {layer.name!r} as an extra output, output {name!r} of {model.name} changes"
+                f"{_by_chance(model)}; nothing was written"
             )
+
+
+def _by_chance(model: Classifier) -> str:
+    return f", but equal runs differ anyway: {model.facts.randomness}" if model.facts.randomness else ""

@@ -11,6 +11,7 @@ from onnx_cam.classifier.conclude_head import features_note
 from onnx_cam.classifier.facts import ModelFacts
 from onnx_cam.classifier.guesses import choose_size, guesses, resolve_preprocessing
 from onnx_cam.classifier.labels import GivenLabels, Labels, find_labels
+from onnx_cam.classifier.problem_type import stated_kind
 from onnx_cam.classifier.sessions import ModelSessions, SessionOpener
 from onnx_cam.classifier.trial import Trial, run_trial
 from onnx_cam.errors import LabelsError, SettingError, did_you_mean
@@ -66,9 +67,9 @@ def load(
         An output may also be another tensor of the graph, e.g. one of several heads that are joined to one output.
     head : str
         What the output's numbers already are: ``logits`` (a softmax makes probabilities of them), ``softmax``,
-        ``log-softmax``, ``sigmoid``, ``percent``, ``complement`` (1 − p), ``negated`` (−p), ``negative-log``, or
-        ``raw`` (no probabilities: the number itself is explained, as of a regression). ``auto`` concludes it from the
-        graph and from the scores of a few images.
+        ``log-softmax``, ``sigmoid``, ``multi-label`` (logits that have a sigmoid each), ``percent``, ``complement``
+        (1 − p), ``negated`` (−p), ``negative-log``, or ``raw`` (no probabilities: the number itself is explained, as
+        of a regression). ``auto`` concludes it from the graph and from the scores of a few images.
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
 
@@ -105,6 +106,8 @@ def load(
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
     opener = SessionOpener(file.name, image_input, device, threads, file.folder)
     trial = run_trial(file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
+    if trial.is_open and (stated := stated_kind(file)) is not None:
+        trial = trial.taken_as(*stated)
     # Name the classes, and gather everything that was guessed.
     trial, class_labels = _with_labels(trial, labels, label_offset, file)
     head_notes = filter(None, (trial.head_note, features_note(trial.head, class_labels.names is not None)))
@@ -166,5 +169,6 @@ def _with_labels(trial: Trial, labels: GivenLabels | None, offset: int | None, f
             pass
         else:
             if both.names is not None and len(both.names) == 2:
-                return trial.as_binary(), both
+                reason = "one number, and the names of two classes: the logit of the second"
+                return trial.taken_as(HEADS["logits"], reason), both
     return trial, find_labels(labels, offset, file, trial.classes)

@@ -18,8 +18,8 @@ from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.sessions import SessionOpener
 from onnx_cam.errors import ModelError, OutOfMemoryError, ScoreError
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.head import Head, with_kind, with_scores
-from onnx_cam.graph.heads import HEADS, HeadKind
+from onnx_cam.graph.head import AS_REQUESTED, Head, with_kind, with_scores
+from onnx_cam.graph.heads import HeadKind
 from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import tap
@@ -73,16 +73,23 @@ class Trial:
     notes: tuple[str, ...]
 
     @property
+    def is_open(self) -> bool:
+        """Whether the numbers are those of a linear layer: what they stand for is concluded from nothing else."""
+        concluded = self.head.kind.name in ("logits", "raw") and self.head.reason != AS_REQUESTED
+        return concluded and self.head.source.origin == "linear"
+
+    @property
     def may_be_binary(self) -> bool:
         """Whether the output is a single number of a linear layer: of a regression, or the logit of two classes."""
         is_number = self.head.kind.name == "raw" and self.classes == 1
-        return is_number and self.head.source.origin == "linear" and bool(self.head_note)
+        return is_number and self.is_open and bool(self.head_note)
 
-    def as_binary(self) -> Trial:
-        """Return the same trial with the single number taken as the logit of two classes."""
-        reason = "one number, and the names of two classes: the logit of the second"
-        head = replace(self.head, kind=HEADS["logits"], reason=reason)
-        return replace(self, head=head, head_note="", classes=2, is_binary=True)
+    def taken_as(self, kind: HeadKind, reason: str) -> Trial:
+        """Return the same trial with the numbers of a linear layer taken as logits of another kind, or as they are."""
+        count = 1 if self.is_binary else self.classes
+        is_binary = count == 1 and kind.gives_probabilities
+        head = replace(self.head, kind=kind, reason=reason)
+        return replace(self, head=head, head_note="", classes=count + is_binary, is_binary=is_binary)
 
 
 def run_trial(

@@ -144,7 +144,7 @@ def with_kind(head: Head, kind: HeadKind) -> Head:
     """
     if kind == head.kind:
         return replace(head, reason=AS_REQUESTED, parts=())
-    is_own = kind.name in ("raw", "logits")
+    is_own = kind.name in ("raw", "logits", "multi-label")
     logits, integers = _as_logits(head) if is_own else ("", None)
     return replace(head, kind=kind, logits=logits, integers=integers, reason=AS_REQUESTED, parts=())
 

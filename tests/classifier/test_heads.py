@@ -274,6 +274,38 @@ def test_two_names_make_one_number_the_logit_of_two_classes(tmp_path: Path) -> N
         load(proto, tmp_path, labels=["a", "b", "c"])
 
 
+def test_a_configuration_tells_logits_of_labels_and_regressions_from_those_of_a_choice(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    z = load(tiny.model(), tmp_path).sessions.scores(X[None], "logit")
+    config.write_text('{"problem_type": "multi_label_classification"}')
+    model = load(tiny.model(), tmp_path)
+    assert (model.head.kind.name, model.classes) == ("multi-label", 4)
+    assert model.head.reason == f"{config}, problem_type: multi_label_classification"
+    np.testing.assert_allclose(model.sessions.scores(X[None]), 1 / (1 + np.exp(-z)), atol=1e-6)
+    result = onnx_cam.explain(model, X, target=2)
+    assert result.target.score == pytest.approx(1 / (1 + np.exp(-z[0, 2])), abs=1e-6)
+    named = load(tiny.model(), tmp_path, head="multi-label")
+    np.testing.assert_array_equal(onnx_cam.explain(named, X, target=2).weights, result.weights)
+    # The graph, and what the user says, count more.
+    assert load(tiny.softmax_model(), tmp_path).head.kind.name == "softmax"
+    assert load(tiny.model(), tmp_path, head="logits").head.kind.name == "logits"
+    config.write_text('{"problem_type": "regression"}')
+    model = load(tiny.model(), tmp_path)
+    assert (model.head.kind.name, model.classes) == ("raw", 4)
+    np.testing.assert_array_equal(model.sessions.scores(X[None]), z)
+    for other in ('{"problem_type": "single_label_classification"}', '{"problem_type": 3}', "[]", "{", "[" * 10_000):
+        config.write_text(other)
+        assert load(tiny.model(), tmp_path).head.kind.name == "logits"
+
+
+def test_one_number_of_a_multi_label_model_is_two_classes(tmp_path: Path) -> None:
+    proto = model_of([node("MatMul", "flat one", "y")], ONE, [tiny.value_info("y", ["n", 1])])
+    helper.set_model_props(proto, {"problem_type": "multi_label_classification"})
+    model = load(proto, tmp_path)
+    assert (model.head.kind.name, model.classes, model.facts.is_binary, model.notes) == ("multi-label", 2, True, ())
+    assert onnx_cam.explain(model, X, target=[0, 1], score="logit")[1].target.index == 1
+
+
 @pytest.mark.parametrize("op", ["Tanh", "Softplus", "Exp", "Abs"])
 def test_numbers_that_are_neither_logits_nor_probabilities_are_left_alone(op: str, tmp_path: Path) -> None:
     model = load(model_of([node(op, "logits", "y")]), tmp_path)

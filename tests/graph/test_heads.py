@@ -21,7 +21,7 @@ DRAWN = np.random.default_rng(0).standard_normal((3, 5))
 P = softmax(DRAWN)
 NUMBERS = {
     "logits": DRAWN, "softmax": P, "log-softmax": np.log(P), "sigmoid": P, "percent": 100 * P, "complement": 1 - P,
-    "negated": -P, "negative-log": -np.log(P), "raw": 40 + DRAWN,
+    "negated": -P, "negative-log": -np.log(P), "raw": 40 + DRAWN, "multi-label": np.log(P / (1 - P)),
 }  # fmt: skip
 SEVERAL = Several(((2, Softmax()), (2, Logits()), (1, Percent())))
 
@@ -69,17 +69,20 @@ def test_the_numbers_of_a_kind_fit_it(name: str) -> None:
     assert HEADS[name].fits(NUMBERS[name])
     fitting = {other for other in NUMBERS if HEADS[name].fits(NUMBERS[other])}
     expected = {
-        "logits": set(NUMBERS), "raw": set(NUMBERS), "sigmoid": {"softmax", "sigmoid", "complement"},
-        "complement": {"softmax", "sigmoid", "complement"}, "softmax": {"softmax", "sigmoid"},
+        **dict.fromkeys(("logits", "raw", "multi-label"), set(NUMBERS)),
+        **dict.fromkeys(("sigmoid", "complement"), {"softmax", "sigmoid", "complement"}),
+        "softmax": {"softmax", "sigmoid"},
     }  # fmt: skip
     assert fitting >= {name}
     assert fitting == expected.get(name, fitting)
-    assert ("raw" in fitting) == (name in ("logits", "raw", "percent"))  # numbers about 40 could be per cent
+    assert ("raw" in fitting) == (
+        name in ("logits", "multi-label", "raw", "percent")
+    )  # numbers about 40 could be per cent
 
 
 def test_numbers_far_out_warn_of_nothing() -> None:
     huge = np.array([[1e6, -1e6]])
-    assert not any(HEADS[name].fits(huge) for name in HEADS if name not in ("logits", "raw"))
+    assert not any(HEADS[name].fits(huge) for name in HEADS if name not in ("logits", "multi-label", "raw"))
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from onnx_cam.graph.heads.base import HeadKind, softmax
 from onnx_cam.graph.heads.complement import Complement
 from onnx_cam.graph.heads.log_softmax import LogSoftmax
 from onnx_cam.graph.heads.logits import Logits
+from onnx_cam.graph.heads.multi_label import MultiLabel
 from onnx_cam.graph.heads.negated import Negated
 from onnx_cam.graph.heads.negative_log import NegativeLog
 from onnx_cam.graph.heads.percent import Percent
@@ -25,6 +26,7 @@ __all__ = [
     "HeadKind",
     "LogSoftmax",
     "Logits",
+    "MultiLabel",
     "Negated",
     "NegativeLog",
     "Percent",
@@ -41,7 +43,7 @@ HEADS: dict[str, HeadKind] = {
     kind.name: kind
     for kind in (
         *(Logits(), Softmax(), LogSoftmax(), Sigmoid()),
-        *(Percent(), Complement(), Negated(), NegativeLog(), Raw()),
+        *(MultiLabel(), Percent(), Complement(), Negated(), NegativeLog(), Raw()),
     )
 }
 """Name to head kind, of those that a user can name; `Scaled` and `Several` are only ever concluded."""
