@@ -12,7 +12,7 @@ from onnx_cam.errors import ImageError, PreprocessingError
 from onnx_cam.graph.frame import Frame
 from onnx_cam.image.files import MAX_PIXELS
 from onnx_cam.image.geometry import Geometry
-from onnx_cam.image.resizing import LIBRARIES, RESIZES, Interpolation, LibraryName, Resize
+from onnx_cam.image.resizing import LIBRARIES, RESIZES, Interpolation, LibraryName, Resize, Size
 
 __all__ = ["PRESETS", "Preprocessing"]
 
@@ -28,17 +28,19 @@ class Preprocessing:
     ----------
     name : str
         A preset's name, or ``custom``.
-    resize : {"cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop"}
+    resize : {"cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop", "crop-first"}
         "cover": scale the image until it covers the input's size divided by `crop_pct`, then crop the centre.
-        "shorter-side": the same, but only the shorter side counts; it differs for an input that is not square.
+        "shorter-side": the same, but only the shorter side counts, and the longer one is rounded as `library` does.
         "stretch": resize the image to the input's size and ignore its aspect ratio.
         "stretch-crop": the same, to the input's size divided by `crop_pct`, then crop the centre.
         "fit": scale the image until it fits into the input's size divided by `crop_pct`, then pad it, or crop the
         centre.
         "crop": crop the centre of the image, at its own size.
+        "crop-first": crop the centre of the image, as large as the input's aspect ratio allows times `crop_pct`, then
+        resize it to the input's size.
         Where an image is smaller than a crop, it is padded.
     crop_pct : float
-        The input's side divided by the resized image's (shorter) side, from 0.05 to below 2.
+        The input's side divided by the resized image's (shorter) side, from 0.05 to 20; above 1, the image is padded.
     interpolation : {"linear", "cubic", "lanczos", "nearest", "area", "hamming"}
         How pixels are interpolated.
     library : {"onnx-cam", "opencv", "pillow", "torchvision"}
@@ -145,6 +147,8 @@ class Preprocessing:
                 "crop it first"
             )
         library = LIBRARIES[self.library]
+        if self.resize == "crop-first":
+            return self._crop_and_resize(image, size)
         resized = image if resized_size == (height, width) else library.resize(image, resized_size, self.interpolation)
         # Cut out the centre, or pad what is smaller, and say where it lies in the image as given.
         top, left = (library.crop_start(resized_size[axis] - size[axis]) for axis in (0, 1))
@@ -157,6 +161,15 @@ class Preprocessing:
             rows[0] + top : rows[1] + top, columns[0] + left : columns[1] + left
         ]
         return cropped, Geometry(height, width, (x0, y0, x1, y1), cells)
+
+    def _crop_and_resize(self, image: Pixels, size: Size) -> tuple[Pixels, Geometry]:
+        height, width = image.shape[:2]
+        reduction = min(height / size[0], width / size[1]) * min(self.crop_pct, 1.0)
+        crop_height, crop_width = (max(int(side * reduction), 1) for side in size)
+        y0, x0 = (height - crop_height) // 2, (width - crop_width) // 2
+        cropped = np.ascontiguousarray(image[y0 : y0 + crop_height, x0 : x0 + crop_width])
+        resized = LIBRARIES[self.library].resize(cropped, size, self.interpolation)
+        return resized, Geometry(height, width, (x0, y0, x0 + crop_width, y0 + crop_height))
 
     def normalise(self, image: Pixels, channels: int) -> Floats:
         """Return ``(pixel · scale − mean) / std``.

@@ -16,7 +16,7 @@ Size = tuple[int, int]
 """(H, W) in pixels."""
 
 Interpolation = Literal["linear", "cubic", "lanczos", "nearest", "area", "hamming"]
-Resize = Literal["cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop"]
+Resize = Literal["cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop", "crop-first"]
 LibraryName = Literal["onnx-cam", "opencv", "pillow", "torchvision"]
 
 INTERPOLATIONS: tuple[Interpolation, ...] = ("linear", "cubic", "lanczos", "nearest", "area", "hamming")
@@ -33,7 +33,7 @@ class Library:
     resize : callable
         Returns an image (h, w, 3) uint8, given an image (H, W, 3) uint8, ``(h, w)`` and an interpolation.
     longer_side : callable
-        Rounds the longer side of an image whose shorter side is resized to a whole number of pixels.
+        Rounds the longer side of an image that is resized by its shorter side ("shorter-side").
     crop_start : callable
         Returns where a centre crop begins, given how many pixels longer than the crop the image is; both are negative
         where it is shorter.
@@ -112,8 +112,8 @@ LIBRARIES: dict[LibraryName, Library] = {
 def _cover(image: Size, _: Size, enlarged: Size, library: Library) -> Size:
     (height, width), (least_height, least_width) = image, enlarged
     if least_height / height >= least_width / width:
-        return least_height, max(least_width, library.longer_side(width * least_height / height))
-    return max(least_height, library.longer_side(height * least_width / width)), least_width
+        return least_height, max(least_width, round(width * least_height / height))
+    return max(least_height, round(height * least_width / width)), least_width
 
 
 def _shorter_side(image: Size, _: Size, enlarged: Size, library: Library) -> Size:
@@ -135,6 +135,7 @@ RESIZES: dict[Resize, Callable[[Size, Size, Size, Library], Size]] = {
     "stretch-crop": lambda image, size, enlarged, library: enlarged,
     "fit": _fit,
     "crop": lambda image, size, enlarged, library: image,
+    "crop-first": lambda image, size, enlarged, library: size,
 }
 """Kind of resizing to a function of four things: the size of the image, that of the network, the latter divided by
 ``crop_pct``, and the library. It returns the size that the image is resized to before it is cropped or padded. What the

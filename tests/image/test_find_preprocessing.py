@@ -68,10 +68,10 @@ def test_hugging_face_configurations() -> None:
     assert (stretch.resize, stretch.size, stretch.interpolation) == ("stretch", (224, 224), "linear")
     assert stretch.mean == (0.5, 0.5, 0.5)
     crop = from_config(HUGGING_FACE["crop"], "x")
-    assert (crop.resize, crop.size, crop.crop_pct, crop.interpolation) == ("cover", (224, 224), 0.875, "cubic")
+    assert (crop.resize, crop.size, crop.crop_pct, crop.interpolation) == ("shorter-side", (224, 224), 0.875, "cubic")
     assert (crop.mean, crop.std) == ((0, 0, 0), (1, 1, 1))
     pct = from_config(HUGGING_FACE["crop_pct"], "x")
-    assert (pct.resize, pct.size, pct.crop_pct) == ("cover", (224, 224), 0.875)
+    assert (pct.resize, pct.size, pct.crop_pct) == ("shorter-side", (224, 224), 0.875)
 
 
 def test_hugging_faces_convnext_stretches_from_384_pixels() -> None:
@@ -89,7 +89,7 @@ def test_hugging_faces_older_files_give_a_square() -> None:
 def test_timm_configurations(config: dict[str, Any]) -> None:
     preprocessing = from_config(config, "x")
     assert (preprocessing.resize, preprocessing.size, preprocessing.crop_pct, preprocessing.interpolation) == (
-        "cover",
+        "shorter-side",
         (288, 288),
         0.95,
         "cubic",
@@ -158,7 +158,7 @@ def test_metadata_that_others_write(metadata: dict[str, str], name: str, channel
         {"std": [1, 0, 1]},
         {"scale": float("inf")},
         {"mean": [0, 0, 0], "channels": "GBR"},
-        {"mean": [0, 0, 0], "crop_pct": 2},
+        {"mean": [0, 0, 0], "crop_pct": 0.01},
         {"mean": [0, 0, 0], "size": [24.0, 24.0]},
         {"scale": 1, "name": float("nan")},
         {"pretrained_cfg": {"mean": [0, 0, 0], "std": [1, 1, 1], "input_size": [3]}},

@@ -228,7 +228,9 @@ def _placement(config: Config, processor: Processor) -> tuple[Placement, tuple[s
         enlargement = "convnext" if crop is None else "crop_pct"
     if enlargement == "crop_first" and resized is not None and crop is not None:
         size = (resized, resized) if isinstance(resized, int) else resized
-        return place(crop[0], size), ()
+        if min(size) > min(crop):
+            raise ValueError("a crop_size below the size is not supported")
+        return Placement("crop-first", min(size) / min(crop), size), ()
     if resized is not None and enlargement in ("convnext", "crop_pct"):
         return _enlarged(resized, crop, _crop_pct(config, processor), is_convnext=enlargement == "convnext"), ()
     if enlargement == "levit" and isinstance(resized, int):
@@ -249,7 +251,9 @@ def _enlarged(resized: int | Size, crop: Size | None, crop_pct: float, *, is_con
     side = resized if isinstance(resized, int) else min(resized)
     if is_convnext and side >= _CONVNEXT_WARPS_FROM:
         return place((side, side), crop)
-    return place(int(side / crop_pct), (side, side) if is_convnext or crop is None else crop)
+    if is_convnext and crop is not None and max(crop) > side:  # it crops twice, and pads in between
+        raise ValueError(f"a crop of {crop[0]}×{crop[1]} of one of {side}×{side} is not supported")
+    return place(int(side / crop_pct), crop or (side, side))
 
 
 def _crop_pct(config: Config, processor: Processor) -> float:

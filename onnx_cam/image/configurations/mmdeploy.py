@@ -124,9 +124,8 @@ def _set_filter(steps: Steps, settings: Config) -> None:
 def _crop(steps: Steps, settings: Config) -> set[str]:
     size = _width_first(settings["crop_size"])
     if settings.get("efficientnet_style") is True or settings.get("type") == "EfficientNetCenterCrop":
-        # A square is cropped that is crop_size / (crop_size + padding) of the shorter side long, and resized.
         padding = settings.get("crop_padding", _CROP_PADDING)
-        steps.set_resized(min(size) + (0 if padding == 0 else whole_number(padding)))
+        steps.crop_first = min(size) / (min(size) + (0 if padding == 0 else whole_number(padding)))
         _set_filter(steps, {"interpolation": "bicubic", **settings})
     steps.set_crop(size)
     return {"crop_size", "efficientnet_style", "crop_padding", "interpolation", "backend"}

@@ -40,13 +40,13 @@ def place(resized: int | Size | None, crop: Size | None) -> Placement:
     Examples
     --------
     >>> place(256, (224, 224))
-    Placement(resize='cover', crop_pct=0.875, size=(224, 224))
+    Placement(resize='shorter-side', crop_pct=0.875, size=(224, 224))
     >>> place((256, 256), (224, 224)).resize, place((224, 224), None).resize
     ('stretch-crop', 'stretch')
     """
     if isinstance(resized, int):
         size = crop or (resized, resized)
-        return Placement("cover" if size[0] == size[1] else "shorter-side", min(size) / resized, size)
+        return Placement("shorter-side", min(size) / resized, size)
     if crop is None:
         return Placement("cover", 1.0, None) if resized is None else Placement("stretch", 1.0, resized)
     if resized is None:
@@ -69,6 +69,8 @@ class Steps:
         The shorter side or ``(H, W)`` of the resized image; None where no step resizes.
     crop : tuple of int or None
         ``(H, W)`` of the centre that is cropped.
+    crop_first : float or None
+        The crop's side divided by the image's shorter side, where it is cropped before it is resized.
     interpolation, library, channels, scale, mean, std
         As in :class:`.preprocessing.Preprocessing`.
     unapplied : list of str
@@ -77,6 +79,7 @@ class Steps:
 
     resized: int | Size | None = None
     crop: Size | None = None
+    crop_first: float | None = None
     interpolation: Interpolation = "linear"
     library: LibraryName = "opencv"
     channels: Literal["RGB", "BGR"] = "RGB"
@@ -109,7 +112,12 @@ class Steps:
 
     def preprocessing(self) -> Preprocessing:
         """Return the preprocessing that the steps come to."""
-        placement = place(self.resized, self.crop)
+        if self.crop_first is None:
+            placement = place(self.resized, self.crop)
+        elif self.resized is None:
+            placement = Placement("crop-first", self.crop_first, self.crop)
+        else:
+            raise ValueError("a crop in EfficientNet's style after a resizing is not supported")
         return replace(
             Preprocessing("custom", resize=placement.resize, crop_pct=placement.crop_pct, size=placement.size),
             interpolation=self.interpolation,

@@ -50,6 +50,7 @@ class TeachableMachine(ConfigurationFormat):
         unapplied = other_keys(config, _KNOWN) + ["grayscale"] * switch(config, "grayscale", False)
         return Preprocessing(
             "tf",
+            resize="crop-first",
             crop_pct=1.0,
             interpolation="lanczos",
             library="pillow",

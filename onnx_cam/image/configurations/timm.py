@@ -86,6 +86,8 @@ class Timm(ConfigurationFormat):
         if cfg.get("crop_mode") not in _RESIZES:
             raise ValueError("an unknown crop_mode")
         resize = _RESIZES[cfg.get("crop_mode")]
+        if resize == "cover" and (size is None or size[0] == size[1]):
+            resize = "shorter-side"
         mean, std = constants(cfg["mean"]), constants(cfg["std"])
         return Preprocessing(
             "custom",
@@ -112,10 +114,12 @@ def _size(cfg: Config, key: str) -> Size | None:
 
 
 def _exact(crop_pct: float, size: Size | None) -> float:
-    """Return the crop that comes to the whole number of pixels that timm resizes to, which it rounds down."""
-    if size is None or round(size[0] / crop_pct) == math.floor(size[0] / crop_pct):
+    """Return the crop that comes to the whole numbers of pixels that timm resizes to, which it rounds down."""
+    if size is None:
         return crop_pct
-    return size[0] / max(math.floor(size[0] / crop_pct), 1)
+    enlarged = [max(math.floor(side / crop_pct), 1) for side in size]
+    candidates = (crop_pct, size[0] / enlarged[0], size[1] / enlarged[1])
+    return next((pct for pct in candidates if [round(side / pct) for side in size] == enlarged), candidates[1])
 
 
 def _fill(mean: tuple[float, ...]) -> tuple[int, int, int]:

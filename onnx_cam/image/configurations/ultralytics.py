@@ -27,7 +27,7 @@ class Ultralytics(ConfigurationFormat):
     >>> metadata = {"author": "Ultralytics", "task": "classify", "imgsz": "[96, 96]"}
     >>> preprocessing = Ultralytics().read(metadata, (None, None))
     >>> preprocessing.resize, preprocessing.crop_pct, preprocessing.size
-    ('cover', 1.0, (96, 96))
+    ('shorter-side', 1.0, (96, 96))
     """
 
     name: ClassVar[str] = "Ultralytics'"
@@ -42,7 +42,7 @@ class Ultralytics(ConfigurationFormat):
         is_square = size is None or size[0] == size[1]
         return Preprocessing(
             "unit",
-            resize="cover" if is_square else "stretch",
+            resize="shorter-side" if is_square else "stretch",
             crop_pct=1.0,
             library="torchvision",
             scale=1 / 255,

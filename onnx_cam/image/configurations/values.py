@@ -61,7 +61,7 @@ _PIXEL_WORDS = re.compile(
     r"|normali[sz]|preproc|resiz|crop|letterbox|interpolation|pixel|bgr|colou?r_?(space|mode|order|format)"
     r"|channel_?(order|swap)|(reverse|swap|flip)\w*channel"
 )
-_CROP_PCTS = (0.05, 2.0)  # the last one is excluded
+_CROP_PCTS = (0.05, 20.0)  # above 1, a resized image is padded
 
 
 def number(value: object) -> float:
@@ -233,10 +233,10 @@ def checked(preprocessing: Preprocessing) -> Preprocessing:
 
     Examples
     --------
-    >>> checked(Preprocessing("custom", crop_pct=3))
+    >>> checked(Preprocessing("custom", crop_pct=0))
     Traceback (most recent call last):
         ...
-    ValueError: expected crop_pct from 0.05 to below 2
+    ValueError: expected crop_pct from 0.05 to 20
     """
     p = preprocessing
     is_expected = {
@@ -246,7 +246,7 @@ def checked(preprocessing: Preprocessing) -> Preprocessing:
         "a known library": p.library in LIBRARIES,
         "mean and std of three numbers": len(p.mean) == len(p.std) == _CHANNELS,
         "a std other than 0": all(p.std),
-        "crop_pct from 0.05 to below 2": _CROP_PCTS[0] <= p.crop_pct < _CROP_PCTS[1],
+        "crop_pct from 0.05 to 20": _CROP_PCTS[0] <= p.crop_pct <= _CROP_PCTS[1],
         "channels RGB or BGR": p.channels in ("RGB", "BGR"),
         "a size of two positive whole numbers": p.size is None or _is_size(p.size),
         "a pad of three whole numbers from 0 to 255": len(p.pad) == _CHANNELS
