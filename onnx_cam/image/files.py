@@ -23,10 +23,12 @@ __all__ = [
     "MIN_SIDE",
     "STANDARD_INPUT",
     "SUFFIXES",
+    "SYSTEM_FILES",
     "ImageFile",
     "ImageList",
     "find_images",
     "list_images",
+    "listed",
     "read_image",
     "safe_stem",
     "stem_of",
@@ -46,6 +48,9 @@ FORMATS: dict[str, tuple[str, ...]] = {
 SUFFIXES = tuple(sorted(suffix for suffixes in FORMATS.values() for suffix in suffixes))
 """What counts as an image in a folder."""
 
+SYSTEM_FILES = ("desktop.ini", "thumbs.db")
+"""What file managers leave in a folder, beside files that begin with a dot; nobody misses them."""
+
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded."""
 
@@ -58,7 +63,6 @@ STANDARD_INPUT = "-"
 _MAX_FILE_BYTES = 1 << 30  # 1 GiB
 _MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class are appended
 _MAX_LISTED = 5
-_SYSTEM_FILES = ("desktop.ini", "thumbs.db")  # what a file manager leaves behind, beside files that begin with a dot
 
 
 @dataclass(frozen=True)
@@ -220,9 +224,9 @@ def _in_folder(folder: str, suffixes: tuple[str, ...]) -> ImageList:
     others = [path for path in sorted(is_folder) if path not in set(paths)]
     notes = []
     if files := [os.path.basename(path) for path in others if not is_folder[path]]:
-        notes.append(f"{_count(files, 'file')} without an image's ending ({', '.join(suffixes)}): {_listed(files)}")
+        notes.append(f"{_count(files, 'file')} without an image's ending ({', '.join(suffixes)}): {listed(files)}")
     if folders := [os.path.basename(path) for path in others if is_folder[path]]:
-        notes.append(f"{_count(folders, 'folder')} (search with a pattern such as '**/*.jpg'): {_listed(folders)}")
+        notes.append(f"{_count(folders, 'folder')} (search with a pattern such as '**/*.jpg'): {listed(folders)}")
     skipped = f"skipped {' and '.join(notes)}" if notes else ""
     if not paths:
         raise ImageError(
@@ -234,14 +238,21 @@ def _in_folder(folder: str, suffixes: tuple[str, ...]) -> ImageList:
 def _counts(name: str) -> bool:
     """Whether a folder's entry is more than a file manager's own."""
     is_hidden = name.startswith(".") and not name.lower().endswith(SUFFIXES)
-    return not is_hidden and name.lower() not in _SYSTEM_FILES
+    return not is_hidden and name.lower() not in SYSTEM_FILES
 
 
 def _count(names: Sequence[str], what: str) -> str:
     return f"{len(names)} {what}" if len(names) == 1 else f"{len(names)} {what}s"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many there are beside them.
+
+    Examples
+    --------
+    >>> listed(["a.heic", "b.avif"]), listed(list("abcdefg"))
+    ('a.heic, b.avif', 'a, b, c, d, e and 2 more')
+    """
     shown = ", ".join(one_line_text(name) for name in names[:_MAX_LISTED])
     return f"{shown} and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else shown
 

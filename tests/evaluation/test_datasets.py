@@ -30,7 +30,10 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     assert [(sample.name, sample.label, sample.boxes) for sample in dataset.samples] == [
         ("a.JPG", None, ()), ("b.png", None, ()),
     ]  # fmt: skip
-    assert dataset.notes == ("the images in 1 of the folders inside were left out",)
+    assert dataset.notes == (
+        "the images in 1 of the folders inside were left out",
+        f"1 file that is not an image was left out: {tmp_path.name}/notes.txt",
+    )
     assert read_image(dataset.samples[0].path).content == b"not opened"
 
 
@@ -42,6 +45,20 @@ def test_class_folders(tmp_path: Path) -> None:
         ("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"),
     ]  # fmt: skip
     assert dataset.class_names == ("cat", "dog")
+    assert dataset.notes == ("1 file that is not an image was left out: empty/notes.txt",)
+
+
+def test_links_that_lead_nowhere_are_left_out_and_named(tmp_path: Path) -> None:
+    images(tmp_path, "cat/1.jpg", "cat/2.heic")
+    (tmp_path / "cat/loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "cat/gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    dataset = open_dataset(tmp_path)
+    assert [sample.name for sample in dataset.samples] == ["cat/1.jpg"]
+    (note,) = dataset.notes
+    assert note == (
+        f"4 files that are not images were left out: cat/2.heic, cat/gone.jpg, cat/loop.jpg, {tmp_path.name}/loop"
+    )
 
 
 def test_class_folders_named_by_digits_are_indices(tmp_path: Path) -> None:

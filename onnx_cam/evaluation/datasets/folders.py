@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from onnx_cam.errors import DatasetError, one_line, one_line_text
 from onnx_cam.evaluation.datasets.annotation_file import check_count
 from onnx_cam.evaluation.datasets.classes import ClassList, read_label
 from onnx_cam.evaluation.datasets.sample import Dataset, Sample
-from onnx_cam.image.files import SUFFIXES
+from onnx_cam.image.files import SUFFIXES, SYSTEM_FILES, listed
 
 __all__ = ["are_class_folders", "is_image_folder", "read_class_folders", "read_images"]
 
@@ -49,9 +50,10 @@ def read_images(path: str, images: str | None, classes: ClassList | None) -> Dat
         raise DatasetError(f"no image in '{path}'; expected files ending in {', '.join(SUFFIXES)}")
     check_count(len(paths), path)
     inner = [name for name in _folders_in(path) if _images_in(os.path.join(path, name))]
-    notes = (f"the images in {len(inner)} of the folders inside were left out",) if inner else ()
+    notes = [f"the images in {len(inner)} of the folders inside were left out"] if inner else []
+    notes += _left_out([path])
     samples = tuple(Sample(image, os.path.basename(image), None) for image in paths)
-    return Dataset(path, "images", samples, classes.names if classes else None, notes)
+    return Dataset(path, "images", samples, classes.names if classes else None, tuple(notes))
 
 
 def read_class_folders(path: str, images: str | None, classes: ClassList | None) -> Dataset:
@@ -81,11 +83,13 @@ def read_class_folders(path: str, images: str | None, classes: ClassList | None)
         for name, paths in by_class.items()
         for image in paths
     )
+    notes = _left_out([path, *(os.path.join(path, name) for name in _folders_in(path))])
     if classes:
-        return Dataset(path, "folders", samples, classes.names)
+        return Dataset(path, "folders", samples, classes.names, tuple(notes))
     if by_index:
-        return Dataset(path, "folders", samples, None, ("folders named by digits are taken for class indices",))
-    return Dataset(path, "folders", samples, tuple(map(str, labels.values())))
+        notes = ["folders named by digits are taken for class indices", *notes]
+        return Dataset(path, "folders", samples, None, tuple(notes))
+    return Dataset(path, "folders", samples, tuple(map(str, labels.values())), tuple(notes))
 
 
 def _refuse_images(images: str | None) -> None:
@@ -94,12 +98,30 @@ def _refuse_images(images: str | None) -> None:
 
 
 def _images_in(folder: str) -> list[str]:
-    names = (entry.name for entry in _entries(folder) if entry.name.lower().endswith(SUFFIXES) and entry.is_file())
-    return sorted(os.path.join(folder, name) for name in names)
+    paths = (entry.path for entry in _entries(folder) if entry.name.lower().endswith(SUFFIXES))
+    return sorted(path for path in paths if os.path.isfile(path))
+
+
+def _left_out(folders: Iterable[str]) -> list[str]:
+    """Return a note on the files that do not count as images, links that lead nowhere among them; none for none."""
+    names = [
+        os.path.join(os.path.basename(folder), entry.name)
+        for folder in folders
+        for entry in _entries(folder)
+        if not os.path.isdir(entry.path)
+        and not (entry.name.lower().endswith(SUFFIXES) and os.path.isfile(entry.path))
+        and entry.name.lower() not in SYSTEM_FILES
+    ]
+    if not names:
+        return []
+    what = "1 file that is not an image was" if len(names) == 1 else f"{len(names)} files that are not images were"
+    return [f"{what} left out: {listed(sorted(names))}"]
 
 
 def _folders_in(folder: str) -> list[str]:
-    return sorted(entry.name for entry in _entries(folder) if not entry.name.startswith("__") and entry.is_dir())
+    return sorted(
+        entry.name for entry in _entries(folder) if not entry.name.startswith("__") and os.path.isdir(entry.path)
+    )
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
