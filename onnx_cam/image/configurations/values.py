@@ -264,11 +264,11 @@ def _is_size(size: tuple[int, ...]) -> bool:
 
 
 def _is_finite(preprocessing: Preprocessing) -> bool:
-    """Tell whether the constants are finite, and turn every pixel into finite float32 numbers."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        pixels = np.array([[0.0], [_LEVELS]], np.float32) * np.float32(preprocessing.scale)
-        mean, std = np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
-        values = (
-            (pixels - mean.reshape(-1)[:1]) / std.reshape(-1)[:1] if len(mean) != len(std) else (pixels - mean) / std
-        )
-    return bool(np.isfinite(values).all() and math.isfinite(preprocessing.crop_pct))
+    """Tell whether the constants are finite in float32, and turn black and white into finite numbers."""
+    p = preprocessing
+    with np.errstate(all="ignore"):
+        numbers = [np.array(value, np.float32) for value in (p.scale, p.crop_pct, p.mean, p.std)]
+        scale, _, mean, std = numbers
+        pixels = np.array([[0], [_LEVELS]], np.float32) * scale
+        values = (pixels - mean) / std if mean.shape == std.shape else pixels
+    return all(np.isfinite(value).all() for value in (*numbers, values))
