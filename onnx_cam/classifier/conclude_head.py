@@ -19,7 +19,8 @@ Doubles = NDArray[np.float64]
 _CLOSE = 1e-3  # relative: how far float16 and rounding move a sum
 _QUANTIZED_SUM = 0.7  # 8-bit probabilities of 1,000 classes: most are rounded to 0
 _UNIT_LENGTH = 2e-3
-_VARIED = 0.05  # of a constant sum: rows that differ less may have it by chance
+_CONSTANT_SUM = 1e-4  # relative
+_VARIED = 5e-3  # of a constant sum: rows that differ less may have it by chance
 _NORMALISATIONS = {
     *("LayerNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization", "RMSNormalization"),
     *("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization", "LpNormalization"),
@@ -164,7 +165,7 @@ def _by_sums(head: Head, values: Doubles, parts: Sequence[Doubles], model: str) 
 
 def _has_total(values: Doubles, total: float) -> bool:
     """Tell whether the numbers have one sign and sum to this for each image, though they vary."""
-    is_constant = np.allclose(values.sum(axis=1), total, rtol=_CLOSE, atol=0)
+    is_constant = np.allclose(values.sum(axis=1), total, rtol=_CONSTANT_SUM, atol=0)
     has_one_sign = (values >= 0).all() or (values <= 0).all()
     return bool(total and is_constant and has_one_sign and np.ptp(values, axis=0).max() > _VARIED * abs(total))
 
@@ -241,7 +242,7 @@ def _by_source(head: Head, values: Doubles) -> tuple[Head, str]:
     operator = source.operator or "an operator that is not known"
     if source.origin == "other" or single:
         what = "features or an embedding" if operator in _NORMALISATIONS else "neither logits nor probabilities"
-        return _raw(head, f"the numbers that {operator} gives are {what}", is_single=single)
+        return _raw(head, f"the numbers, which come from {operator}, are {what}", is_single=single)
     return head, (
         f"the graph does not show what output {head.output!r} holds, as it comes from {operator}: taken as logits (set "
         "it with --head)"
@@ -262,8 +263,8 @@ def _raw(head: Head, reason: str, *, is_single: bool = True) -> tuple[Head, str]
     """Return a head whose numbers are explained as they are, and the note that says so."""
     several = "" if is_single else ", of the highest number where --target names no other"
     note = (
-        f"{reason}: output {head.output!r} is explained as a regression, by its own value{several} (head raw; --head "
-        "logits for the logits of classes)"
+        f"{reason}: output {head.output!r} is explained by its own value, as of a regression{several} (head raw; "
+        "--head logits for the logits of classes)"
     )
     return replace(with_kind(head, HEADS["raw"]), reason=reason), note
 

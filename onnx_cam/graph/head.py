@@ -119,9 +119,8 @@ def find_heads(graph: gs.Graph, constants: Constants, model: str, name: str | No
         return _named(graph, constants, model, name)
     fitting = [output for output in graph.outputs if _may_hold_scores(output)]
     rows = [output for output in fitting if output.shape is None or len(output.shape) > 1]
-    candidates = _ranked(graph, constants, rows or fitting)
-    if not candidates:
-        candidates = [scores for output in graph.outputs if (scores := behind_labels(output)) is not None][:1]
+    behind = [scores for output in graph.outputs if (scores := behind_labels(output)) is not None]
+    candidates = _ranked(graph, constants, rows) or behind[:1] or fitting
     if not candidates:
         raise ModelError(f"{model} has no class scores; expected an output (N, classes), got {_listed(graph)}")
     heads = []
@@ -215,7 +214,8 @@ def _choice(graph: gs.Graph, tensor: gs.Tensor, candidates: Sequence[gs.Tensor])
     outputs = {output.name for output in graph.outputs}
     if tensor.name not in outputs:
         listed = ", ".join(repr(output.name) for output in graph.outputs)
-        return f"{listed} holds no class scores: taking those that it is made from, {tensor.name!r}"
+        subject = f"output {listed} holds" if len(graph.outputs) == 1 else f"outputs {listed} hold"
+        return f"{subject} no class scores: taking those that are behind, {tensor.name!r}"
     others = ", ".join(repr(output.name) for output in candidates if output is not tensor)
     return f"output {tensor.name!r} taken among several: --output chooses another of {others}" if others else ""
 

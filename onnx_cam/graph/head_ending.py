@@ -73,6 +73,8 @@ _OTHER = {
 }
 """Operators whose numbers are certainly not those of a linear layer."""
 
+_ROUNDING = {"Round", "Floor", "Ceil"}
+_FEWEST_STEPS = 50
 _CLOSE = 1e-4  # relative: float16 constants are rounded
 
 
@@ -148,14 +150,17 @@ def find_ending(tensor: gs.Tensor, constants: Constants) -> Ending | None:
     """
     factor, shift = 1.0, 0.0  # the tensor's values are factor · v + shift …
     scale_of_log: float | None = None  # … of a logarithm v = scale · log(u), where there is one
+    steps_of_1 = math.inf  # how many steps a Round leaves of a probability from 0 to 1
     while len(tensor.inputs) == 1:
         node = tensor.inputs[0]
         if head_of_operator(node.op) is not None and node.inputs:
-            return _ending(node, factor, shift, scale_of_log)
+            return _ending(node, factor, shift, scale_of_log) if abs(steps_of_1) >= _FEWEST_STEPS else None
         step = _affine_step(node, constants)
         if step is not None:
             tensor, by, plus = step
-            factor, shift = factor * by, shift + factor * plus
+            factor, shift, steps_of_1 = factor * by, shift + factor * plus, steps_of_1 * by
+        elif node.op in _ROUNDING and node.inputs:
+            tensor, steps_of_1 = node.inputs[0], min(abs(steps_of_1), 1.0)
         elif node.op == "Log" and node.inputs and scale_of_log is None and _is(shift, 0):
             scale_of_log, factor, shift = factor, 1.0, 0.0
             tensor = node.inputs[0]

@@ -10,7 +10,7 @@ from onnx_cam.graph.head_ending import RESHAPING
 
 __all__ = ["behind_labels", "behind_squeeze", "holds_labels"]
 
-_BEST = ("ArgMax", "TopK", "Hardmax")
+_BEST = ("ArgMax", "TopK", "Hardmax", "ZipMap")
 _CLASSIFIERS = ("LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier")  # their outputs: label, scores
 _FIRST = {*RESHAPING, "LabelEncoder", "CategoryMapper", "ZipMap", "Slice", "Split"}
 _LOOK_UPS = {"Gather", "GatherND", "GatherElements", "ArrayFeatureExtractor"}
@@ -26,7 +26,7 @@ def holds_labels(output: gs.Tensor) -> bool:
     >>> holds_labels(best.outputs[0])
     True
     """
-    return any(node.op in (*_BEST, "ZipMap") or _is_label(node, tensor) for node, tensor in _steps(output))
+    return any(_selects(node, output) or _is_label(node, tensor) for node, tensor in _steps(output))
 
 
 def behind_labels(output: gs.Tensor) -> gs.Tensor | None:
@@ -41,10 +41,16 @@ def behind_labels(output: gs.Tensor) -> gs.Tensor | None:
     for node, tensor in _steps(output):
         if _is_label(node, tensor):
             return node.outputs[1]
-        if node.op in (*_BEST, "ZipMap") and node.inputs:
+        if _selects(node, output) and node.inputs:
             scores = node.inputs[0]
             return behind_labels(scores) or scores
     return None
+
+
+def _selects(node: gs.Node, output: gs.Tensor) -> bool:
+    """Tell whether a node selects from scores, or names them; the maximum over classes is the score of the best one."""
+    is_column = output.shape is not None and (len(output.shape) == 1 or output.shape[1:] in ([1], (1,)))
+    return node.op in _BEST or (node.op == "ReduceMax" and is_column)
 
 
 def _is_label(node: gs.Node, tensor: gs.Tensor) -> bool:

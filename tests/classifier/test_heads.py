@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper
+from PIL import Image
 
 import onnx_cam
+from onnx_cam.cli.main import main
 from onnx_cam.errors import LabelsError, ModelError, SettingError
 from onnx_cam.graph.heads import softmax
 from onnx_cam.graph.tap import tap
@@ -80,6 +84,11 @@ UNITS: dict[str, tuple[str, Tail, dict[str, Any]]] = {
         "percent",
         [SOFTMAX, node("Mul", "p c", "h"), node("Clip", "h low c", "y")],
         {"c": F(100), "low": F(0)},
+    ),
+    "hundredths of a percent": (
+        "percent",
+        [SOFTMAX, node("Mul", "p a", "h"), node("Round", "h", "r"), node("Div", "r b", "y")],
+        {"a": F(1e6), "b": F(1e4)},
     ),
     "negated": ("negated", [SOFTMAX, node("Neg", "p", "y")], {}),
     "negated by a product": ("negated", [SOFTMAX, node("Mul", "p c", "y")], {"c": F(-1)}),
@@ -250,6 +259,32 @@ def test_numbers_are_no_probabilities_anywhere(tmp_path: Path) -> None:
     assert np.abs(part.weights).max() == pytest.approx(np.abs(exact.weights).max(), rel=0.5)  # not within [0, 1]
     found = {finding.what: finding.value for finding in onnx_cam.inspect(model)}
     assert (found["head"], found["output"]) == ("raw", "y (1 number)")
+
+
+def test_numbers_are_not_measured_by_metrics_of_probabilities(tmp_path: Path) -> None:
+    from onnx_cam.evaluation import evaluate
+
+    tail, _ = NUMBERS["linear"]
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "photos" / "a.png")
+    path = tiny.save(model_of(tail, ONE, [tiny.value_info("y", ["n", 1])]), tmp_path)
+    with pytest.raises(SettingError, match=r"not probabilities .head raw., on which the metrics are defined"):
+        evaluate(path, tmp_path / "photos", methods="equal", out=tmp_path / "run")
+
+
+def test_the_command_prints_a_value_and_not_a_class(tmp_path: Path) -> None:
+    tail, _ = NUMBERS["linear"]
+    path = tiny.save(model_of(tail, ONE, [tiny.value_info("y", ["n", 1])]), tmp_path)
+    np.save(tmp_path / "x.npy", X)
+    words = ["explain", str(path), str(tmp_path / "x.npy"), "--preprocess", "none", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0
+    first = result.stdout.splitlines()[0]
+    assert re.search(r"x\.npy: output 0, value \d\d\.\d+$", first)
+    assert "class 0" not in result.stdout
+    assert "as of a regression" in result.stderr
+    binary = CliRunner().invoke(main, [*words, "--head", "logits"])
+    assert "class 1, score 1.000" in binary.stdout
 
 
 def test_two_names_make_one_number_the_logit_of_two_classes(tmp_path: Path) -> None:
@@ -607,7 +642,22 @@ def test_the_scores_behind_labels_and_ranks_are_taken(kind: str, tmp_path: Path,
         np.testing.assert_allclose(result.weights, expected.weights, atol=1e-6)
         has_names = kind.startswith("names")
         assert result.target.label == (ANIMALS[result.target.index] if has_names else None)
-        assert name or any("holds no class scores: taking those" in note for note in model.notes)
+        assert name or any("no class scores: taking those that are behind" in note for note in model.notes)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("with_index", [False, True])
+def test_the_score_of_the_best_class_is_not_a_class(
+    with_index: bool, keepdims: int, tmp_path: Path, plain: onnx_cam.Classifier
+) -> None:
+    tail = [SOFTMAX, node("ReduceMax", "p", "y", axes=[1], keepdims=keepdims)]
+    outputs = [tiny.value_info("y", ["n", 1] if keepdims else ["n"])]
+    if with_index:
+        tail.append(node("ArgMax", "p", "i", axis=1, keepdims=0))
+        outputs.append(tiny.value_info("i", ["n"], TensorProto.INT64))
+    model = load(model_of(tail, outputs=outputs), tmp_path)
+    assert (model.head.output, model.head.kind.name) == ("p", "softmax")
+    np.testing.assert_allclose(model.sessions.scores(X[None]), plain.sessions.scores(X[None]), atol=1e-6)
 
 
 def zip_map(names: dict[str, Any], key: int) -> onnx.ModelProto:

@@ -69,8 +69,8 @@ def test_the_numbers_of_a_kind_fit_it(name: str) -> None:
     assert HEADS[name].fits(NUMBERS[name])
     fitting = {other for other in NUMBERS if HEADS[name].fits(NUMBERS[other])}
     expected = {
-        **dict.fromkeys(("logits", "raw", "multi-label"), set(NUMBERS)),
-        **dict.fromkeys(("sigmoid", "complement"), {"softmax", "sigmoid", "complement"}),
+        **{any_number: set(NUMBERS) for any_number in ("logits", "raw", "multi-label")},
+        **{fraction: {"softmax", "sigmoid", "complement"} for fraction in ("sigmoid", "complement")},
         "softmax": {"softmax", "sigmoid"},
     }  # fmt: skip
     assert fitting >= {name}
