@@ -252,6 +252,7 @@ class _OpenImage:
 
     def __init__(self, classifier: Classifier, layer: Layer, task: Task) -> None:
         self._task = task
+        self._frame = layer.geometry.frame
         self._labels = classifier.labels
         sample = task.sample
         self.picture = classifier.open_picture(sample.path, classifier.preprocessing)
@@ -267,7 +268,8 @@ class _OpenImage:
     @cached_property
     def seen(self) -> SeenImage:
         """The image as it is stored."""
-        geometry = self.picture.geometry
+        geometry = self.picture.geometry.seen_by(self._frame)
+        cells = geometry.cells
         facts = ImageFacts(
             label=self._task.label,
             label_name=self._name(self._task.label),
@@ -277,6 +279,7 @@ class _OpenImage:
             width=geometry.width,
             height=geometry.height,
             crop=geometry.crop,
+            cells=(cells.top, cells.left, cells.bottom, cells.right),
             boxes=self._boxes,
         )
         sample = self._task.sample

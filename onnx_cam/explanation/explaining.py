@@ -235,6 +235,7 @@ def explain(
         cost=_cost(scorer, activations, weighed, seconds),
         warnings=(
             *random_warnings(classifier),
+            *(preprocessing.notes if preprocess is not None and preprocessing is not None else ()),
             *geometry_warnings(tapped_layer),
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),

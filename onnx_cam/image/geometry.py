@@ -40,6 +40,23 @@ class Geometry:
     crop: tuple[int, int, int, int]
     cells: Frame = field(default=WHOLE, repr=False)
 
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Where the whole map lies in the image, ``(x0, y0, x1, y1)`` in pixels: beyond the image where it is padded.
+
+        Examples
+        --------
+        >>> Geometry(20, 40, (0, 0, 40, 20), Frame(0.25, 0.0, 0.75, 1.0)).extent
+        (0.0, -10.0, 40.0, 30.0)
+        """
+        x0, y0, x1, y1 = self.crop
+        if self.cells.is_whole:
+            return x0, y0, x1, y1
+        across = (x1 - x0) / (self.cells.right - self.cells.left)
+        down = (y1 - y0) / (self.cells.bottom - self.cells.top)
+        left, top = x0 - self.cells.left * across, y0 - self.cells.top * down
+        return left, top, left + across, top + down
+
     def place(self, cam: Floats) -> Floats:
         """Return a map in the image's geometry, min-max normalised: ``s(U(L))`` inside the crop, 0 outside.
 

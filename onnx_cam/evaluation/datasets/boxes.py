@@ -150,7 +150,7 @@ def box_mask(boxes: Iterable[Box], geometry: Geometry, size: tuple[int, int]) ->
     array([[1, 1, 0, 0],
            [0, 0, 0, 0]])
     """
-    x0, y0, x1, y1 = geometry.crop
+    x0, y0, x1, y1 = geometry.extent
     rows, columns = _centres(y0, y1, size[0]), _centres(x0, x1, size[1])
     mask = np.zeros(size, np.bool_)
     for box in boxes:
@@ -160,6 +160,6 @@ def box_mask(boxes: Iterable[Box], geometry: Geometry, size: tuple[int, int]) ->
     return mask
 
 
-def _centres(start: int, stop: int, count: int) -> NDArray[np.float64]:
+def _centres(start: float, stop: float, count: int) -> NDArray[np.float64]:
     """Return where in the image the centres of the network input's pixels lie along one axis, (count,)."""
     return np.asarray(start + (np.arange(count) + 0.5) * (stop - start) / count, np.float64)

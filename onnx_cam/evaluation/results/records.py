@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.graph.frame import Frame
 from onnx_cam.image.geometry import Geometry
 from onnx_cam.metrics.base import Measurement
 
@@ -37,6 +38,8 @@ class ImageFacts:
         Of the image, in pixels.
     crop : tuple of int
         ``(x0, y0, x1, y1)``, the part of the image that the network sees.
+    cells : tuple of float
+        ``(top, left, bottom, right)``, the part of a map that lies within the crop, in fractions of the map.
     boxes : tuple of Corners
         Where a map of the predicted class should lie.
 
@@ -58,6 +61,7 @@ class ImageFacts:
     height: int
     crop: tuple[int, int, int, int]
     boxes: tuple[Corners, ...] = ()
+    cells: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     @property
     def is_right(self) -> bool:
@@ -66,17 +70,23 @@ class ImageFacts:
 
     @property
     def geometry(self) -> Geometry:
-        """Where the network's input lies in the image."""
-        return Geometry(self.height, self.width, self.crop)
+        """Where a map lies in the image."""
+        return Geometry(self.height, self.width, self.crop, Frame(*self.cells))
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
-        return {**asdict(self), "crop": list(self.crop), "boxes": [list(box) for box in self.boxes]}
+        return {
+            **asdict(self),
+            "crop": list(self.crop),
+            "cells": list(self.cells),
+            "boxes": [list(box) for box in self.boxes],
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ImageFacts:
         """Return the facts that `as_json` wrote; damaged ones raise LookupError, TypeError or ValueError."""
         x0, y0, x1, y1 = content["crop"]
+        top, left, bottom, right = content.get("cells", (0.0, 0.0, 1.0, 1.0))
         return cls(
             label=content["label"],
             label_name=content["label_name"],
@@ -86,7 +96,8 @@ class ImageFacts:
             width=content["width"],
             height=content["height"],
             crop=(x0, y0, x1, y1),
-            boxes=tuple((left, top, right, bottom) for left, top, right, bottom in content["boxes"]),
+            cells=(float(top), float(left), float(bottom), float(right)),
+            boxes=tuple((a, b, c, d) for a, b, c, d in content["boxes"]),
         )
 
 
