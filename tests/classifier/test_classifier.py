@@ -207,6 +207,17 @@ def test_an_opset_that_the_runtime_refuses_is_named(tmp_path: Path) -> None:
     refused(later, tmp_path, r"refuses tiny.onnx \(IR 99")
 
 
+def test_opsets_that_are_too_old_or_missing_get_advice_of_their_own(tmp_path: Path) -> None:
+    refused(
+        tiny.model(opset=4), tmp_path, r"opset 4 is too old for ONNX Runtime, which supports 7 and later: export it"
+    )
+    proto = tiny.model()
+    proto.opset_import[0].version = 99
+    refused(proto, tmp_path, "export it for an older opset, or update ONNX Runtime")
+    del proto.opset_import[:]
+    refused(proto, tmp_path, "does not say which opset|cannot be read")
+
+
 def test_an_operator_that_nobody_knows_is_named(tmp_path: Path) -> None:
     proto = tiny.model(tail=[helper.make_node("Frobnicate", ["logits"], ["y"])], output="y")
     refused(proto, tmp_path, r"operator Frobnicate of domain 'ai.onnx', node 'y'")
