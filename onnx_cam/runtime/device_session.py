@@ -18,7 +18,8 @@ from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
 __all__ = ["DeviceSession", "open_device_session", "run_error"]
 
 _BOILERPLATE = re.compile(
-    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned "
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned |"
+    r"/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z])"  # its source's file, line and function
 )
 """What ONNX Runtime puts around the reason of an error."""
 
