@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from exporters.check import Report
-from onnx_cam.cli import terminal
+from onnx_cam.cli.failures import errors_as_lines
 from onnx_cam.cli.options import read_size
 from onnx_cam.image.preprocessing import PRESETS
 
@@ -25,7 +25,7 @@ class ExporterCommand(click.Command):
     """A command that reports an error in one line with exit status 1, and exits with status 130 on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with terminal.errors_as_lines(ctx, "free some memory, or export at a smaller --size"):
+        with errors_as_lines(ctx, "free some memory, or export at a smaller --size", runs_foreign_code=True):
             return super().invoke(ctx)
 
 

@@ -36,8 +36,20 @@ def say_error(error: Exception) -> None:
 
 
 @contextmanager
-def errors_as_lines(ctx: click.Context) -> Iterator[None]:
-    """Turn errors into one line and exit status 1, and Ctrl-C into 130."""
+def errors_as_lines(
+    ctx: click.Context, less_memory: str = _LESS_MEMORY, *, runs_foreign_code: bool = False
+) -> Iterator[None]:
+    """Turn errors into one line and exit status 1, and Ctrl-C into 130.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        The command's.
+    less_memory : str
+        How to need less memory.
+    runs_foreign_code : bool
+        Whether an error that nobody foresaw may be of the user's own code: it keeps its traceback.
+    """
     try:
         with _interrupts_that_arrive():
             yield
@@ -45,9 +57,9 @@ def errors_as_lines(ctx: click.Context) -> Iterator[None]:
         say("interrupted")
         ctx.exit(130)
     except Exception as error:
-        if is_foreign(error):
+        if is_foreign(error) or (runs_foreign_code and not isinstance(error, OnnxCamError | MemoryError)):
             raise
-        say_failure(error, _file(ctx))
+        say_failure(error, _file(ctx), less_memory)
         ctx.exit(1)
 
 
@@ -58,14 +70,14 @@ def is_foreign(error: Exception) -> bool:
     return isinstance(error, OSError) and error.filename is None and error.errno in _FULL_OR_CLOSED
 
 
-def say_failure(error: Exception, file: str | None) -> None:
+def say_failure(error: Exception, file: str | None, less_memory: str = _LESS_MEMORY) -> None:
     """Print why work on a file failed, as one line; for an error that nobody foresaw also how to report it."""
     where = f"{file}: " if file else ""
     if isinstance(error, OnnxCamError):
         say_error(error)
     elif isinstance(error, MemoryError):
         detail = f": {one_line(error)}" if str(error) else ""
-        say(f"error: {where}out of memory{detail}; {_LESS_MEMORY}")
+        say(f"error: {where}out of memory{detail}; {less_memory}")
     elif isinstance(error, ImportError):
         say(f"error: the installation is incomplete: {one_line(error)}; install onnx-cam and its dependencies again")
     else:
