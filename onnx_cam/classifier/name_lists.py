@@ -6,7 +6,6 @@ pieces that look like names.
 
 from __future__ import annotations
 
-import ast
 import codecs
 import csv
 import json
@@ -51,6 +50,7 @@ _MAX_DIGITS = 9  # no model has that many classes, and Python refuses to parse v
 _WNID = re.compile(r"n[0-9]{8}")
 _INDEX_FIRST = re.compile(r"(?P<index>[0-9]{1,9})(?:\s*[:=,]\s*|\s+)(?P<name>\S.*)")
 _INDEX_LAST = re.compile(r"(?P<name>.*\S)(?:\s*[:=,]\s*|\s+)(?P<index>[0-9]{1,9})")
+_QUOTED = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 _WORD = re.compile(r"[^\W_][\w.+/&-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x7f]")
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -338,8 +338,8 @@ def _in_lines(text: str, single: bool) -> NameList:
         raise ValueError("it holds brackets, and is neither JSON, a Python literal nor YAML")
     if all(row.endswith(",") for row in rows[:-1]) and len(rows) > 1:
         raise ValueError("lines that end with commas are neither JSON nor a Python literal without brackets")
-    if all(len(row) > 1 and row[0] == row[-1] and row[0] in "'\"" for row in rows):
-        rows = [str(ast.literal_eval(row)) for row in rows]
+    if all(map(_QUOTED.fullmatch, rows)):
+        rows = [row[1:-1] for row in rows]
     return _numbered(rows, _INDEX_FIRST) or _numbered(rows, _INDEX_LAST) or NameList(tuple(rows))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+import warnings
 from itertools import pairwise
 
 __all__ = ["parse_literal"]
@@ -50,7 +51,9 @@ def parse_literal(text: str) -> object:
     """
     if len(text) > _MAX_CHARACTERS:
         raise ValueError(f"a literal of more than {_MAX_CHARACTERS >> 20} Mi characters")
-    tree = _parsed(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's own, of backslashes in the text
+        tree = _parsed(text)
     if (strings := _strings_without_commas(text)) is not None:
         return strings
     _check_keys(tree)

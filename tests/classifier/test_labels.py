@@ -213,6 +213,11 @@ def test_numbers_that_belong_to_names(rows: tuple[str, ...]) -> None:
     assert parse_names("\n".join(rows), lines=True).names == rows
 
 
+@pytest.mark.parametrize("text", ['"a\\"\n"b"', '"a" "b"\n"c"', "'it's'\n'b'"])
+def test_rows_in_odd_quotes_stay_as_they_are(text: str) -> None:
+    assert parse_names(text).names == tuple(text.split("\n"))
+
+
 def test_openvinos_key(tmp_path: Path) -> None:
     labels = find_labels(None, None, model(tmp_path, {"model_info labels": "cat dog bird gold_fish"}), 4)
     assert labels.names == ("cat", "dog", "bird", "gold_fish")
