@@ -84,6 +84,11 @@ def guesses(
     yield from preprocessing.notes
     if preprocessing.source.startswith("a guess"):
         yield f"preprocessing: ImageNet's, {preprocessing.source} (set it with --preprocess)"
+    if built_in and built_in.tells_order and preprocessing.channels != built_in.channels:
+        yield (
+            f"preprocessing {preprocessing.name!r} puts the colours into the order {preprocessing.channels}, but the "
+            f"means that the graph subtracts are in the order {built_in.channels}"
+        )
     if image_input.dtype in EIGHT_BITS and preprocessing.normalises:
         yield (
             f"preprocessing {preprocessing.name!r} normalises, but the input takes {image_input.dtype} pixels: "

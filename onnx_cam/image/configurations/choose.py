@@ -91,11 +91,9 @@ def choose_preprocessing(
     # Then what the graph itself tells, and ImageNet's preset as a guess.
     problems += _unread(model)
     preprocessing = _from_graph(dtype, built_in)
-    return (
-        _guess(problems, built_in)
-        if preprocessing is None
-        else replace(preprocessing, notes=(*problems, *preprocessing.notes))
-    )
+    if preprocessing is None:
+        return replace(_guess(problems, built_in), notes=_colour_notes(built_in))
+    return replace(preprocessing, notes=(*problems, *_colour_notes(built_in)))
 
 
 def _find(model: ModelFile, fixed: FixedSize, problems: list[str]) -> Preprocessing | None:
@@ -142,11 +140,17 @@ def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
     """Return the preprocessing that leaves to the graph what it does itself; None where it does not tell."""
     if dtype in EIGHT_BITS:
         preset = replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
-        return preset if built_in is None else _placed(replace(preset, channels=built_in.channels), built_in)
+        return preset if built_in is None else _placed(_ordered(preset, built_in), built_in)
     if built_in is None or not built_in.normalises:
         return None
     preset = replace(_preset_before(built_in), source=f"the graph normalises its input itself: {built_in}")
-    return _placed(preset, built_in)
+    return _placed(_ordered(preset, built_in), built_in)
+
+
+def _ordered(preprocessing: Preprocessing, built_in: BuiltIn) -> Preprocessing:
+    """Return a preprocessing with the order of the colours that the graph's means tell."""
+    source = f"{preprocessing.source}; its means are in the order BGR"
+    return replace(preprocessing, channels="BGR", source=source) if built_in.channels == "BGR" else preprocessing
 
 
 def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn | None) -> Preprocessing:
@@ -165,11 +169,12 @@ def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn
         p = replace(
             p, channels=plain.channels, scale=plain.scale, mean=plain.mean, std=plain.std, notes=(*p.notes, note)
         )
-    elif built_in is not None and built_in.swaps and p.channels != built_in.channels:
+    elif built_in is not None and built_in.tells_order and p.channels != built_in.channels:
         note = (
-            f"{p.source} puts the colours into the order {p.channels}, and so does the graph itself; left to the graph"
+            f"{p.source} puts the colours into the order {p.channels}, and the graph's means are in the order "
+            f"{built_in.channels}; left to the graph (set it with --preprocess)"
         )
-        p = replace(p, channels=built_in.channels, mean=p.mean[::-1], std=p.std[::-1], notes=(*p.notes, note))
+        p = replace(p, channels=built_in.channels, notes=(*p.notes, note))
     placed = _placed(p, built_in)
     if (placed.resize, placed.crop_pct) == (p.resize, p.crop_pct):
         return placed
@@ -178,21 +183,22 @@ def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn
 
 
 def _placed(preprocessing: Preprocessing, built_in: BuiltIn | None) -> Preprocessing:
-    """Return a preprocessing that leaves resizing and cropping to a graph that does it, with a note on its colours."""
-    if built_in is None:
+    """Return a preprocessing that leaves resizing and cropping to a graph that does it."""
+    if built_in is None or not built_in.places:
         return preprocessing
-    notes = preprocessing.notes
-    if built_in.swaps and not built_in.tells_order:
-        notes = (
-            *notes,
-            "the graph reverses the order of the colours: RGB pixels are handed over; where the model takes BGR, "
-            'say so in a --preprocess FILE.json ("channels": "BGR")',
-        )
-    if built_in.places:
-        resize: Resize = "stretch" if built_in.resizes else "cover"
-        source = f"{preprocessing.source}; the graph {'resizes' if built_in.resizes else 'crops'} it itself"
-        preprocessing = replace(preprocessing, resize=resize, crop_pct=1.0, source=source)
-    return replace(preprocessing, notes=notes)
+    resize: Resize = "stretch" if built_in.resizes else "cover"
+    step = "resizes" if built_in.resizes else "crops"
+    source = f"{preprocessing.source}; the graph {step} the image itself"
+    return replace(preprocessing, resize=resize, crop_pct=1.0, source=source)
+
+
+def _colour_notes(built_in: BuiltIn | None) -> tuple[str, ...]:
+    if built_in is None or not built_in.swaps or built_in.tells_order:
+        return ()
+    return (
+        "the graph reverses the order of the colours: RGB pixels are handed over; where the model takes BGR, "
+        'say so in a --preprocess FILE.json ("channels": "BGR")',
+    )
 
 
 def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bool:

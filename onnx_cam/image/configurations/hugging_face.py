@@ -102,7 +102,7 @@ class HuggingFace(ConfigurationFormat):
     )
 
     def recognises(self, config: Config) -> bool:
-        return bool(_IMAGE_KEYS & _unnested(config).keys()) or "image_processor_type" in config
+        return bool((_IMAGE_KEYS | {"image_processor_type"}) & _unnested(config).keys())
 
     def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
         config = _unnested(config)
