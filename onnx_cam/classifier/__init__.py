@@ -14,7 +14,8 @@
 :mod:`.layer_shapes`     the layers that can be explained, ranked by their shapes
 :mod:`.labels`           the names of the classes
 :mod:`.label_sources`    where names may be stated: metadata, graph, files beside the model
-:mod:`.name_lists`       the forms in which names are stated
+:mod:`.name_lists`       names in lists and mappings
+:mod:`.name_texts`       names in a text or a file: JSON, YAML, Python's notation, lines
 :mod:`.python_literals`  lists and mappings in Python's notation
 :mod:`.inspection`       what ``onnx-cam inspect`` shows
 :mod:`.exporting`        the model with a layer as an extra output

@@ -10,16 +10,8 @@ from pathlib import Path
 
 import onnx
 
-from onnx_cam.classifier.name_lists import (
-    KEYS,
-    NameList,
-    as_key,
-    decode_names,
-    find_held,
-    name_or_index,
-    names_in,
-    parse_names,
-)
+from onnx_cam.classifier.name_lists import KEYS, NameList, as_key, find_held, names_in
+from onnx_cam.classifier.name_texts import decode_names, name_or_index, parse_names
 from onnx_cam.errors import one_line
 from onnx_cam.files import read_small_file
 from onnx_cam.graph.links import files_beside

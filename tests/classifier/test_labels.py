@@ -15,7 +15,8 @@ from onnx import helper
 
 import onnx_cam
 from onnx_cam.classifier.labels import METADATA_KEY, Labels, find_labels, imagenet_labels
-from onnx_cam.classifier.name_lists import names_in, parse_names
+from onnx_cam.classifier.name_lists import names_in
+from onnx_cam.classifier.name_texts import parse_names
 from onnx_cam.errors import LabelsError, TargetError
 from onnx_cam.files import MAX_SMALL_FILE_BYTES
 from onnx_cam.graph.read import ModelFile, read_model
