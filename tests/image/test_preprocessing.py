@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from onnx_cam.errors import ImageError, PreprocessingError
+from onnx_cam.graph.frame import Frame
 from onnx_cam.image.geometry import Geometry
 from onnx_cam.image.preprocessing import PRESETS, Preprocessing
+from onnx_cam.image.resizing import LIBRARIES, RESIZES, Interpolation, LibraryName
 
 GENERATOR = np.random.default_rng(0)
 
@@ -119,3 +121,93 @@ def test_a_left_right_object_is_where_its_map_is() -> None:
     heat = geometry.place(network_input.mean(axis=0))
     columns = np.flatnonzero(heat.max(axis=0) > 0.5)
     assert abs(columns.mean() - 319.5) < 3
+
+
+def test_every_library_keeps_a_constant_image() -> None:
+    for library in LIBRARIES:
+        for resize in RESIZES:
+            preprocessing = Preprocessing(
+                "custom", resize=resize, library=library, interpolation="cubic", pad=(7, 7, 7)
+            )
+            network_input, _ = preprocessing.apply(np.full((50, 40, 3), 7, np.uint8), (24, 32))
+            np.testing.assert_array_equal(network_input, np.full((3, 24, 32), 7))
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "lanczos", "area", "hamming"])
+def test_pillow_averages_what_it_shrinks(interpolation: Interpolation) -> None:
+    image = picture(400, 400)
+    shrunk = {
+        library: Preprocessing("custom", resize="stretch", library=library, interpolation=interpolation).apply(
+            image, (8, 8)
+        )[0]
+        for library in ("pillow", "opencv")
+    }
+    assert shrunk["pillow"].std() < 10  # noise, of standard deviation 74
+    if interpolation != "area":
+        assert shrunk["opencv"].std() > 30
+
+
+@pytest.mark.parametrize(("library", "start"), [("pillow", 1), ("torchvision", 2), ("opencv", 1), ("onnx-cam", 1)])
+def test_libraries_round_the_start_of_a_crop_in_their_own_ways(library: LibraryName, start: int) -> None:
+    _, geometry = Preprocessing("custom", resize="crop", library=library).apply(picture(23, 23), (20, 20))
+    assert geometry.crop == (start, start, start + 20, start + 20)
+
+
+def test_a_shorter_side_counts_alone() -> None:
+    """An input of 16×48 pixels of an image whose shorter side becomes 32: the crop reaches beyond it."""
+    preprocessing = Preprocessing("custom", resize="shorter-side", crop_pct=0.5, library="pillow")
+    network_input, geometry = preprocessing.apply(np.full((64, 64, 3), 255, np.uint8), (16, 48))
+    assert geometry.crop == (0, 16, 64, 48)
+    assert geometry.cells.columns == (8 / 48, 40 / 48)
+    np.testing.assert_array_equal(np.flatnonzero(network_input[0, 0]), np.arange(8, 40))
+
+
+def test_a_stretched_image_is_cropped_where_a_crop_is_asked_for() -> None:
+    _, geometry = Preprocessing("custom", resize="stretch-crop", crop_pct=0.5).apply(picture(40, 80), (20, 20))
+    assert geometry.crop == (20, 10, 60, 30)
+
+
+def test_a_crop_comes_before_the_resizing() -> None:
+    image = picture(60, 100)
+    network_input, geometry = Preprocessing("custom", resize="crop-first", crop_pct=0.5).apply(image, (30, 30))
+    assert geometry.crop == (35, 15, 65, 45)
+    np.testing.assert_array_equal(network_input, np.moveaxis(image[15:45, 35:65], -1, 0))
+
+
+PADDED = Preprocessing("custom", resize="fit", crop_pct=1.0, pad=(255, 0, 0))
+
+
+def test_an_image_that_fits_is_padded_in_a_colour() -> None:
+    network_input, geometry = PADDED.apply(np.zeros((20, 80, 3), np.uint8), (40, 40))
+    assert geometry.crop == (0, 0, 80, 20)
+    assert geometry.cells == Frame(15 / 40, 0, 25 / 40, 1)
+    assert network_input[:, 0, 0].tolist() == [255, 0, 0]
+    assert not network_input[:, 15:25].any()
+
+
+def test_a_map_of_a_padded_image_lies_where_the_image_does() -> None:
+    image = np.zeros((20, 80, 3), np.uint8)
+    image[:, 20:30] = 255
+    network_input, geometry = Preprocessing("custom", resize="fit", crop_pct=1.0).apply(image, (40, 40))
+    placed = geometry.place(network_input.mean(axis=0))
+    assert placed.shape == (20, 80)
+    columns = np.flatnonzero(placed.max(axis=0) > 0.5)
+    assert abs(columns.mean() - 24.5) < 1
+    padding = np.zeros((40, 40), np.float32)
+    padding[:10], padding[30:] = 5, 5  # far from the image: the map is that of the image alone
+    assert not geometry.upsample(padding).any()
+
+
+def test_a_layer_that_sees_a_part_of_a_padded_image() -> None:
+    geometry = PADDED.apply(np.zeros((20, 80, 3), np.uint8), (40, 40))[1]
+    left_half = geometry.seen_by(Frame(0.0, 0.0, 1.0, 0.5))
+    assert (left_half.crop, left_half.cells) == ((0, 0, 40, 20), Frame(15 / 40, 0, 25 / 40, 1))
+    upper_part = geometry.seen_by(Frame(0.0, 0.0, 0.5, 1.0))  # half of the image, at the bottom of the map
+    assert (upper_part.crop, upper_part.cells) == ((0, 0, 80, 10), Frame(0.75, 0, 1, 1))
+    assert geometry.extent == (0, -30, 80, 50)
+
+
+def test_a_preprocessing_is_described_without_its_notes() -> None:
+    described = Preprocessing("custom", notes=("a note",)).describe()
+    assert "notes" not in described
+    assert described["library"] == "onnx-cam"
