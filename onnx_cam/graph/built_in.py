@@ -157,15 +157,16 @@ def _channel_axis(sizes: list[object], layout: str | None) -> int | None:
 def _normalisation(state: ChannelState, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
     """Return the mean and the deviation of each of the image's channels, and whether their order is reversed."""
     nothing = (0.0,), (1.0,), False
-    if not np.all(state.factors) or not (np.isfinite(state.factors).all() and np.isfinite(state.offsets).all()):
+    # factor · x + offset = (x − mean) / std
+    with np.errstate(all="ignore"):
+        means, stds = -state.offsets / state.factors + 0.0, 1 / state.factors
+    if not (np.isfinite(means).all() and np.isfinite(stds).all() and np.all(stds)):
         return nothing
     order = np.arange(len(state.sources)) if channels == 1 else np.argsort(state.sources, kind="stable")
     if channels > 1 and [state.sources[i] for i in order] != list(range(channels)):
         return nothing  # a channel is left out, or counts twice
     swaps = channels > 1 and list(state.sources) == list(range(channels))[::-1]
-    # factor · x + offset = (x − mean) / std
-    mean, std = (-state.offsets / state.factors + 0.0)[order], (1 / state.factors)[order]
-    return _joined(mean), _joined(std), swaps
+    return _joined(means[order]), _joined(stds[order]), swaps
 
 
 def _joined(values: Doubles) -> tuple[float, ...]:

@@ -327,3 +327,27 @@ def test_a_configuration_that_puts_blue_first_before_means_for_red_first_is_note
     assert classifier.preprocessing is not None
     assert classifier.preprocessing.channels == "RGB"
     assert any("left to the graph" in note for note in classifier.notes)
+
+
+DAMAGED: dict[str, tuple[Step, Constant]] = {
+    "a step of 0": (
+        step("Slice", "image start end axes step", "ready"),
+        {"start": np.array([0]), "end": np.array([3]), "axes": np.array([1]), "step": np.array([0])},
+    ),
+    "axes without ends": (
+        step("Slice", "image start end axes", "ready"),
+        {"start": np.array([0, 1]), "end": np.array([3]), "axes": np.array([1, 99])},
+    ),
+    "a permutation of other axes": (step("Transpose", "image", "ready", perm=[9, 8, 7, 6]), {}),
+    "an axis that is text": (helper.make_node("Gather", ["image", "i"], ["ready"], axis="x"), {"i": np.array([0])}),
+    "a weight without numbers": (step("Conv", "image w", "ready"), {"w": np.zeros((0, 3, 1, 1), np.float32)}),
+    "infinite constants": (step("Mul", "image f", "ready"), {"f": np.float32(np.inf)}),
+    "not a number": (step("Sub", "image f", "ready"), {"f": planes(np.full(3, np.nan))}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_node_tells_nothing(name: str, tmp_path: Path) -> None:
+    damaged, constants = DAMAGED[name]
+    built_in = find(model([damaged], constants), tmp_path)
+    assert built_in is None or not built_in.normalises
