@@ -191,8 +191,8 @@ def test_where_no_hypothesis_fits_the_layer_is_no_default_and_a_warning_says_so(
     assert any("Gather" in warning and "misplaced" in warning for warning in result.warnings)
     (warning,) = onnx_cam.explain(model, tiny.image(1, SIDE)).warnings
     assert warning == (
-        "layer first is explained because it is unknown where the cells of relu2, which is nearer to the scores, lie in "
-        "the image: Gather 'seen' cannot be followed"
+        "layer first is explained because it is unknown where the cells of relu2, which is nearer to the scores, "
+        "lie in the image: Gather 'seen' cannot be followed"
     )
 
 
