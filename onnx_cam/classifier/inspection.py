@@ -27,7 +27,7 @@ class Finding:
 
     Examples
     --------
-    >>> Finding("layout", "NCHW", "the graph, and a run").value
+    >>> Finding("layout", "NCHW", "the graph").value
     'NCHW'
     """
 
@@ -67,7 +67,7 @@ def _input(model: Classifier) -> list[Finding]:
     free = model.input.height is None or model.input.width is None
     return [
         Finding("input", f"{model.input.name} ({model.input.shape}, {model.input.dtype})", "the graph"),
-        Finding("layout", model.input.layout, "the graph, and a run"),
+        Finding("layout", model.input.layout, "the graph"),
         Finding("size", f"{height}×{width}", "the input leaves it free" if free else "the graph"),
         _batch(model),
     ]
@@ -76,7 +76,7 @@ def _input(model: Classifier) -> list[Finding]:
 def _batch(model: Classifier) -> Finding:
     if model.fixed_batch is not None:
         return Finding("batch", f"fixed to {model.fixed_batch}", model.facts.batch.source)
-    source = model.facts.batch.source if model.input.batch else "a run: several images together score as they do alone"
+    source = model.facts.batch.source if model.input.batch else "a run: a batch gives the same scores as single images"
     return Finding("batch", "free", source)
 
 
@@ -148,5 +148,5 @@ def _layer(model: Classifier) -> list[Finding]:
 
 
 def _device(model: Classifier) -> Finding:
-    left = f"{model.cpu_fallback_nodes} nodes left to the CPU" if model.cpu_fallback_nodes else "what really loaded"
+    left = f"{model.cpu_fallback_nodes} nodes left to the CPU" if model.cpu_fallback_nodes else "the provider that loaded"
     return Finding("device", model.provider, left)

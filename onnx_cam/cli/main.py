@@ -95,7 +95,13 @@ def main() -> None:
     help="Also write the map's standard deviation: a picture (PNG) and the numbers (.npy).",
 )
 @click.option(
-    "--out", type=click.Path(), default="onnx-cam-out", show_default=True, metavar="DIR", help="Folder for the results."
+    "-o",
+    "--out",
+    type=click.Path(),
+    default="onnx-cam-out",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the results.",
 )
 @DRAWING
 def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, quiet: bool, **settings: Any) -> None:
@@ -299,6 +305,7 @@ def check() -> None:
 
 @main.command()
 @click.option(
+    "-o",
     "--out",
     type=click.Path(),
     default="onnx-cam-demo",
