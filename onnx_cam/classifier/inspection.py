@@ -148,5 +148,5 @@ def _layer(model: Classifier) -> list[Finding]:
 
 
 def _device(model: Classifier) -> Finding:
-    left = f"{model.cpu_fallback_nodes} nodes left to the CPU" if model.cpu_fallback_nodes else "the provider that loaded"
+    left = f"{model.cpu_fallback_nodes} nodes left to the CPU" if model.cpu_fallback_nodes else "the loaded provider"
     return Finding("device", model.provider, left)

@@ -212,7 +212,7 @@ LIMITS = options(
         "--budget",
         callback=_limit,
         metavar="N|P%",
-        help="Run at most N forward passes, or P% of those of an exact map (200 or 10%); the other scores are predicted.",
+        help="Run at most N forward passes, or P% of an exact map's (200 or 10%); the other scores are predicted.",
     ),
     click.option(
         "--tolerance",
