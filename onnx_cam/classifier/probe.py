@@ -34,6 +34,7 @@ _LEAST_ROWS = 3
 _LEAST_EXPLAINED = 0.5  # of the variance along an axis: less means that no hypothesis fits
 _SAME_SCALE = 1.3  # a frame whose scale is nearer to the input's than this factor is the whole input,
 _SAME_CENTRE = 0.12  # where its centre is nearer than this to the input's, in fractions;
+_LARGEST_MARGIN = 0.1  # of the input: cells that would lie further outside speak against the fit, not for padding
 _LOOSENESS = (2.0, 0.4)  # what both grow by where the fit explains nothing: small and sparse layers fit loosely
 
 
@@ -118,6 +119,8 @@ def _best_hypothesis(change: Doubles) -> LayerGeometry | None:
         return None
     top, bottom = down.span()
     left, right = across.span()
+    if min(top, left) < -_LARGEST_MARGIN or max(bottom, right) > 1 + _LARGEST_MARGIN:
+        return None
     frame = WHOLE if down.is_whole and across.is_whole else Frame(top, left, bottom, right)
     return LayerGeometry(frame, (down, across) == transposed, down.scale < 0, across.scale < 0, source="run")
 

@@ -213,6 +213,13 @@ def test_a_piece_of_another_layer_is_no_default(tmp_path: Path) -> None:
     assert layer.passed_over.name == "relu2"
 
 
+def test_cells_that_would_lie_far_outside_the_image_settle_nothing() -> None:
+    """Such a fit comes of wide receptive fields on few cells; that of graphs that pad is followed by the operators."""
+    images = np.random.default_rng(0).standard_normal((2, 1, 12, 12)).astype(np.float32)
+    assert find_geometry(lambda batch: np.pad(batch, ((0, 0), (0, 0), (6, 6), (6, 6))), images) is None
+    assert find_geometry(lambda batch: batch, images) == LayerGeometry(source="run")
+
+
 def test_a_graph_that_draws_random_numbers_cannot_be_probed() -> None:
     generator = np.random.default_rng(0)
     images = generator.standard_normal((2, 1, 12, 12)).astype(np.float32)
