@@ -139,6 +139,9 @@ def _layer(model: Classifier) -> list[Finding]:
     shape = "×".join(map(str, layers[0].shape))
     named = layers[0].name == model.file.metadata.get(LAYER_KEY)
     source = f"the model's metadata, {LAYER_KEY}" if named else f"the last spatial one of {len(layers)}"
+    passed_over = layers[0].passed_over
+    if passed_over is not None:
+        source = f"chosen in place of {passed_over.name}, whose place in the image is {passed_over.geometry}"
     geometry = layers[0].geometry
     settled_by = {"operators": "the operators before the layer", "run": "a run with changed patches"}
     return [

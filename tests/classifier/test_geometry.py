@@ -14,6 +14,7 @@ from onnx import helper
 
 import onnx_cam
 from onnx_cam.classifier.geometry_cache import read_geometry, write_geometry
+from onnx_cam.classifier.inspection import inspect
 from onnx_cam.classifier.probe import find_geometry
 from onnx_cam.graph.frame import Frame
 from onnx_cam.graph.layer_geometry import LayerGeometry
@@ -207,8 +208,10 @@ def test_a_piece_of_another_layer_is_no_default(tmp_path: Path) -> None:
         node("Concat", "bottom top", "seen", axis=2),
     ]
     cut = {"s": np.array([0]), "e": np.array([7]), "end": np.array([10**6]), "a": np.array([2])}
-    layer = load(behind(nodes, {"k": kernel, **cut}, tmp_path / "rolled")).layer()
+    model = load(behind(nodes, {"k": kernel, **cut}, tmp_path / "rolled"))
+    layer = model.layer()
     assert layer.name == "first"
+    assert any("in place of relu2" in finding.source for finding in inspect(model))
     assert layer.passed_over is not None
     assert layer.passed_over.name == "relu2"
 
