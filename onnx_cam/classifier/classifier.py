@@ -222,9 +222,7 @@ class Classifier:
 
     def _named_layer(self, name: str | Layer) -> Layer:
         tensor = name.name if isinstance(name, Layer) else name
-        layer = name_layer(self._layers, self.facts.graph, tensor, self.name)
-        open_to_a_run = not layer.geometry.is_settled and layer.geometry.a_run_can_tell
-        return self._probe(layer) if open_to_a_run else layer
+        return self._probe(name_layer(self._layers, self.facts.graph, tensor, self.name))
 
     @property
     def _default_layer(self) -> Layer:
@@ -250,7 +248,9 @@ class Classifier:
         )
 
     def _probe(self, layer: Layer) -> Layer:
-        """Return a layer with the geometry that a run finds, once a file and layer; as it is where none fits."""
+        """Return a layer with the geometry that a run finds, once a file and layer; where one is settled, as it is."""
+        if layer.geometry.is_settled or not layer.geometry.a_run_can_tell:
+            return layer
         geometry = read_geometry(self.file.sha256, layer.name, self.size)
         if geometry is None:
             maps = partial(self.sessions.layer_maps, layer)

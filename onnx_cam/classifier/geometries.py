@@ -73,17 +73,14 @@ def settle_geometries(
 def _with_geometry(layer: Layer, view: View | Unsettled | None) -> Layer:
     """Return a layer with what its axes cover."""
     if view is None or isinstance(view, Unsettled):
-        open_view = Unsettled("a branch of the graph") if view is None else view
-        can_tell = not open_view.reorders_tokens
-        unknown = LayerGeometry(source="unsettled", reason=open_view.reason, a_run_can_tell=can_tell)
-        return replace(layer, geometry=unknown)
+        return _unsettled(layer, Unsettled("a branch of the graph") if view is None else view)
     if layer.layout == "tokens" and 1 in view and isinstance(view[1], TokenSpan):
         return _with_token_geometry(layer, view)
     rows, columns = _CHANNELS_LAST if layer.layout in ("NHWC", "tokens") else _CHANNELS_FIRST
     down, across = view.get(rows), view.get(columns)
     geometry = geometry_of_axes(down, across) if isinstance(down, Span) and isinstance(across, Span) else None
     if geometry is None:
-        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=f"{layer.op_type} {layer.name!r}"))
+        return _unsettled(layer, Unsettled(f"{layer.op_type} {layer.name!r}"))
     channels, height, width = layer.shape
     shape = (channels, width, height) if geometry.transposed else layer.shape
     return replace(layer, geometry=geometry, shape=shape)
@@ -93,10 +90,16 @@ def _with_token_geometry(layer: Layer, view: View) -> Layer:
     """Return a layer of tokens with its grid: how many tokens lie before it, and where it lies in the image."""
     settled = geometry_of_tokens(view)
     if settled is None:
-        return replace(layer, geometry=LayerGeometry(source="unsettled", reason=f"{layer.op_type} {layer.name!r}"))
+        return _unsettled(layer, Unsettled(f"{layer.op_type} {layer.name!r}"))
     geometry, tokens = settled
     sides = (tokens.width, tokens.height) if geometry.transposed else (tokens.height, tokens.width)
     return replace(layer, geometry=geometry, shape=(layer.shape[0], *sides), prefix=tokens.before)
+
+
+def _unsettled(layer: Layer, view: Unsettled) -> Layer:
+    """Return a layer with the reason why it is not known where its cells lie."""
+    can_tell = not view.reorders_tokens
+    return replace(layer, geometry=LayerGeometry(source="unsettled", reason=view.reason, a_run_can_tell=can_tell))
 
 
 def _input_shape(image_input: ImageInput, image: Floats) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def rank_by_shape(
     settle : callable
         Returns the layers with their geometry, as far as the operators say it.
     probe : callable, optional
-        Returns a layer with the geometry that a run finds, where one can be found.
+        Returns a layer with the geometry that a run finds, where the operators leave it open and a run can tell.
     """
     # What could be explained, as the operators tell: outputs of convolutions and what follows them, and tokens.
     candidates = find_candidates(graph, scores)
@@ -96,7 +96,7 @@ def choose_by_geometry(
     if not layers or not layers[0].is_default:
         return layers
     first = layers[0]
-    if not first.geometry.is_settled and first.geometry.a_run_can_tell and probe is not None:
+    if probe is not None:
         first = probe(first)
         layers = [first, *layers[1:]]
     if not first.geometry.is_settled:

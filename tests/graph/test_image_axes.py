@@ -198,6 +198,16 @@ def test_a_cyclic_shift_is_not_followed(tmp_path: Path) -> None:
     assert view == Unsettled("Concat 'y'")
 
 
+def test_pieces_along_different_axes_of_the_image_are_not_joined(tmp_path: Path) -> None:
+    nodes = [
+        node("Slice", "image s0 e0 a2", "top"),
+        node("Transpose", "image", "turned", perm=[0, 1, 3, 2]),
+        node("Slice", "turned e0 e9 a2", "right"),
+        node("Concat", "top right", "y", axis=2),
+    ]
+    assert isinstance(follow(nodes, PIECES, tmp_path), Unsettled)
+
+
 def test_a_class_token_put_between_the_patches_leaves_their_order_open(tmp_path: Path) -> None:
     """As in Vision Mamba: https://github.com/AtlasAnalyticsLab/Vim4Path/issues/4."""
     nodes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
@@ -102,14 +103,12 @@ def _concat(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
 
 def _joined_pieces(axis: int, pieces: list[View]) -> list[View] | None:
     """Return the view of pieces of an image put side by side again, each beginning where the one before it ends."""
-    spans = [piece.get(axis) for piece in pieces]
-    first, last = spans[0], spans[-1]
-    if not isinstance(first, Span) or not isinstance(last, Span):
+    spans = [span for piece in pieces if isinstance(span := piece.get(axis), Span)]
+    if len(spans) < len(pieces) or len({span.axis for span in spans}) > 1:
         return None
-    for before, after in pairwise(spans):
-        if not isinstance(before, Span) or not isinstance(after, Span) or abs(after.start - before.stop) > _EXACT:
-            return None
-    whole = Span(first.axis, first.start, last.stop)
+    if any(abs(after.start - before.stop) > _EXACT for before, after in pairwise(spans)):
+        return None
+    whole = replace(spans[0], stop=spans[-1].stop)
     joined: list[View] = [{**piece, axis: whole} for piece in pieces]
     return joined[:1] if all(agree(joined[0], other) for other in joined) else None
 
