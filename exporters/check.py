@@ -20,7 +20,6 @@ from onnx_cam.errors import LayerError, ModelError, OutputError, one_line
 from onnx_cam.files import results_folder
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 from onnx_cam.image.configurations.choose import METADATA_KEY as PREPROCESSING_KEY
-from onnx_cam.image.picture import open_picture
 
 __all__ = ["TOLERANCE", "Exported", "Report", "finish", "relative_difference"]
 
@@ -278,5 +277,5 @@ def _inputs(model: Classifier, image: str | None) -> Iterator[tuple[str, Floats]
             shape = (batch, model.input.channels, height, width)
             yield f"random input {'×'.join(map(str, shape))}", generator.standard_normal(shape, np.float32)
     if image is not None:
-        picture = open_picture(image, model.preprocessing, model.input.channels, model.size)
+        picture = model.open_picture(image, model.preprocessing)
         yield image, picture.network_input[None]

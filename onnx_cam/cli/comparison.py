@@ -92,6 +92,7 @@ def _methods(settings: dict[str, Any], paths: Sequence[str]) -> tuple[Method, ..
     """Return what to compare, judged by the command's words alone: what is wrong there is wrong usage."""
     from onnx_cam.comparison.comparing import choose_methods
     from onnx_cam.comparison.result import check_output
+    from onnx_cam.drawing.overlay import check_drawing
     from onnx_cam.explanation.explaining import check_settings
 
     try:
@@ -100,6 +101,7 @@ def _methods(settings: dict[str, Any], paths: Sequence[str]) -> tuple[Method, ..
         methods = choose_methods(settings["methods"], settings["samples"])
         for method in methods:
             check_settings(method, seed=settings["seed"], batch_size=settings["batch_size"])
+        check_drawing(settings["alpha"], settings["colormap"])
     except SettingError as error:
         raise click.UsageError(str(error)) from error
     return methods

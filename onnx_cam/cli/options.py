@@ -141,8 +141,8 @@ MODEL = options(
         "--output",
         "output_name",
         metavar="NAME",
-        help="Name of the output with the class scores, if there are several; any other tensor of the graph will do, "
-        "too.",
+        help="Name of the output with the class scores, if there are several; any other tensor of the graph "
+        "also works.",
     ),
     click.option(
         "--head",
@@ -151,7 +151,7 @@ MODEL = options(
         default="auto",
         show_default=True,
         help=f"What the output's numbers already are: auto, {', '.join(HEADS)}. With raw, the number itself is "
-        "explained, as of a regression.",
+        "explained, as for a regression.",
     ),
     click.option(
         "--device",

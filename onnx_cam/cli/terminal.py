@@ -87,7 +87,7 @@ def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
         say(f"{name} left out: {reason}")
     for result in comparison.explanations:
         for warning in result.warnings:
-            say(f"{image_name(result)}, {result.target}, {result.method}: {warning}")
+            say(f"{image_name(result)}, {result.name_of(result.target)}, {result.method}: {warning}")
 
 
 def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
@@ -97,7 +97,7 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
     rows = [
         (
             image_name(e),
-            e.target,
+            e.name_of(e.target),
             f"{e.target.score:.3f}",
             method_name(e),
             e.passes,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from onnx_cam.errors import one_line_text
 from onnx_cam.explanation.result import Explanation
+from onnx_cam.explanation.saving import readable_path
 from onnx_cam.explanation.targets import Target
 
 __all__ = [
@@ -35,9 +36,9 @@ def image_name(explanation: Explanation) -> str:
     >>> image_name(onnx_cam.explain("model.onnx", "cat.jpg"))
     'cat.jpg'
     """
-    image = explanation.record()["image"]
-    if image is None:
+    if explanation.image is None:
         return "array"
+    image = readable_path(explanation.image)
     return "standard input" if image == "-" else one_line_text(os.path.basename(image))
 
 
@@ -78,20 +79,21 @@ def method_settings(explanation: Explanation) -> str:
     )
 
 
-def label_and_score(target: Target) -> tuple[str, str]:
+def label_and_score(explanation: Explanation, target: Target) -> tuple[str, str]:
     """Return a class's label, which can be of any length, and its index and probability, which must stay readable.
 
     Examples
     --------
-    >>> from onnx_cam import Target
-    >>> label_and_score(Target(281, "tabby", 0.5234))
+    >>> import onnx_cam
+    >>> explanation = onnx_cam.explain("model.onnx", "cat.jpg")
+    >>> label_and_score(explanation, onnx_cam.Target(281, "tabby", 0.5234))
     ('tabby', ' (281) · 0.523')
-    >>> label_and_score(Target(7, None, 1.23e-7))
+    >>> label_and_score(explanation, onnx_cam.Target(7, None, 1.23e-7))
     ('class 7', ' · 1.2e-07')
     """
     probability = f"{target.score:.3f}" if abs(target.score) >= 0.001 or target.score == 0 else f"{target.score:.1e}"
     if target.label is None:
-        return f"class {target.index}", f" · {probability}"
+        return explanation.name_of(target), f" · {probability}"
     return one_line_text(target.label), f" ({target.index}) · {probability}"
 
 
@@ -140,5 +142,5 @@ def model_and_layer(explanation: Explanation) -> str:
     'model.onnx (SHA-256 ...) · layer relu2 (6×5×5)'
     """
     shape = "×".join(map(str, explanation.layer_shape))
-    model = one_line_text(os.path.basename(explanation.record()["model"]))
-    return f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})"
+    model = os.path.basename(readable_path(explanation.model))
+    return one_line_text(f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})")

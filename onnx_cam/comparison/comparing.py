@@ -16,7 +16,7 @@ from onnx_cam.explanation.explaining import check_settings, explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import TargetLike, TargetList, count_targets
 from onnx_cam.graph.layer import Layer
-from onnx_cam.image.picture import ImageLike, Picture, open_picture
+from onnx_cam.image.picture import ImageLike, Picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import METHODS, Method, make_method
 from onnx_cam.methods.spelling import ALL, read_method
@@ -183,7 +183,7 @@ class ComparisonBuilder:
             The image cannot be explained; no row was added.
         """
         # Read the image once. A layer that does not exist is an error of the call, not a reason to leave out a method.
-        picture = self._open(image)
+        picture = self._classifier.open_picture(image, self._classifier.preprocessing_for(self._preprocess))
         self._classifier.layer(self._layer)
 
         # Explain it by each method, T targets at a time. Those that demand the most of a model run first, so that what
@@ -207,13 +207,6 @@ class ComparisonBuilder:
             return None
         reasons = {name: str(error) for name, error in self._left_out.items()}
         return Comparison(tuple(self._methods), tuple(self._rows), reasons)
-
-    def _open(self, image: ImageLike) -> Picture:
-        classifier = self._classifier
-        preprocessing = (
-            classifier.preprocessing if self._preprocess is None else classifier.preprocessing_for(self._preprocess)
-        )
-        return open_picture(image, preprocessing, classifier.input.channels, classifier.size)
 
     def _explain(self, picture: Picture, method: Method, progress: Progress | None) -> list[Explanation]:
         """Return a method's explanations of one image, one for each target."""

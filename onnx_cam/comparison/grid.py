@@ -240,7 +240,7 @@ def draw_thumbnail(explanation: Explanation, side: int, *, alpha: float, colorma
 
 
 def _image_caption(explanation: Explanation) -> list[_Line]:
-    classes = [label_and_score(target) for target in explanation.top[:3]]
+    classes = [label_and_score(explanation, target) for target in explanation.top[:3]]
     return [
         _Line(image_name(explanation), colour=TEXT, is_title=True),
         _Line(*classes[0], colour=TEXT),
@@ -253,7 +253,7 @@ def _map_caption(explanation: Explanation, classes: int) -> list[_Line]:
     relative_error, parenthesis, interval = explanation.precision.partition(" (")
     caption = [
         _Line(f"{method}:{variant}", "".join(f":{limit}" for limit in limits), TEXT, is_title=True, wraps=True),
-        _Line(*label_and_score(explanation.target), TEXT),
+        _Line(*label_and_score(explanation, explanation.target), TEXT),
         _Line(*cost(explanation, classes), wraps=True),
         _Line(explanation.state.upper(), colour=ALARM) if explanation.empty else _Line(explanation.state),
         _Line(relative_error, parenthesis + interval, wraps=True),

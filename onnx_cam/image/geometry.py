@@ -105,7 +105,7 @@ class Geometry:
         if self.cells.is_whole:
             placed[y0:y1, x0:x1] = cv2.resize(values, (x1 - x0, y1 - y0), interpolation=interpolation)
         else:
-            placed[y0:y1, x0:x1] = _part(values, self.cells, (y1 - y0, x1 - x0), interpolation)
+            placed[y0:y1, x0:x1] = _part(values, self.cells, (y1 - y0, x1 - x0), blocks=blocks)
         return placed
 
     def seen_by(self, frame: Frame) -> Geometry:
@@ -164,7 +164,7 @@ class Geometry:
         return Geometry(height, width, (left, top, right, bottom), self.cells)
 
 
-def _part(values: Floats, cells: Frame, size: tuple[int, int], interpolation: int) -> Floats:
+def _part(values: Floats, cells: Frame, size: tuple[int, int], *, blocks: bool) -> Floats:
     """Return a part of a map, resized to ``(height, width)`` pixels."""
     import cv2
 
@@ -172,5 +172,5 @@ def _part(values: Floats, cells: Frame, size: tuple[int, int], interpolation: in
     rows = (cells.top + (np.arange(size[0]) + 0.5) / size[0] * (cells.bottom - cells.top)) * height - 0.5
     columns = (cells.left + (np.arange(size[1]) + 0.5) / size[1] * (cells.right - cells.left)) * width - 0.5
     x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    kind = cv2.INTER_LINEAR if interpolation == cv2.INTER_LINEAR else cv2.INTER_NEAREST
-    return np.asarray(cv2.remap(values, x, y, kind, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    interpolation = cv2.INTER_NEAREST if blocks else cv2.INTER_LINEAR
+    return np.asarray(cv2.remap(values, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)

@@ -140,13 +140,13 @@ class Preprocessing:
     def _resize_and_crop(self, image: Pixels, size: tuple[int, int]) -> tuple[Pixels, Geometry]:
         height, width = image.shape[:2]
         enlarged = round(size[0] / self.crop_pct), round(size[1] / self.crop_pct)
-        resized_size = RESIZES[self.resize]((height, width), size, enlarged, LIBRARIES[self.library])
+        library = LIBRARIES[self.library]
+        resized_size = RESIZES[self.resize]((height, width), size, enlarged, library)
         if resized_size[0] * resized_size[1] > MAX_PIXELS:
             raise ImageError(
                 f"an image of {width}×{height} pixels would be resized to {resized_size[1]}×{resized_size[0]}; "
                 "crop it first"
             )
-        library = LIBRARIES[self.library]
         if self.resize == "crop-first":
             return self._crop_and_resize(image, size)
         resized = image if resized_size == (height, width) else library.resize(image, resized_size, self.interpolation)

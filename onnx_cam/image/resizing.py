@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ Interpolation = Literal["linear", "cubic", "lanczos", "nearest", "area", "hammin
 Resize = Literal["cover", "shorter-side", "stretch", "stretch-crop", "fit", "crop", "crop-first"]
 LibraryName = Literal["onnx-cam", "opencv", "pillow", "torchvision"]
 
-INTERPOLATIONS: tuple[Interpolation, ...] = ("linear", "cubic", "lanczos", "nearest", "area", "hamming")
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 
 _AREA_ABOVE = 2  # how much an image may be reduced before its pixels are averaged
 

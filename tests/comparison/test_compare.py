@@ -249,8 +249,8 @@ def test_captions(comparison: onnx_cam.Comparison) -> None:
     assert image_name(altered(result, image="-")) == "standard input"
     assert cost(altered(result, passes=1234, seconds=2.34), 1) == ("1,234 forward passes", " · 2.3 s")
     assert cost(altered(result, passes=1, seconds=2), 2) == ("1 forward pass", " · 2.0 s, all 2 classes")
-    assert label_and_score(onnx_cam.Target(3, None, 0.5)) == ("class 3", " · 0.500")
-    assert label_and_score(onnx_cam.Target(3, "cat", 1.23e-7)) == ("cat", " (3) · 1.2e-07")
+    assert label_and_score(result, onnx_cam.Target(3, None, 0.5)) == ("class 3", " · 0.500")
+    assert label_and_score(result, onnx_cam.Target(3, "cat", 1.23e-7)) == ("cat", " (3) · 1.2e-07")
 
 
 # --- the page
@@ -274,7 +274,8 @@ def test_the_page_is_a_table_that_says_what_is_seen(comparison: onnx_cam.Compari
     alts = [attributes["alt"] for attributes in images]
     assert alts[0].startswith("array, as given; the model predicts ")
     assert alts[2].endswith(
-        "by sscam2:authors on array, class " + "".join(label_and_score(comparison.rows[0][1].target))
+        "by sscam2:authors on array, class "
+        + "".join(label_and_score(comparison.rows[0][1], comparison.rows[0][1].target))
     )
 
 

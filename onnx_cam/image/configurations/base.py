@@ -21,8 +21,6 @@ class ConfigurationFormat(ABC):
     A format knows every key that changes the pixels. One that it cannot apply is named in the preprocessing's notes.
     """
 
-    name: ClassVar[str]
-    """What the format is called in messages."""
     files: ClassVar[tuple[str, ...]] = ()
     """The names of its files beside a model, the likeliest first; ``{stem}`` stands for the model's own name."""
 

@@ -22,6 +22,7 @@ from onnx_cam.image.configurations.ultralytics import Ultralytics, parse_size
 from onnx_cam.image.configurations.values import NO_MEAN, NO_STD, Config, checked, listed, pixel_keys
 from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from onnx_cam.image.resizing import Resize
+from onnx_cam.names import PREPROCESSINGS
 
 __all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "with_stated_size"]
 
@@ -77,7 +78,7 @@ def choose_preprocessing(
         return PRESETS[name]
     if name != "auto":
         if not is_configuration_name(name):
-            expected = ", ".join(("auto", *PRESETS, "none"))
+            expected = ", ".join(PREPROCESSINGS)
             hint = did_you_mean(name, PRESETS)
             raise PreprocessingError(f"unknown preprocessing {name!r}{hint} Expected {expected} or a .json file")
         return from_config(read_configuration(Path(name)), name, fixed)
@@ -149,7 +150,7 @@ def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
 
 def _ordered(preprocessing: Preprocessing, built_in: BuiltIn) -> Preprocessing:
     """Return a preprocessing with the order of the colours that the graph's means tell."""
-    source = f"{preprocessing.source}; its means are in the order BGR"
+    source = f"{preprocessing.source}; the graph's means are in the order BGR"
     return replace(preprocessing, channels="BGR", source=source) if built_in.channels == "BGR" else preprocessing
 
 
@@ -196,8 +197,8 @@ def _colour_notes(built_in: BuiltIn | None) -> tuple[str, ...]:
     if built_in is None or not built_in.swaps or built_in.tells_order:
         return ()
     return (
-        "the graph reverses the order of the colours: RGB pixels are handed over; where the model takes BGR, "
-        'say so in a --preprocess FILE.json ("channels": "BGR")',
+        "the graph reverses the order of the colours: it is given RGB pixels; if it expects BGR, "
+        'set that in a --preprocess FILE.json ("channels": "BGR")',
     )
 
 

@@ -43,7 +43,6 @@ class CustomVision(ConfigurationFormat):
     ('raw', 'BGR')
     """
 
-    name: ClassVar[str] = "Custom Vision's"
     metadata_key: ClassVar[str] = "Image.NominalPixelRange"
     files: ClassVar[tuple[str, ...]] = ("metadata_properties.json",)
 

@@ -53,8 +53,8 @@ def find_format(config: Config) -> ConfigurationFormat | None:
 
     Examples
     --------
-    >>> find_format({"author": "Ultralytics", "task": "classify"}).name
-    "Ultralytics'"
+    >>> type(find_format({"author": "Ultralytics", "task": "classify"})).__name__
+    'Ultralytics'
     """
     return next((form for form in FORMATS if form.recognises(config)), None)
 

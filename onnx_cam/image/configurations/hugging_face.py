@@ -24,7 +24,7 @@ from onnx_cam.image.configurations.values import (
     whole_number,
 )
 from onnx_cam.image.preprocessing import Preprocessing
-from onnx_cam.image.resizing import Size
+from onnx_cam.image.resizing import Interpolation, Size
 
 __all__ = ["HuggingFace", "HuggingFaceModel"]
 
@@ -94,7 +94,6 @@ class HuggingFace(ConfigurationFormat):
     ('stretch', (224, 224), 'linear')
     """
 
-    name: ClassVar[str] = "Hugging Face's"
     files: ClassVar[tuple[str, ...]] = (
         "preprocessor_config.json",
         "processor_config.json",
@@ -141,7 +140,6 @@ class HuggingFaceModel(ConfigurationFormat):
     (384, 384)
     """
 
-    name: ClassVar[str] = "Hugging Face's"
     files: ClassVar[tuple[str, ...]] = ("config.json",)
     describes: ClassVar[bool] = False
 
@@ -212,9 +210,7 @@ def _constants(config: Config, key: str, default: tuple[float, ...] | None) -> t
     return constants(default if value is None else value)
 
 
-def _interpolation(
-    config: Config, processor: Processor
-) -> Literal["linear", "cubic", "lanczos", "nearest", "area", "hamming"]:
+def _interpolation(config: Config, processor: Processor) -> Interpolation:
     given = config.get("resample", config.get("interpolation", processor.resample))
     return interpolation(UNNAMED.resample if given is None else given)
 
@@ -242,7 +238,7 @@ def _placement(config: Config, processor: Processor) -> tuple[Placement, tuple[s
             "images are not resized by it: they are scaled to cover the model's input, and the centre is cropped",
         )
     if isinstance(resized, int) and crop is None:
-        notes = (*notes, f"it keeps the aspect ratio: the centre of {resized}×{resized} pixels is cropped")
+        notes = (*notes, f"it keeps the aspect ratio: the image is cropped to its central {resized}×{resized} pixels")
     return place(resized, crop), notes
 
 
@@ -252,7 +248,7 @@ def _enlarged(resized: int | Size, crop: Size | None, crop_pct: float, *, is_con
     if is_convnext and side >= _CONVNEXT_WARPS_FROM:
         return place((side, side), crop)
     if is_convnext and crop is not None and max(crop) > side:  # it crops twice, and pads in between
-        raise ValueError(f"a crop of {crop[0]}×{crop[1]} of one of {side}×{side} is not supported")
+        raise ValueError(f"cropping {crop[0]}×{crop[1]} from a crop of {side}×{side} is not supported")
     return place(int(side / crop_pct), crop or (side, side))
 
 

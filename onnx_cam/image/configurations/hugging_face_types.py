@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from onnx_cam.image.configurations.values import Config
+from onnx_cam.image.preprocessing import PRESETS
 from onnx_cam.image.resizing import Size
 
 __all__ = ["PROCESSORS", "Processor", "find_processor", "type_name"]
 
 _HALF = (0.5, 0.5, 0.5)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_IMAGENET_MEAN, _IMAGENET_STD = PRESETS["imagenet"].mean, PRESETS["imagenet"].std
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _BILINEAR, _BICUBIC = 2, 3  # Pillow's numbers
 _SUFFIX = re.compile(r"(ImageProcessor(Fast|Pil)?|FeatureExtractor)$")

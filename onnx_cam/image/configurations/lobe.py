@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
 from onnx_cam.image.configurations.values import Config, not_applied, pair
-from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from onnx_cam.image.resizing import Size
 
 __all__ = ["Lobe"]
@@ -26,7 +27,6 @@ class Lobe(ConfigurationFormat):
     (224, 224)
     """
 
-    name: ClassVar[str] = "Lobe's"
     files: ClassVar[tuple[str, ...]] = ("signature.json",)
 
     def recognises(self, config: Config) -> bool:
@@ -37,12 +37,11 @@ class Lobe(ConfigurationFormat):
     def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
         image = _image(config) or {}
         is_float = image.get("dtype") in (None, "float32", "float")
-        return Preprocessing(
-            "unit",
+        return replace(
+            PRESETS["unit"],
             crop_pct=1.0,
             interpolation="cubic",
             library="pillow",
-            scale=1 / 255,
             size=_size(image.get("shape")),
             notes=() if is_float else not_applied(["inputs.Image.dtype"]),
         )

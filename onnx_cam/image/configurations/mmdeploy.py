@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
-from onnx_cam.image.configurations.steps import Steps
-from onnx_cam.image.configurations.values import Config, constants, interpolation, other_keys, pair, whole_number
+from onnx_cam.image.configurations.steps import AddStep, Steps, changes_no_pixels
+from onnx_cam.image.configurations.values import Config, constants, interpolation, whole_number, width_first
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.image.resizing import Size
 
@@ -29,7 +29,6 @@ class MMDeploy(ConfigurationFormat):
     'BGR'
     """
 
-    name: ClassVar[str] = "MMDeploy's"
     files: ClassVar[tuple[str, ...]] = ("pipeline.json",)
 
     def recognises(self, config: Config) -> bool:
@@ -40,13 +39,7 @@ class MMDeploy(ConfigurationFormat):
         for settings in _transforms(config) or []:
             if not isinstance(settings, Mapping):
                 raise ValueError("a transform is not an object")
-            name = str(settings.get("type", "?"))
-            transform = _TRANSFORMS.get(name)
-            if transform is None:
-                steps.skip(name)
-            else:
-                known = transform(steps, settings)
-                steps.skip(*(f"{name}.{key}" for key in other_keys(settings, known | {"type"})))
+            steps.add(str(settings.get("type", "?")), settings, _TRANSFORMS, ignored={"type"})
         return steps.preprocessing()
 
 
@@ -59,7 +52,6 @@ class MMDeployDetails(ConfigurationFormat):
     (96, 128)
     """
 
-    name: ClassVar[str] = "MMDeploy's"
     files: ClassVar[tuple[str, ...]] = ("detail.json", "deploy.json")
     describes: ClassVar[bool] = False
 
@@ -72,7 +64,7 @@ class MMDeployDetails(ConfigurationFormat):
     def size(self, config: Config) -> Size | None:
         onnx_config = config.get("onnx_config")
         shape = onnx_config.get("input_shape") if isinstance(onnx_config, Mapping) else None
-        return None if shape is None else _width_first(shape)
+        return None if shape is None else width_first(shape)
 
 
 def _transforms(config: Config) -> list[object] | None:
@@ -83,11 +75,6 @@ def _transforms(config: Config) -> list[object] | None:
         if isinstance(transforms, list):
             return transforms
     return None
-
-
-def _width_first(size: object) -> Size:
-    width, height = pair(size)
-    return height, width
 
 
 def _load(steps: Steps, settings: Config) -> set[str]:
@@ -104,7 +91,7 @@ def _resize(steps: Steps, settings: Config) -> set[str]:
         raise ValueError("a resizing into a rectangle that keeps the aspect ratio is not supported")
     else:
         # Where the ratio is kept, a square holds the image: its longer side is the square's.
-        steps.set_resized(_width_first(sides))
+        steps.set_resized(width_first(sides))
         steps.skip(*(["Resize.keep_ratio"] if keeps_ratio else []))
     _set_filter(steps, settings)
     return {"size", "scale", "keep_ratio", "interpolation", "backend"}
@@ -122,7 +109,7 @@ def _set_filter(steps: Steps, settings: Config) -> None:
 
 
 def _crop(steps: Steps, settings: Config) -> set[str]:
-    size = _width_first(settings["crop_size"])
+    size = width_first(settings["crop_size"])
     if settings.get("efficientnet_style") is True or settings.get("type") == "EfficientNetCenterCrop":
         padding = settings.get("crop_padding", _CROP_PADDING)
         steps.crop_first = min(size) / (min(size) + (0 if padding == 0 else whole_number(padding)))
@@ -137,16 +124,12 @@ def _normalise(steps: Steps, settings: Config) -> set[str]:
     return {"mean", "std", "to_rgb", "to_float"}
 
 
-def _nothing(steps: Steps, settings: Config) -> set[str]:
-    return set(map(str, settings))
-
-
 def _pad(steps: Steps, settings: Config) -> set[str]:
     steps.skip("Pad")
-    return set(map(str, settings))
+    return changes_no_pixels(steps, settings)
 
 
-_TRANSFORMS: dict[str, Callable[[Steps, Config], set[str]]] = {
+_TRANSFORMS: dict[str, AddStep] = {
     "LoadImageFromFile": _load,
     "Resize": _resize,
     "ResizeEdge": _resize_edge,
@@ -154,10 +137,10 @@ _TRANSFORMS: dict[str, Callable[[Steps, Config], set[str]]] = {
     "EfficientNetCenterCrop": _crop,
     "Normalize": _normalise,
     "Pad": _pad,
-    "Collect": _nothing,
-    "DefaultFormatBundle": _nothing,
-    "ImageToTensor": _nothing,
-    "PackInputs": _nothing,
-    "ToTensor": _nothing,
+    "Collect": changes_no_pixels,
+    "DefaultFormatBundle": changes_no_pixels,
+    "ImageToTensor": changes_no_pixels,
+    "PackInputs": changes_no_pixels,
+    "ToTensor": changes_no_pixels,
 }
 """Transform to a function that adds it, and returns the settings that it knows."""

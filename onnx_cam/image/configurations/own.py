@@ -24,7 +24,6 @@ class Own(ConfigurationFormat):
     (0.5, 0.5, 0.5)
     """
 
-    name: ClassVar[str] = "onnx-cam's"
     files: ClassVar[tuple[str, ...]] = ("{stem}.json",)
 
     def recognises(self, config: Config) -> bool:
@@ -35,7 +34,7 @@ class Own(ConfigurationFormat):
         if unknown_keys:
             raise ValueError(f"unknown fields {listed(unknown_keys)}")
         default = Preprocessing("custom").describe()
-        values: dict[str, Any] = {**default, **config}  # _checked judges those that are passed on as they are
+        values: dict[str, Any] = {**default, **config}  # `checked` judges those that are passed on as they are
         size, pad = (tuple(value) if isinstance(value, list) else value for value in (values["size"], values["pad"]))
         return Preprocessing(
             values["name"],

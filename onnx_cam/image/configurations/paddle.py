@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
-from onnx_cam.image.configurations.steps import Steps
+from onnx_cam.image.configurations.steps import AddStep, Steps, changes_no_pixels
 from onnx_cam.image.configurations.values import (
     Config,
     constants,
     interpolation,
     number,
-    other_keys,
-    pair,
     whole_number,
+    width_first,
 )
-from onnx_cam.image.preprocessing import Preprocessing
-from onnx_cam.image.resizing import Size
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 
 __all__ = ["Paddle"]
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_IMAGENET = PRESETS["imagenet"]
 _QUOTIENT = re.compile(r"\s*([0-9.eE+-]+)\s*/\s*([0-9.eE+-]+)\s*")
 
 
@@ -39,7 +37,6 @@ class Paddle(ConfigurationFormat):
     (0.875, (0.485, 0.456, 0.406))
     """
 
-    name: ClassVar[str] = "Paddle's"
     files: ClassVar[tuple[str, ...]] = (
         "inference.yml",
         "inference.yaml",
@@ -55,12 +52,7 @@ class Paddle(ConfigurationFormat):
     def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
         steps = Steps()
         for name, settings in _each(_listed_steps(config) or []):
-            step = _STEPS.get(name)
-            if step is None:
-                steps.skip(name)
-            else:
-                known = step(steps, settings)
-                steps.skip(*(f"{name}.{key}" for key in other_keys(settings, known)))
+            steps.add(name, settings, _STEPS)
         return steps.preprocessing()
 
 
@@ -96,8 +88,8 @@ def _resize(steps: Steps, settings: Config) -> set[str]:
     )
     size = next((settings[key] for key in ("size", "target_size") if settings.get(key)), None)
     if side is None and size is None:
-        raise LookupError("a step resizes to no size")
-    steps.set_resized(_width_first(size) if side is None else whole_number(side))
+        raise LookupError("a resize step has no size")
+    steps.set_resized(width_first(size) if side is None else whole_number(side))
     if str(settings.get("backend", "cv2")).lower() in ("pil", "pillow"):
         steps.library = "pillow"
     steps.interpolation = interpolation(settings.get("interpolation") or settings.get("interp") or "linear")
@@ -115,14 +107,8 @@ def _resize(steps: Steps, settings: Config) -> set[str]:
     return known | {"return_numpy"} | ({"max_size"} if limit is None or number(limit) <= 0 else set())
 
 
-def _width_first(size: object) -> Size:
-    """Return (H, W) of a size that is given as (W, H), or as one number."""
-    width, height = pair(size)
-    return height, width
-
-
 def _crop(steps: Steps, settings: Config) -> set[str]:
-    steps.set_crop(_width_first(settings.get("size") or settings.get("crop_size") or 224))
+    steps.set_crop(width_first(settings.get("size") or settings.get("crop_size") or 224))
     return {"size", "crop_size"}
 
 
@@ -144,7 +130,7 @@ def _normalise_range(steps: Steps, settings: Config) -> set[str]:
 
 
 def _constants(settings: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return constants(settings.get("mean") or _IMAGENET_MEAN), constants(settings.get("std") or _IMAGENET_STD)
+    return constants(settings.get("mean") or _IMAGENET.mean), constants(settings.get("std") or _IMAGENET.std)
 
 
 def _quotient(value: object) -> float:
@@ -155,13 +141,9 @@ def _quotient(value: object) -> float:
     return float(quotient[1]) / float(quotient[2]) if quotient else float(value)
 
 
-def _nothing(steps: Steps, settings: Config) -> set[str]:
-    return set(map(str, settings))
-
-
-_STEPS: dict[str, Callable[[Steps, Config], set[str]]] = {
+_STEPS: dict[str, AddStep] = {
     "DecodeImage": _decode,
-    "ReadImage": _nothing,
+    "ReadImage": changes_no_pixels,
     "ResizeImage": _resize,
     "ResizeByShort": _resize,
     "Resize": _resize,
@@ -170,9 +152,9 @@ _STEPS: dict[str, Callable[[Steps, Config], set[str]]] = {
     "Crop": _crop,
     "NormalizeImage": _normalise,
     "Normalize": _normalise_range,
-    "ToCHWImage": _nothing,
-    "Permute": _nothing,
-    "KeepKeys": _nothing,
-    "ArrangeClassifier": _nothing,
+    "ToCHWImage": changes_no_pixels,
+    "Permute": changes_no_pixels,
+    "KeepKeys": changes_no_pixels,
+    "ArrangeClassifier": changes_no_pixels,
 }
 """Step to a function that adds it, and returns the settings that it knows."""

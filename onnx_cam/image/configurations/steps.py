@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-from onnx_cam.image.configurations.values import NO_MEAN, NO_STD, not_applied
+from onnx_cam.image.configurations.values import NO_MEAN, NO_STD, Config, not_applied, other_keys
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.image.resizing import Interpolation, LibraryName, Resize, Size
 
-__all__ = ["Placement", "Steps", "place"]
+__all__ = ["AddStep", "Placement", "Steps", "changes_no_pixels", "place"]
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,22 @@ class Steps:
     scale: float = 1.0
     mean: tuple[float, ...] = NO_MEAN
     std: tuple[float, ...] = NO_STD
-    unapplied: list[str] | None = None
+    unapplied: list[str] = field(default_factory=list)
+
+    def add(
+        self, name: str, settings: Config, known_steps: Mapping[str, AddStep], ignored: Collection[str] = ()
+    ) -> None:
+        """Add a step of that name; note it, or those of its settings but the ignored ones, that are not applied."""
+        add_step = known_steps.get(name)
+        if add_step is None:
+            self.skip(name)
+        else:
+            known = add_step(self, settings)
+            self.skip(*(f"{name}.{key}" for key in other_keys(settings, known | set(ignored))))
 
     def skip(self, *names: str) -> None:
         """Note steps or settings that are not applied."""
-        self.unapplied = [*(self.unapplied or []), *names]
+        self.unapplied += names
 
     def set_resized(self, resized: int | Size) -> None:
         """Add a step that resizes.
@@ -118,13 +130,31 @@ class Steps:
             placement = Placement("crop-first", self.crop_first, self.crop)
         else:
             raise ValueError("a crop in EfficientNet's style after a resizing is not supported")
-        return replace(
-            Preprocessing("custom", resize=placement.resize, crop_pct=placement.crop_pct, size=placement.size),
+        return Preprocessing(
+            "custom",
+            resize=placement.resize,
+            crop_pct=placement.crop_pct,
+            size=placement.size,
             interpolation=self.interpolation,
             library=self.library,
             channels=self.channels,
             scale=self.scale,
             mean=self.mean,
             std=self.std,
-            notes=not_applied(self.unapplied or ()),
+            notes=not_applied(self.unapplied),
         )
+
+
+AddStep: TypeAlias = Callable[[Steps, Config], set[str]]
+"""Adds a step with its settings, and returns the names of the settings that it knows."""
+
+
+def changes_no_pixels(steps: Steps, settings: Config) -> set[str]:
+    """Add a step that leaves pixels as they are, whatever its settings.
+
+    Examples
+    --------
+    >>> changes_no_pixels(Steps(), {"keep_keys": ["image"]})
+    {'keep_keys'}
+    """
+    return set(map(str, settings))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
 from onnx_cam.image.configurations.values import Config, not_applied, other_keys, pair, switch
-from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 
 __all__ = ["TeachableMachine"]
 
@@ -39,7 +40,6 @@ class TeachableMachine(ConfigurationFormat):
     ((224, 224), (1.0, 1.0, 1.0))
     """
 
-    name: ClassVar[str] = "Teachable Machine's"
     files: ClassVar[tuple[str, ...]] = ("metadata.json",)
 
     def recognises(self, config: Config) -> bool:
@@ -48,14 +48,12 @@ class TeachableMachine(ConfigurationFormat):
     def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
         size = config.get("imageSize")
         unapplied = other_keys(config, _KNOWN) + ["grayscale"] * switch(config, "grayscale", False)
-        return Preprocessing(
-            "tf",
+        return replace(
+            PRESETS["tf"],
             resize="crop-first",
             crop_pct=1.0,
             interpolation="lanczos",
             library="pillow",
-            scale=1 / 127.5,
-            mean=(1.0, 1.0, 1.0),
             size=None if size is None else pair(size),
             notes=not_applied(unapplied),
         )

@@ -69,7 +69,6 @@ class Timm(ConfigurationFormat):
     248
     """
 
-    name: ClassVar[str] = "timm's"
     files: ClassVar[tuple[str, ...]] = ("config.json",)
 
     def recognises(self, config: Config) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import ClassVar
 
 from onnx_cam.image.configurations.base import ConfigurationFormat, FixedSize
 from onnx_cam.image.configurations.values import Config, not_applied, pair, pixel_keys
-from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from onnx_cam.image.resizing import Size
 
 __all__ = ["Ultralytics", "parse_size"]
@@ -30,7 +31,6 @@ class Ultralytics(ConfigurationFormat):
     ('shorter-side', 1.0, (96, 96))
     """
 
-    name: ClassVar[str] = "Ultralytics'"
     metadata_key: ClassVar[str] = "Ultralytics classify"
     files: ClassVar[tuple[str, ...]] = ("metadata.yaml",)
 
@@ -40,12 +40,11 @@ class Ultralytics(ConfigurationFormat):
     def read(self, config: Config, fixed: FixedSize) -> Preprocessing:
         size = self.size(config)
         is_square = size is None or size[0] == size[1]
-        return Preprocessing(
-            "unit",
+        return replace(
+            PRESETS["unit"],
             resize="shorter-side" if is_square else "stretch",
             crop_pct=1.0,
             library="torchvision",
-            scale=1 / 255,
             size=size,
             notes=not_applied(pixel_keys(config, _KNOWN)),
         )
@@ -71,7 +70,7 @@ def parse_size(value: object) -> Size | None:
         return None
     if isinstance(value, str):
         if len(value) > _LONGEST_SIZE:
-            raise ValueError("a size that is too long")
+            raise ValueError("the text of a size is too long")
         try:
             value = ast.literal_eval(value.strip().replace("x", ","))
         except (SyntaxError, MemoryError, RecursionError):

@@ -29,6 +29,7 @@ __all__ = [
     "pixel_keys",
     "switch",
     "whole_number",
+    "width_first",
 ]
 
 Config: TypeAlias = Mapping[str, object]
@@ -129,6 +130,18 @@ def pair(value: object) -> Size:
     if len(sides) not in (1, 2):
         raise ValueError(f"{_shown(value)} where a height and a width are expected")
     return whole_number(sides[0]), whole_number(sides[-1])
+
+
+def width_first(value: object) -> Size:
+    """Return ``(H, W)`` of a pair ``(W, H)``, or of one number for a square.
+
+    Examples
+    --------
+    >>> width_first([256, 192]), width_first(224)
+    ((192, 256), (224, 224))
+    """
+    width, height = pair(value)
+    return height, width
 
 
 def constants(values: object) -> tuple[float, ...]:

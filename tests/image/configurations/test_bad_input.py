@@ -195,5 +195,5 @@ def test_any_value_gives_finite_pixels_or_one_line() -> None:
 
 
 def test_every_format_has_a_configuration_here() -> None:
-    recognised = {form.name for form in FORMATS for config in CONFIGS if form.recognises(config)}
-    assert recognised >= {form.name for form in FORMATS if form.describes}
+    recognised = {type(form) for form in FORMATS for config in CONFIGS if form.recognises(config)}
+    assert recognised >= {type(form) for form in FORMATS if form.describes}
