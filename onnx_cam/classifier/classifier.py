@@ -16,17 +16,18 @@ from onnx_cam.classifier.geometry_cache import read_geometry, write_geometry
 from onnx_cam.classifier.guesses import resolve_preprocessing
 from onnx_cam.classifier.keeping import OneAtATime
 from onnx_cam.classifier.labels import Labels
-from onnx_cam.classifier.layer_shapes import rank_by_shape
+from onnx_cam.classifier.layer_shapes import choose_by_geometry, rank_by_shape
 from onnx_cam.classifier.probe import find_geometry
 from onnx_cam.classifier.sessions import ModelSessions
 from onnx_cam.classifier.trial import trial_images
 from onnx_cam.errors import LayerError, SettingError
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.find_layers import name_layer
+from onnx_cam.graph.find_layers import name_layer, prefer
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 from onnx_cam.graph.layer import Layer
+from onnx_cam.graph.layer_geometry import LayerGeometry
 from onnx_cam.graph.linear_head import find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.picture import Picture, open_picture
@@ -76,6 +77,7 @@ class Classifier:
         self.facts = facts
         self.sessions = sessions
         self.in_use = OneAtATime(facts.file.name)
+        self._probed: dict[str, LayerGeometry | None] = {}  # by layer: what a run found
         self._images_each: dict[str, int] = {}  # by layer: how many images the graph makes of one before it
 
     @property
@@ -235,35 +237,49 @@ class Classifier:
 
     @cached_property
     def _layers(self) -> list[Layer]:
-        return rank_by_shape(
-            self.facts.graph,
-            self.facts.proto,
-            self.head.output,
-            batch=self.fixed_batch or 1,
-            image=self.trial_images(1),
-            open_session=partial(self.sessions.open, optimise=False),
-            preferred=self.file.metadata.get(LAYER_KEY),
-            settle=self._settle_geometries,
-            probe=self._probe,
+        graph, proto, image = self.facts.graph, self.facts.proto, self.trial_images(1)
+        open_session = partial(self.sessions.open, optimise=False)
+        # Find the spatial layers. The default is the one nearest to the scores, unless the metadata names another.
+        batch = self.fixed_batch or 1
+        ranked = rank_by_shape(graph, proto, self.head.output, batch=batch, image=image, open_session=open_session)
+        ranked = prefer(ranked, self.file.metadata.get(LAYER_KEY))
+        # Find where their cells lie in the input: a default whose cells cannot be placed is passed over.
+        placed = settle_geometries(
+            ranked,
+            graph,
+            proto=proto,
+            constants=Constants(self.file),
+            image_input=self.input,
+            image=image,
+            open_session=open_session,
         )
+        return choose_by_geometry(placed, graph, self._probe)
 
     def _probe(self, layer: Layer) -> Layer:
         """Return a layer with the geometry that a run finds, once a file and layer; where one is settled, as it is."""
         if layer.geometry.is_settled or not layer.geometry.a_run_can_tell:
             return layer
-        geometry = read_geometry(self.file.sha256, layer.name, self.size)
+        if layer.name not in self._probed:
+            self._probed[layer.name] = self._find_geometry(layer)
+        geometry = self._probed[layer.name]
         if geometry is None:
-            maps = partial(self.sessions.layer_maps, layer)
-            try:
-                geometry = find_geometry(maps, self.trial_images(2), self.input.dtype)
-            except BatchShapeError as error:
-                self._images_each[layer.name] = error.images_each
-            if geometry is None:
-                return layer
-            write_geometry(self.file.sha256, layer.name, self.size, geometry)
+            return layer
         channels, height, width = layer.shape
         shape = (channels, width, height) if geometry.transposed else layer.shape
         return replace(layer, geometry=geometry, shape=shape)
+
+    def _find_geometry(self, layer: Layer) -> LayerGeometry | None:
+        """Return the geometry that a run finds, or found once for this file; None where none fits."""
+        geometry = read_geometry(self.file.sha256, layer.name, self.size)
+        if geometry is not None:
+            return geometry
+        try:
+            geometry = find_geometry(partial(self.sessions.layer_maps, layer), self.trial_images(2), self.input.dtype)
+        except BatchShapeError as error:
+            self._images_each[layer.name] = error.images_each
+        if geometry is not None:
+            write_geometry(self.file.sha256, layer.name, self.size, geometry)
+        return geometry
 
     def _several_images(self, layer: Layer) -> LayerError:
         """Return the error about a layer that holds several images for each one, with a layer before the split."""
@@ -272,17 +288,6 @@ class Classifier:
         return LayerError(
             f"the graph of {self.name} makes several images of one (tiles, crops, flips): layer {layer.name!r} holds "
             f"{self._images_each[layer.name] or 'several'} images for each one, and no map of the whole image; {advice}"
-        )
-
-    def _settle_geometries(self, layers: list[Layer]) -> list[Layer]:
-        return settle_geometries(
-            layers,
-            self.facts.graph,
-            proto=self.facts.proto,
-            constants=Constants(self.file),
-            image_input=self.input,
-            image=self.trial_images(1),
-            open_session=partial(self.sessions.open, optimise=False),
         )
 
     def trial_images(self, count: int) -> Floats:

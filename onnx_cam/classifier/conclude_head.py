@@ -263,7 +263,7 @@ def _raw(head: Head, reason: str, *, is_single: bool = True) -> tuple[Head, str]
     """Return a head whose numbers are explained as they are, and the note that says so."""
     several = "" if is_single else ", of the highest number where --target names no other"
     note = (
-        f"{reason}: output {head.output!r} is explained by its own value, as for a regression{several} (head raw; "
+        f"{reason}: output {head.output!r} is explained by its own value, as of a regression{several} (head raw; "
         "--head logits for the logits of classes)"
     )
     return replace(with_kind(head, HEADS["raw"]), reason=reason), note

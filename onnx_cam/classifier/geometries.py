@@ -17,7 +17,7 @@ from onnx_cam.graph.image_axes.rules import Facts
 from onnx_cam.graph.image_axes.spans import Span, TokenSpan, Unsettled, View
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.layer import Layer
-from onnx_cam.graph.layer_geometry import LayerGeometry, geometry_of_axes, geometry_of_tokens
+from onnx_cam.graph.layer_geometry import LayerGeometry, geometry_of_axes
 from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.session import Session
 
@@ -59,23 +59,26 @@ def settle_geometries(
         Loads a rewritten model.
     """
     axes = _CHANNELS_LAST if image_input.layout == "NHWC" else _CHANNELS_FIRST
-    facts = Facts(constants, shapes={image_input.name: _input_shape(image_input, image)})
-    views: dict[str, View | Unsettled] = {}
+    facts = Facts(constants, shapes={image_input.name: image_input.feed(image).shape})
+    placed = list(layers)
     for _ in range(_MOST_RUNS):
         # Follow the image; where an operator's effect depends on a shape or a value, measure it and follow again.
         facts.missing.clear()
         views = follow_image(graph, image_input.name, axes, facts)
-        if not facts.missing or not _measure(facts, proto, image, open_session):
+        placed = [_with_geometry(layer, views.get(layer.name)) for layer in layers]
+        is_open = not all(layer.geometry.is_settled for layer in placed)
+        if not is_open or not facts.missing or not _measure(facts, proto, image, open_session):
             break
-    return [_with_geometry(layer, views.get(layer.name)) for layer in layers]
+    return placed
 
 
 def _with_geometry(layer: Layer, view: View | Unsettled | None) -> Layer:
     """Return a layer with what its axes cover."""
     if view is None or isinstance(view, Unsettled):
         return _unsettled(layer, Unsettled("a branch of the graph") if view is None else view)
-    if layer.layout == "tokens" and 1 in view and isinstance(view[1], TokenSpan):
-        return _with_token_geometry(layer, view)
+    tokens = view.get(1)
+    if layer.layout == "tokens" and isinstance(tokens, TokenSpan):
+        return _with_token_geometry(layer, tokens)
     rows, columns = _CHANNELS_LAST if layer.layout in ("NHWC", "tokens") else _CHANNELS_FIRST
     down, across = view.get(rows), view.get(columns)
     geometry = geometry_of_axes(down, across) if isinstance(down, Span) and isinstance(across, Span) else None
@@ -86,12 +89,11 @@ def _with_geometry(layer: Layer, view: View | Unsettled | None) -> Layer:
     return replace(layer, geometry=geometry, shape=shape)
 
 
-def _with_token_geometry(layer: Layer, view: View) -> Layer:
+def _with_token_geometry(layer: Layer, tokens: TokenSpan) -> Layer:
     """Return a layer of tokens with its grid: how many tokens lie before it, and where it lies in the image."""
-    settled = geometry_of_tokens(view)
-    if settled is None:
+    geometry = geometry_of_axes(tokens.rows, tokens.columns)
+    if geometry is None:
         return _unsettled(layer, Unsettled(f"{layer.op_type} {layer.name!r}"))
-    geometry, tokens = settled
     sides = (tokens.width, tokens.height) if geometry.transposed else (tokens.height, tokens.width)
     return replace(layer, geometry=geometry, shape=(layer.shape[0], *sides), prefix=tokens.before)
 
@@ -100,13 +102,6 @@ def _unsettled(layer: Layer, view: Unsettled) -> Layer:
     """Return a layer with the reason why it is not known where its cells lie."""
     can_tell = not view.reorders_tokens
     return replace(layer, geometry=LayerGeometry(source="unsettled", reason=view.reason, a_run_can_tell=can_tell))
-
-
-def _input_shape(image_input: ImageInput, image: Floats) -> tuple[int, ...]:
-    """Return the input's shape for a batch of 1."""
-    height, width = image.shape[2:]
-    channels = image_input.channels
-    return (1, height, width, channels) if image_input.layout == "NHWC" else (1, channels, height, width)
 
 
 def _measure(facts: Facts, proto: onnx.ModelProto, image: Floats, open_session: Opener) -> bool:

@@ -17,7 +17,7 @@ from onnx_cam.graph.tokens import find_patch_embedding, find_token_candidates
 from onnx_cam.graph.walk import leading_to
 from onnx_cam.runtime.session import Session
 
-__all__ = ["rank_by_shape"]
+__all__ = ["choose_by_geometry", "rank_by_shape"]
 
 Floats = NDArray[np.float32]
 Opener = Callable[[onnx.ModelProto], Session]
@@ -35,11 +35,8 @@ def rank_by_shape(
     batch: int,
     image: Floats,
     open_session: Opener,
-    preferred: str | None = None,
-    settle: Callable[[list[Layer]], list[Layer]] = list,
-    probe: Callable[[Layer], Layer] | None = None,
 ) -> list[Layer]:
-    """Return the layers of a model that keep a height and width, the default first.
+    """Return the layers of a model that keep a height and width, the one nearest to the scores first, as the default.
 
     Parameters
     ----------
@@ -55,12 +52,6 @@ def rank_by_shape(
         For a run, where the runtime's inference leaves a shape open.
     open_session : callable
         Loads a rewritten model.
-    preferred : str, optional
-        The layer that the metadata names as the default.
-    settle : callable
-        Returns the layers with their geometry, as far as the operators say it.
-    probe : callable, optional
-        Returns a layer with the geometry that a run finds, where the operators leave it open and a run can tell.
     """
     # What could be explained, as the operators tell: outputs of convolutions and what follows them, and tokens.
     candidates = find_candidates(graph, scores)
@@ -78,27 +69,29 @@ def rank_by_shape(
     tokens = [c for c in tokens if shapes.get(c.name, (0,))[0] == batch]
     grid = shapes.get(patches, ())[2:] if patches else ()
     patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
-    # The default is the one nearest to the scores, unless the metadata names another.
     order = [output.name for node in graph.nodes for output in node.outputs]
-    ranked = rank_layers(order, candidates, tokens, shapes, patch_grid=patch_grid, patches=patches)
-    return choose_by_geometry(prefer(settle(ranked), preferred), graph, probe)
+    return rank_layers(order, candidates, tokens, shapes, patch_grid=patch_grid, patches=patches)
 
 
-def choose_by_geometry(
-    layers: list[Layer], graph: gs.Graph, probe: Callable[[Layer], Layer] | None = None
-) -> list[Layer]:
+def choose_by_geometry(layers: list[Layer], graph: gs.Graph, probe: Callable[[Layer], Layer]) -> list[Layer]:
     """Return the layers with another default, where the geometry of the first choice speaks against it.
 
-    What the operators do not say of the first choice is asked of a run. A layer whose geometry is not settled is not a
-    default. Of branches that see the image in different ways, such as a mirrored copy or a local crop, the one that
-    sees it as it is comes first.
+    A layer whose geometry is not settled is not a default. Of branches that see the image in different ways, such as a
+    mirrored copy or a local crop, the one that sees it as it is comes first.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        With their geometry, as far as the operators say it; the default first.
+    graph : onnx_graphsurgeon.Graph
+        The model's graph, to walk on.
+    probe : callable
+        Returns a layer with the geometry that a run finds, where the operators leave it open and a run can tell.
     """
     if not layers or not layers[0].is_default:
         return layers
-    first = layers[0]
-    if probe is not None:
-        first = probe(first)
-        layers = [first, *layers[1:]]
+    first = probe(layers[0])
+    layers = [first, *layers[1:]]
     if not first.geometry.is_settled:
         settled = _first_settled(layers)
         if settled is None:

@@ -98,9 +98,10 @@ def load(
     graph = import_graph(file)
     image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
     kind = _head_kind(head)
-    heads = find_heads(graph, Constants(file), file.name, output)
+    constants = Constants(file)
+    heads = find_heads(graph, constants, file.name, output)
     # Settle how an image becomes the input: what the graph does itself, then the preprocessing and the size.
-    built_in = find_built_in(graph, Constants(file), image_input.name, image_input.layout)
+    built_in = find_built_in(graph, constants, image_input.name, image_input.layout)
     preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
-from onnx_cam.files import read_small_file
+from onnx_cam.errors import PreprocessingError
 from onnx_cam.graph.heads import HEADS, HeadKind
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.configurations.files_beside import json_beside
+from onnx_cam.image.configurations.reading import read_configuration
 
 __all__ = ["stated_kind"]
 
@@ -32,13 +31,12 @@ def stated_kind(model: ModelFile) -> tuple[HeadKind, str] | None:
     >>> str(kind)
     'multi-label'
     """
-    places = [(model.metadata.get(_KEY), "the model's metadata")]
+    places: list[tuple[object, str]] = [(model.metadata.get(_KEY), "the model's metadata")]
     for path in json_beside(model.path):
         try:
-            content = json.loads(read_small_file(path))
-        except (OSError, ValueError, RecursionError):  # what else it holds is read elsewhere, and named there
+            places.append((read_configuration(path).get(_KEY), str(path)))
+        except PreprocessingError:  # what else it holds is read elsewhere, and named there
             continue
-        places.append((content.get(_KEY) if isinstance(content, dict) else None, str(path)))
     for value, where in places:
         if isinstance(value, str) and value in _KINDS:
             return HEADS[_KINDS[value]], f"{where}, {_KEY}: {value}"

@@ -151,7 +151,7 @@ MODEL = options(
         default="auto",
         show_default=True,
         help=f"What the output's numbers already are: auto, {', '.join(HEADS)}. With raw, the number itself is "
-        "explained, as for a regression.",
+        "explained, as of a regression.",
     ),
     click.option(
         "--device",

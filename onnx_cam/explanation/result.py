@@ -82,7 +82,7 @@ class Explanation(Provenance):
 
     @property
     def is_raw(self) -> bool:
-        """Whether `target.score` is a number of the model's output and no probability, as for a regression."""
+        """Whether `target.score` is a number of the model's output and no probability, as of a regression."""
         return bool(self.parameters.get("score") == "raw")
 
     def name_of(self, target: Target) -> str:

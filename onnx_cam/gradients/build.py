@@ -16,7 +16,7 @@ from onnx_cam.gradients.creation import constant
 from onnx_cam.gradients.dtypes import as_tensor
 from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
-from onnx_cam.graph.external_data import inlined
+from onnx_cam.graph.external_data import inlined, inlined_node
 from onnx_cam.graph.walk_protobuf import subgraphs
 
 __all__ = ["Builder", "inline_functions", "needed_nodes"]
@@ -111,6 +111,7 @@ class Builder:
 
     def _node(self, proto: onnx.NodeProto) -> Node:
         """Return a node with its rule; the branches of an If become subgraphs of their own."""
+        proto = inlined_node(proto, self._folder)
         domain = _domain(proto.domain)
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute if not _is_graph(a)}
         subgraph_attributes = [a for a in proto.attribute if a.type == onnx.AttributeProto.GRAPH and _is_if(proto)]

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx_cam.graph.external_data import inlined
+from onnx_cam.graph.external_data import inlined, inlined_node
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk_protobuf import find_attribute, subgraphs
 
@@ -124,7 +124,8 @@ class Constants:
         if not name or name not in self._constant_names:
             return None
         try:
-            return self._array(self._initializers[name]) if name in self._initializers else self._evaluate(name)
+            stored = self.value(name)
+            return self._evaluate(name) if stored is None else stored
         except Exception:  # the reference implementation raises whatever an odd node makes it raise
             return None
 
@@ -162,7 +163,7 @@ class Constants:
         for node in reversed(self._constant_nodes):
             if not names.isdisjoint(node.output):
                 names.update(node.input)
-                nodes.insert(0, node)
+                nodes.insert(0, inlined_node(node, self._folder))
         weights = [inlined(self._initializers[name], self._folder) for name in names.intersection(self._initializers)]
         graph = helper.make_graph(nodes, "constant", [], [onnx.ValueInfoProto(name=name)], weights)
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=self._opsets))

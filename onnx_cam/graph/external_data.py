@@ -14,7 +14,7 @@ from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
-__all__ = ["find_external_data", "inlined"]
+__all__ = ["find_external_data", "inlined", "inlined_node"]
 
 _STORES = (
     re.compile(r"(?P<root>.+?)(?:/[0-9a-f]{2}){1,2}/[0-9a-f]{28,64}"),  # DVC: md5/d4/1d8cd9…
@@ -103,6 +103,30 @@ def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
             f"cannot read the weight {tensor.name!r} from {location!r}: {error}; copy that file beside the model again"
         ) from error
     return onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type, raw_data=content)
+
+
+def inlined_node(node: onnx.NodeProto, folder: Path | None) -> onnx.NodeProto:
+    """Return a node whose attributes hold the values of their tensors themselves, as a Constant's may not.
+
+    Raises
+    ------
+    ModelError
+        The values cannot be read.
+
+    Examples
+    --------
+    >>> node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    >>> inlined_node(node, None) is node
+    True
+    """
+    if all(attribute.t.data_location != onnx.TensorProto.EXTERNAL for attribute in node.attribute):
+        return node
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for attribute in copy.attribute:
+        if attribute.HasField("t"):
+            attribute.t.CopyFrom(inlined(attribute.t, folder))
+    return copy
 
 
 def _entry(tensor: onnx.TensorProto, key: str) -> str:

@@ -46,11 +46,6 @@ class Frame:
         """``(left, right)``."""
         return self.left, self.right
 
-    @property
-    def visible(self) -> Frame:
-        """The part of the frame that lies within the input."""
-        return Frame(max(self.top, 0.0), max(self.left, 0.0), min(self.bottom, 1.0), min(self.right, 1.0))
-
     def common(self, other: Frame) -> Frame:
         """Return the part that two frames share; where they share none, the nearest edge of this one.
 

@@ -15,7 +15,7 @@ from onnx_cam.graph.head_ending import RESHAPING, Source, find_ending, find_sour
 from onnx_cam.graph.heads import HEADS, HeadKind
 from onnx_cam.graph.score_tensor import behind_labels, behind_squeeze, holds_labels
 from onnx_cam.graph.tap import Dequantized
-from onnx_cam.graph.walk import tensors_read
+from onnx_cam.graph.walk import leading_to, tensors_read
 
 __all__ = ["AS_REQUESTED", "RESHAPING", "Head", "find_heads", "with_kind", "with_scores"]
 
@@ -203,11 +203,8 @@ def _feeds(graph: gs.Graph, features: gs.Tensor, scores: gs.Tensor, constants: C
     """Tell whether one output is what the linear layer of another computes its numbers from."""
     ending = find_ending(scores, constants)
     source = find_source(ending.node.inputs[0] if ending else scores, constants)
-    read = {name for node in source.nodes for name in tensors_read(node)} if source.origin == "linear" else set()
-    for node in reversed(graph.nodes):
-        if not read.isdisjoint(tensor.name for tensor in node.outputs):
-            read.update(tensors_read(node))
-    return features.name in read
+    read = (name for node in source.nodes for name in tensors_read(node))
+    return source.origin == "linear" and features.name in leading_to(graph, *read)
 
 
 def _choice(graph: gs.Graph, tensor: gs.Tensor, candidates: Sequence[gs.Tensor]) -> str:
@@ -235,7 +232,7 @@ def _head_at(tensor: gs.Tensor, constants: Constants) -> Head:
         logits = quantizer.inputs[0].name if quantizer is not None else tensor.name
         reason = f"the graph ends in {ending.steps}" if ending else "no Softmax or Sigmoid before the output"
         source = Source("other", ending.steps) if ending else find_source(tensor, constants)
-        parts = tuple(_head_at(part, constants) for part in _part_tensors(tensor, constants))
+        parts = _parts(tensor, constants)
         return Head(tensor.name, HEADS["logits"], logits, reason, "", quantizer, source=source, parts=parts)
     end = ending.node
     reason = f"the graph ends in {ending.steps}" + (", quantized" if quantizer is not None else "")

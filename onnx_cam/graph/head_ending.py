@@ -112,16 +112,14 @@ class Ending:
         What the numbers are; None where what comes after the operator leaves no probabilities that could be read.
     steps : str
         In words: the operator, and what is done with its numbers.
+    keeps_logits : bool
+        Whether the operator's input holds the logits of the same probabilities.
     """
 
     node: gs.Node
     kind: HeadKind | None
     steps: str
-
-    @property
-    def keeps_logits(self) -> bool:
-        """Whether the operator's input holds the logits of the same probabilities."""
-        return not (self.steps.startswith("1 − ") and isinstance(self.kind, Sigmoid))
+    keeps_logits: bool = True
 
 
 def constant(tensor: gs.Tensor, constants: Constants) -> float | None:
@@ -196,7 +194,9 @@ def _ending(node: gs.Node, factor: float, shift: float, scale_of_log: float | No
     if not factor or not math.isfinite(factor) or not math.isfinite(shift):
         return None
     if scale_of_log is None:
-        return Ending(node, *_scaled_kind(kind, node.op, factor, shift))
+        scaled, steps = _scaled_kind(kind, node.op, factor, shift)
+        # What is left of a sigmoid to 1 is a probability of its own, with another logit.
+        return Ending(node, scaled, steps, keeps_logits=not (isinstance(scaled, Sigmoid) and factor < 0))
     is_plain = isinstance(kind, Softmax) and _is(factor, 1) and _is(shift, 0)
     steps = f"Log of {node.op}" if scale_of_log > 0 else f"−Log of {node.op}"
     return Ending(node, _log_kind(scale_of_log) if is_plain else None, steps)
@@ -214,7 +214,6 @@ def _scaled_kind(kind: HeadKind | None, op: str, factor: float, shift: float) ->
     if _is(factor, -1) and _is(shift, 0):
         return Negated(), steps
     if _is(factor, -1) and _is(shift, 1):
-        # What is left of a sigmoid to 1 is a probability of its own.
         return (Complement() if isinstance(kind, Softmax) else kind), steps
     return (Scaled(factor, shift) if isinstance(kind, Softmax) else None), steps
 
@@ -229,7 +228,8 @@ def _in_words(op: str, factor: float, shift: float) -> str:
     scaled = op if _is(abs(factor), 1) else f"{abs(factor):g} · {op}"
     if _is(shift, 0):
         return scaled if factor > 0 else f"−{scaled}"
-    return f"{shift:g} {'+' if factor > 0 else '−'} {scaled}"
+    shown = 1 if _is(shift, 1) else shift  # as it is read
+    return f"{shown:g} {'+' if factor > 0 else '−'} {scaled}"
 
 
 def _is(value: float, expected: float) -> bool:

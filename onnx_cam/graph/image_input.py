@@ -28,6 +28,7 @@ _DTYPES: dict[int, str] = {
     onnx.TensorProto.UINT8: "uint8",
     onnx.TensorProto.INT8: "int8",
 }
+_MAX_CHANNELS = 4096  # hyperspectral images have a few hundred
 _ARITHMETIC = {"Cast", "Sub", "Add", "Mul", "Div", "QuantizeLinear", "DequantizeLinear", "Identity", "Resize", "Pad"}
 """What a graph may do to its input before it moves the channels."""
 
@@ -195,6 +196,11 @@ def _describe(info: onnx.ValueInfoProto, graph: onnx.GraphProto, model: str) -> 
     layout = _layout(info.name, sizes, graph)
     batch, *inner = sizes
     channels, height, width = inner if layout == "NCHW" else (inner[2], inner[0], inner[1])
+    if channels is not None and channels > _MAX_CHANNELS:
+        raise ModelError(
+            f"input {_text(info)} of {model} has {channels:,} channels; expected at most {_MAX_CHANNELS:,}: "
+            "the file is damaged, or its input is not an image"
+        )
     return ImageInput(info.name, batch, 3 if channels is None else channels, height, width, layout, dtype)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.frame import WHOLE, Frame
-from onnx_cam.graph.image_axes.spans import Span, TokenSpan, View
+from onnx_cam.graph.image_axes.spans import Span
 
-__all__ = ["AS_IT_IS", "LayerGeometry", "geometry_of_axes", "geometry_of_tokens"]
+__all__ = ["AS_IT_IS", "LayerGeometry", "geometry_of_axes"]
 
 _EXACT = 1e-6  # fractions that differ by rounding only
 
@@ -99,23 +99,6 @@ def geometry_of_axes(rows: Span, columns: Span) -> LayerGeometry | None:
     top, bottom, flipped_rows = _edges(rows)
     left, right, flipped_columns = _edges(columns)
     return LayerGeometry(Frame(top, left, bottom, right), transposed, flipped_rows, flipped_columns)
-
-
-def geometry_of_tokens(view: View) -> tuple[LayerGeometry, TokenSpan] | None:
-    """Return the geometry of tokens (N, T, D), and their grid; None where the view has none.
-
-    Examples
-    --------
-    >>> view = {1: TokenSpan(Span("height"), Span("width"), 14, 14, before=1)}
-    >>> geometry, tokens = geometry_of_tokens(view)
-    >>> geometry.is_plain, tokens.before
-    (True, 1)
-    """
-    span = view.get(1)
-    if not isinstance(span, TokenSpan):
-        return None
-    geometry = geometry_of_axes(span.rows, span.columns)
-    return None if geometry is None else (geometry, span)
 
 
 def _edges(span: Span) -> tuple[float, float, bool]:

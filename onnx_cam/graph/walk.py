@@ -18,8 +18,8 @@ __all__ = [
 ]
 
 
-def leading_to(graph: gs.Graph, tensor: str) -> set[str]:
-    """Return the names of the tensors that a tensor is computed from, its own included.
+def leading_to(graph: gs.Graph, *tensors: str) -> set[str]:
+    """Return the names of the tensors that tensors are computed from, their own included.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def leading_to(graph: gs.Graph, tensor: str) -> set[str]:
     >>> sorted(leading_to(gs.Graph(nodes), "y"))
     ['x', 'y']
     """
-    names = {tensor}
+    names = set(tensors)
     for node in reversed(graph.nodes):  # the nodes of an ONNX file are sorted
         if not names.isdisjoint(output_names(node)):
             names.update(tensors_read(node))

@@ -154,9 +154,9 @@ def _open_tensor(array: Array, file: ImageFile | None, channels: int, size: tupl
     tensor = array[0] if array.ndim == 4 and len(array) == 1 else array  # (C, H, W)
     if tensor.shape != (channels, *size) or tensor.dtype.kind not in "fiu":
         raise ImageError(
-            f"{repr(file.name) if file else 'the array'} has shape {array.shape}, {tensor.dtype}; expected the "
-            f"network's input, numbers of shape {(channels, *size)}: give that array (or set --size, where the model "
-            "leaves it free), or an image and its --preprocess"
+            f"{repr(file.name) if file else 'the array'} has shape {array.shape}, {tensor.dtype}; the model takes "
+            f"numbers of shape {(channels, *size)}: give that array (or set --size, where the model leaves it free), "
+            "or an image and its --preprocess"
         )
     network_input = np.ascontiguousarray(tensor, np.float32)
     if not np.isfinite(network_input).all():

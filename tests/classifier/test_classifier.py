@@ -20,6 +20,13 @@ def load(proto: onnx.ModelProto, folder: Path, **settings: object) -> onnx_cam.C
     return onnx_cam.load(tiny.save(proto, folder), device="cpu", preprocess="none", **settings)  # type: ignore[arg-type]
 
 
+def test_an_input_with_too_many_channels_is_no_image(tmp_path: Path) -> None:
+    proto = tiny.model()
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**24
+    with pytest.raises(ModelError, match="16,777,216 channels; expected at most 4,096"):
+        onnx_cam.load(tiny.save(proto, tmp_path))
+
+
 def test_softmax_in_the_graph_is_never_softmaxed_again(tmp_path: Path) -> None:
     bare, ended = load(tiny.model(), tmp_path), load(tiny.softmax_model(), tmp_path)
     assert (bare.head.kind.name, ended.head.kind.name, ended.head.logits) == ("logits", "softmax", "logits")

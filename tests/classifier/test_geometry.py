@@ -197,6 +197,14 @@ def test_where_no_hypothesis_fits_the_layer_is_no_default_and_a_warning_says_so(
     )
 
 
+def test_a_run_that_finds_nothing_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = np.random.default_rng(0).permutation(SIDE)
+    model = load(behind([node("Gather", "image order", "seen", axis=2)], {"order": order}, tmp_path / "shuffled"))
+    assert model.layer("relu2").geometry.source == "unsettled"
+    monkeypatch.setattr(model.sessions, "layer_maps", pytest.fail)
+    assert model.layer("relu2").geometry.source == "unsettled"
+
+
 def test_a_piece_of_another_layer_is_no_default(tmp_path: Path) -> None:
     """A cyclic shift takes the image apart: the pieces cover a part of it each, the layer before them the whole."""
     kernel = np.zeros((3, 3, 1, 1), np.float32)

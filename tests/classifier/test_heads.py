@@ -146,7 +146,10 @@ def test_the_logits_are_those_before_the_softmax(unit: str, tmp_path: Path, plai
     )
 
 
-@pytest.mark.parametrize(("factor", "shift", "kind"), [(100, 0, "percent"), (-1, 0, "negated"), (-1, 1, "sigmoid")])
+@pytest.mark.parametrize(
+    ("factor", "shift", "kind"),
+    [(100, 0, "percent"), (-1, 0, "negated"), (-1, 1, "sigmoid"), (-1, 0.99995, "sigmoid")],
+)
 def test_sigmoids_in_another_unit_are_recognised(factor: float, shift: float, kind: str, tmp_path: Path) -> None:
     tail = [SIGMOID, node("Mul", "p a", "h"), node("Add", "h b", "y")]
     model = load(model_of(tail, {"a": F(factor), "b": F(shift)}), tmp_path)
@@ -154,7 +157,7 @@ def test_sigmoids_in_another_unit_are_recognised(factor: float, shift: float, ki
     assert model.head.kind.name == kind
     assert any("probabilities" in note for note in model.notes)
     # 1 − p is a probability, too, and stays what it is; --head complement takes p.
-    np.testing.assert_allclose(model.sessions.scores(X[None]), 1 - p if kind == "sigmoid" else p, atol=1e-5)
+    np.testing.assert_allclose(model.sessions.scores(X[None]), shift - p if kind == "sigmoid" else p, atol=1e-5)
     if kind == "sigmoid":
         with pytest.raises(SettingError, match="no logits"):
             onnx_cam.explain(model, X, score="logit")

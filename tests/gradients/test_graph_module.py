@@ -208,6 +208,29 @@ def test_external_weights_are_read_from_the_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(module(torch.as_tensor(images()), ["logits"])[0].numpy(), expected)
 
 
+def test_external_weights_in_constant_nodes_are_read_from_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proto = tiny.model()
+    expected = computed(proto, images(), ["logits"])[0]
+    weight = next(w for w in proto.graph.initializer if w.name == "w1")
+    proto.graph.node.insert(0, helper.make_node("Constant", [], ["w1"], value=weight))
+    proto.graph.initializer.remove(weight)
+    onnx.save(
+        proto,
+        tmp_path / "t.onnx",
+        location="t.bin",
+        save_as_external_data=True,
+        size_threshold=0,
+        convert_attribute=True,
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("t.bin").write_bytes(bytes((tmp_path / "t.bin").stat().st_size))  # another file of that name
+    module = GraphModule(onnx.load(tmp_path / "t.onnx", load_external_data=False), name="t.onnx", folder=tmp_path)
+    np.testing.assert_array_equal(module(torch.as_tensor(images()), ["logits"])[0].numpy(), expected)
+
+
 def test_a_float64_model_with_sparse_weights_runs_in_float32() -> None:
     values = numpy_helper.from_array(np.array([1.5, -2.0]), "sparse")
     for places in (np.array([1, 5]), np.array([[0, 1], [1, 2]])):

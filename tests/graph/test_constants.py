@@ -78,6 +78,25 @@ def test_weights_beside_the_file_are_read_from_any_working_directory(
     assert Constants(file.proto).shape("w1") == tiny.weights()["w1"].shape
 
 
+def test_weights_in_constant_nodes_are_read_from_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(MATRIX, "c")),
+        helper.make_node("Neg", ["c"], ["negative"]),
+    ]
+    graph = helper.make_graph(nodes, "main", [tiny.value_info("image", [2])], [tiny.value_info("negative", [2, 3])])
+    path = tmp_path / "model.onnx"
+    proto = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save_model(
+        proto, path, location="data.bin", save_as_external_data=True, size_threshold=0, convert_attribute=True
+    )
+    file = read_model(path)
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path.parent / "data.bin").write_bytes(bytes(MATRIX.nbytes))  # another file of that name
+    np.testing.assert_array_equal(Constants(file).evaluated("negative"), -MATRIX)
+
+
 def test_what_is_computed_from_constants_only_is_evaluated() -> None:
     nodes = [
         helper.make_node("Neg", ["w"], ["negative"]),

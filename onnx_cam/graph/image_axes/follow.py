@@ -126,7 +126,7 @@ def _views(node: gs.Node, views: Mapping[str, View | Unsettled], facts: Facts) -
             covered = rule(node, settled, facts)
             return [here] * len(outputs) if covered is None else list(covered)
         if node.op in _POINTWISE or node.op.lower().endswith("attention"):
-            view = merged(node, settled, facts)
+            view = merged(settled, facts)
             return [here if view is None else view] * len(outputs)
     except MissingFact:
         facts.note_missing(node)

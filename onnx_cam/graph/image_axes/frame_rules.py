@@ -6,6 +6,8 @@ padding. Padding beyond what a kernel can reach moves the frame.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import onnx_graphsurgeon as gs
 
 from onnx_cam.graph.image_axes.rules import Facts, Rule, Views, image_view, integers
@@ -21,7 +23,7 @@ _PASSED = ("QuantizeLinear", "DequantizeLinear", "Cast", "Identity")
 _CHANNELS_LAST = ("NhwcMaxPool", "NhwcFusedConv", "NhwcConv")
 
 
-def _spatial_axes(node: gs.Node, view: View) -> tuple[int, int]:
+def _spatial_axes(node: gs.Node) -> tuple[int, int]:
     last = node.op in _CHANNELS_LAST or node.attrs.get("channels_last", 0)
     return (1, 2) if last else (2, 3)
 
@@ -31,17 +33,20 @@ def _windows(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
     view = image_view(node, views)
     if view is None:
         return None
-    axes = _spatial_axes(node, view)
+    axes = _spatial_axes(node)
     kept: dict[int, Span | TokenSpan] = {axis: span for axis, span in view.items() if axis in axes}
     pads = list(node.attrs.get("pads", ()))
     if any(pads) and len(pads) == 2 * len(axes):
-        kernel = _kernel(node, facts)
-        dilations = list(node.attrs.get("dilations", [1, 1]))
         for i, axis in enumerate(axes):
-            reach = (kernel[i] - 1) * dilations[i]
+            reach = _reach(node, i, facts)
             before, after = max(0, pads[i] - reach), max(0, pads[i + 2] - reach)
             kept = _extended(kept, axis, (before, after), facts, input_names(node)[0])
     return [kept] * len(output_names(node))
+
+
+def _reach(node: gs.Node, i: int, facts: Facts) -> int:
+    """Return how far beyond its first entry a window reaches along its i-th axis."""
+    return (_kernel(node, facts)[i] - 1) * int(node.attrs.get("dilations", [1, 1])[i])
 
 
 def _kernel(node: gs.Node, facts: Facts) -> list[int]:
@@ -101,7 +106,7 @@ def _cut(span: Span | TokenSpan, size: int, first: int, stop: int, step: int) ->
         before, after = span.before - first, span.after - (size - stop)
         if step != 1 or before < 0 or after < 0:
             return None
-        return TokenSpan(span.rows, span.columns, span.height, span.width, before, after)
+        return replace(span, before=before, after=after)
     if step > 0:  # every step-th entry stands for the entries around it, whichever of them it starts with
         begin = first - first % step if step > 1 else first
         return span.cut(size, begin, min(begin + count * step, size) if step > 1 else begin + count)
@@ -137,20 +142,14 @@ def _pad(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
 def _reach_of_readers(node: gs.Node, axis: int, facts: Facts) -> int | None:
     """Return how far the windows that read a padded tensor reach, where nothing but such windows read it."""
     tensor = node.outputs[0]
-    while len(tensor.outputs) == 1 and tensor.outputs[0].op in (
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "Cast",
-        "Identity",
-    ):
+    while len(tensor.outputs) == 1 and tensor.outputs[0].op in _PASSED:
         tensor = tensor.outputs[0].outputs[0]
     reaches = []
     for reader in tensor.outputs:
-        axes = _spatial_axes(reader, {})
+        axes = _spatial_axes(reader)
         if reader.op not in (*_CONVOLUTIONS, *_POOLS) or axis not in axes or any(reader.attrs.get("pads", ())):
             return None
-        i = axes.index(axis)
-        reaches.append((_kernel(reader, facts)[i] - 1) * list(reader.attrs.get("dilations", [1, 1]))[i])
+        reaches.append(_reach(reader, axes.index(axis), facts))
     return min(reaches, default=None)
 
 
@@ -191,8 +190,7 @@ def _resize(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
     for axis, span in view.items():
         if not isinstance(span, Span) or axis >= rank:
             return None
-        length = span.stop - span.start
-        cropped[axis] = Span(span.axis, span.start + roi[axis] * length, span.start + roi[axis + rank] * length)
+        cropped[axis] = span.cut(1, roi[axis], roi[axis + rank])
     return [cropped]
 
 

@@ -107,20 +107,16 @@ def integers(node: gs.Node, facts: Facts, attribute: str, position: int) -> list
     return [int(number) for number in np.ravel(facts.value(names[position]))]
 
 
-def merged(node: gs.Node, views: Views, facts: Facts) -> View | None:
+def merged(views: Views, facts: Facts) -> View | None:
     """Return what the output of a broadcasting operator covers; None where its inputs disagree.
 
     Inputs without an axis of the image, such as the gate of a squeeze-and-excite block, do not count.
     """
-    names = [name for name, view in views.items() if view]
-    if len(names) == 1 and len(views) == 1:
-        return views[names[0]]
-    if len(names) > 1:
-        ranks = {name: len(facts.find_shape(name) or ()) for name in names}
-        most = max(ranks.values())
-        aligned = [_aligned(views[name], most - ranks[name] if ranks[name] else 0) for name in names]
-        return aligned[0] if all(agree(aligned[0], other) for other in aligned[1:]) else None
-    return views[names[0]]
+    covering = {name: view for name, view in views.items() if view}
+    ranks = {name: len(facts.find_shape(name) or ()) for name in covering}
+    most = max(ranks.values())
+    aligned = [_aligned(view, most - ranks[name] if ranks[name] else 0) for name, view in covering.items()]
+    return aligned[0] if all(agree(aligned[0], other) for other in aligned[1:]) else None
 
 
 def _aligned(view: View, missing_axes: int) -> dict[int, Span | TokenSpan]:

@@ -97,8 +97,7 @@ def _concat(node: gs.Node, views: Views, facts: Facts) -> list[View] | None:
     position = names.index(covering[0])
     sizes = [facts.shape(name)[axis] for name in names]
     before, after = span.before + sum(sizes[:position]), span.after + sum(sizes[position + 1 :])
-    joined = TokenSpan(span.rows, span.columns, span.height, span.width, before, after)
-    return [{**first, axis: joined}]
+    return [{**first, axis: replace(span, before=before, after=after)}]
 
 
 def _joined_pieces(axis: int, pieces: list[View]) -> list[View] | None:

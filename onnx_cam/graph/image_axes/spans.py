@@ -55,8 +55,8 @@ class TokenSpan:
 
     Examples
     --------
-    >>> TokenSpan(Span("height"), Span("width"), 14, 14, before=1).size
-    197
+    >>> TokenSpan(Span("height"), Span("width"), 14, 14, before=1).after
+    0
     """
 
     rows: Span
@@ -65,11 +65,6 @@ class TokenSpan:
     width: int
     before: int = 0
     after: int = 0
-
-    @property
-    def size(self) -> int:
-        """How many tokens there are."""
-        return self.before + self.height * self.width + self.after
 
 
 @dataclass(frozen=True)
