@@ -70,7 +70,7 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
 def _check_place(model: Classifier, path: Path) -> None:
     if os.path.exists(path) and not path.is_file():
         raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
-    if path.resolve() == model.file.path.resolve():
+    if model.file.path is not None and path.resolve() == model.file.path.resolve():
         raise OutputError(f"'{path}' is the model itself; give another path with -o")
     if model.file.folder is not None and path.resolve().parent != model.file.folder:
         raise OutputError(
@@ -81,7 +81,8 @@ def _check_place(model: Classifier, path: Path) -> None:
 
 def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
     """Return the layer's type and shape, open where the runtime's inference leaves it open."""
-    shape, kind = model.sessions.open(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    tapped = tap(model.facts.prepared.file.proto, [layer.name])
+    shape, kind = model.sessions.open(tapped, optimise=False).outputs[layer.name]
     return onnx.helper.make_tensor_value_info(layer.name, _ELEMENTS[kind], shape or None)
 
 
@@ -92,8 +93,8 @@ def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
 def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     images = model.trial_images(model.input.batch or 1)
     names = [output.name for output in model.file.proto.graph.output]
-    before = model.sessions.open(model.file.proto).run_once(images, names)
-    after = model.sessions.open(tapped).run_once(images, names)
+    before = model.sessions.open(model.facts.prepared.file.proto).run_once(images, names)
+    after = model.sessions.open(model.facts.prepared.with_proto(tapped)).run_once(images, names)
     for name, old, new in zip(names, before, after, strict=True):
         if not (np.array_equal(old, new) or _close(old, new)):
             raise ModelError(

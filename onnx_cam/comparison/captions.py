@@ -142,5 +142,5 @@ def model_and_layer(explanation: Explanation) -> str:
     'model.onnx (SHA-256 ...) · layer relu2 (6×5×5)'
     """
     shape = "×".join(map(str, explanation.layer_shape))
-    model = os.path.basename(readable_path(explanation.model))
+    model = "model" if explanation.model is None else os.path.basename(readable_path(explanation.model))
     return one_line_text(f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})")

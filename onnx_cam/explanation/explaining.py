@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 import numpy as np
@@ -45,6 +44,7 @@ from onnx_cam.runtime.scores import ScoreKind
 
 if TYPE_CHECKING:
     from onnx_cam.explanation.targets import TargetLike, TargetList, TopN
+    from onnx_cam.graph.read import ModelSource
     from onnx_cam.image.picture import ImageLike
 
 __all__ = ["check_settings", "explain"]
@@ -76,7 +76,7 @@ class Settings(TypedDict, total=False):
 # Several classes: a list, or one of the usual topN, which are strings as names are.
 @overload
 def explain(  # type: ignore[overload-overlap]
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TopN | TargetList,
@@ -87,7 +87,7 @@ def explain(  # type: ignore[overload-overlap]
 # One class: an index, a name, or the likeliest.
 @overload
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TargetLike | None = None,
@@ -98,7 +98,7 @@ def explain(
 # What is only known when the program runs.
 @overload
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TargetLike | Sequence[TargetLike] | TargetList | None,
@@ -107,7 +107,7 @@ def explain(
 
 
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     method: str | Method = "scorecam",
@@ -129,8 +129,8 @@ def explain(
 
     Parameters
     ----------
-    model : Classifier, str or Path
-        What :func:`onnx_cam.load` returned, or the path of a model.
+    model : Classifier, path, bytes or onnx.ModelProto
+        What :func:`onnx_cam.load` returned, or a model to load with its default settings.
     image : path, ndarray or PIL image
         A path; an ``(H, W, 3)`` uint8 RGB array; a PIL image; or, with ``preprocess="none"``, the network's input: an
         array ``(C, H, W)`` or ``(1, C, H, W)``, or the path of a ``.npy`` file with one.
@@ -356,8 +356,10 @@ def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) ->
 def _explained_model(classifier: Classifier, layer: Layer, preprocessing: Preprocessing | None) -> ExplainedModel:
     described = preprocessing.describe() if preprocessing else {"name": "none", "source": "as requested"}
     return ExplainedModel(
-        path=str(classifier.file.path),
+        path=None if classifier.file.path is None else str(classifier.file.path),
         sha256=classifier.file.sha256,
+        constants={name: value.describe() for name, value in classifier.facts.prepared.constants.items()},
+        custom_ops=classifier.sessions.opener.libraries,
         layer=layer.name,
         layer_shape=layer.shape,
         preprocessing={**described, "size": list(classifier.size)},

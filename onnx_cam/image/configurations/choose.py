@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx_cam.errors import PreprocessingError, did_you_mean
 from onnx_cam.graph.built_in import BuiltIn
-from onnx_cam.graph.image_input import EIGHT_BITS
+from onnx_cam.graph.inputs.element_types import ELEMENT_TYPES
 from onnx_cam.graph.links import files_beside
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.configurations.base import FixedSize
@@ -139,7 +139,7 @@ def _guess(problems: list[str], built_in: BuiltIn | None) -> Preprocessing:
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
     """Return the preprocessing that leaves to the graph what it does itself; None where it does not tell."""
-    if dtype in EIGHT_BITS:
+    if ELEMENT_TYPES[dtype].is_integer:
         preset = replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
         return preset if built_in is None else _placed(_ordered(preset, built_in), built_in)
     if built_in is None or not built_in.normalises:
@@ -157,7 +157,7 @@ def _ordered(preprocessing: Preprocessing, built_in: BuiltIn) -> Preprocessing:
 def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn | None) -> Preprocessing:
     """Return a preprocessing that was found, without what the graph does itself: the graph is what runs."""
     p = preprocessing
-    if dtype in EIGHT_BITS:
+    if ELEMENT_TYPES[dtype].is_integer:
         if p.normalises:
             source = f"{p.source}; not normalised: the input takes {dtype} pixels"
             p = replace(p, scale=1.0, mean=NO_MEAN, std=NO_STD, source=source)
