@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.errors import ModelError, OutputError
+from onnx_cam.errors import LayerError, ModelError, OutputError
 from onnx_cam.files import results_folder, write_files
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import tap
@@ -60,6 +60,7 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
     explained = model.layer(layer)
     with results_folder(path.parent):
         _check_place(model, path)
+        _check_layer(model, explained)
         output = explained.blocked or _value_info(model, explained)
         tapped = tap(model.file.proto, [output])
         _prove(model, tapped, explained)
@@ -76,6 +77,14 @@ def _check_place(model: Classifier, path: Path) -> None:
         raise OutputError(
             f"{model.name} keeps weights in files beside it; write the new model to their folder: "
             f"{model.file.folder / path.name}"
+        )
+
+
+def _check_layer(model: Classifier, layer: Layer) -> None:
+    if not any(layer.name in node.output for node in model.file.proto.graph.node):
+        raise LayerError(
+            f"layer {layer.name!r} of {model.name} lies in the branch of an If that the values of its inputs decide on; "
+            "only layers of the main graph can be exported: choose another --layer"
         )
 
 

@@ -10,6 +10,7 @@ import onnx
 
 from onnx_cam.errors import ModelError, SettingError, did_you_mean
 from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.fold_branches import fold_branches
 from onnx_cam.graph.inputs.axes_read import LayerAxes, find_layer_axes
 from onnx_cam.graph.inputs.constant_inputs import fix_inputs
 from onnx_cam.graph.inputs.declared import declared_sizes, declared_text, list_inputs
@@ -52,7 +53,7 @@ class PreparedModel:
         """Return the file's model, or one with the same inputs, with its inputs prepared in this way."""
         if self.form is not None:
             proto = with_four_dimensions(proto, self.image, self.form)
-        return fix_inputs(proto, self.constants, self.image) if self.constants else proto
+        return fold_branches(fix_inputs(proto, self.constants, self.image)) if self.constants else proto
 
     @property
     def digest(self) -> str:
