@@ -10,7 +10,7 @@ from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.read import ModelFile
-from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, with_stated_size
+from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, loses_levels, with_stated_size
 from onnx_cam.image.files import MAX_PIXELS
 from onnx_cam.image.preprocessing import Preprocessing
 
@@ -89,7 +89,7 @@ def guesses(
             f"preprocessing {preprocessing.name!r} puts the colours into the order {preprocessing.channels}, but the "
             f"means that the graph subtracts are in the order {built_in.channels}"
         )
-    if image_input.takes_integers and preprocessing.normalises:
+    if image_input.takes_integers and loses_levels(preprocessing, image_input.dtype):
         yield (
             f"preprocessing {preprocessing.name!r} normalises, but the input takes {image_input.dtype} pixels: "
             "use --preprocess raw to leave them as they are"

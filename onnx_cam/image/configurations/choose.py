@@ -24,7 +24,7 @@ from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from onnx_cam.image.resizing import Resize
 from onnx_cam.names import PREPROCESSINGS
 
-__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "with_stated_size"]
+__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "loses_levels", "with_stated_size"]
 
 METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
@@ -32,6 +32,13 @@ METADATA_KEY = "onnx_cam.preprocessing"
 _METADATA_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
 _SIZE_KEYS = ("imgsz", "image_size", "input_size", "img_size")
 _WHOLE_METADATA = (CustomVision(), Ultralytics())  # the formats whose keys are metadata properties
+_PIXEL_TYPES = ("uint8", "int8")  # whose range is that of pixels
+_LARGEST_PIXEL = 255
+_FEWEST_LEVELS = 16
+_RANGE_NOTE = (
+    "it is given pixel values from 0 to 255; if it expects another range, set that with a --preprocess FILE.json, "
+    'e.g. {"scale": 257} for 0 to 65535'
+)
 _GUESS = "a guess: nothing in the model or beside it says so"
 _GUESS_IN_SPITE = "a guess: what the model or the files beside it say cannot be used"
 
@@ -94,7 +101,7 @@ def choose_preprocessing(
     preprocessing = _from_graph(dtype, built_in)
     if preprocessing is None:
         return replace(_guess(problems, built_in), notes=_colour_notes(built_in))
-    return replace(preprocessing, notes=(*problems, *_colour_notes(built_in)))
+    return replace(preprocessing, notes=(*problems, *preprocessing.notes, *_colour_notes(built_in)))
 
 
 def _find(model: ModelFile, fixed: FixedSize, problems: list[str]) -> Preprocessing | None:
@@ -140,7 +147,10 @@ def _guess(problems: list[str], built_in: BuiltIn | None) -> Preprocessing:
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
     """Return the preprocessing that leaves to the graph what it does itself; None where it does not tell."""
     if ELEMENT_TYPES[dtype].is_integer:
-        preset = replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
+        plain = PRESETS["raw"] if built_in is None or not built_in.normalises else _preset_before(built_in)
+        preset = replace(plain, channels="RGB", source=f"the input takes {dtype} pixels")
+        if dtype not in _PIXEL_TYPES and plain is PRESETS["raw"]:
+            preset = replace(preset, notes=(f"the input takes {dtype} numbers: {_RANGE_NOTE}",))
         return preset if built_in is None else _placed(_ordered(preset, built_in), built_in)
     if built_in is None or not built_in.normalises:
         return None
@@ -158,7 +168,7 @@ def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn
     """Return a preprocessing that was found, without what the graph does itself: the graph is what runs."""
     p = preprocessing
     if ELEMENT_TYPES[dtype].is_integer:
-        if p.normalises:
+        if loses_levels(p, dtype):
             source = f"{p.source}; not normalised: the input takes {dtype} pixels"
             p = replace(p, scale=1.0, mean=NO_MEAN, std=NO_STD, source=source)
     elif built_in is not None and both_normalise(p, built_in):
@@ -202,6 +212,20 @@ def _colour_notes(built_in: BuiltIn | None) -> tuple[str, ...]:
     )
 
 
+def loses_levels(preprocessing: Preprocessing, dtype: str) -> bool:
+    """Whether a preprocessing leaves too few values for an input of whole numbers, as normalisation does.
+
+    Examples
+    --------
+    >>> loses_levels(PRESETS["imagenet"], "uint16"), loses_levels(replace(PRESETS["raw"], scale=257), "uint16")
+    (True, False)
+    """
+    if dtype in _PIXEL_TYPES:
+        return preprocessing.normalises
+    span = preprocessing.pixel(_LARGEST_PIXEL, 1) - preprocessing.pixel(0, 1)
+    return bool(preprocessing.normalises and abs(float(span.max())) < _FEWEST_LEVELS)
+
+
 def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bool:
     """Whether a preprocessing repeats the normalisation that the graph applies itself.
 
@@ -219,7 +243,10 @@ def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bo
 
 def _preset_before(built_in: BuiltIn) -> Preprocessing:
     """Return the preset that gives a graph's own normalisation the values and the colours that it is meant for."""
-    return replace(PRESETS["raw" if built_in.takes_pixels else "unit"], channels=built_in.channels)
+    preset = replace(PRESETS["raw" if built_in.takes_pixels else "unit"], channels=built_in.channels)
+    if built_in.largest_value <= _LARGEST_PIXEL:
+        return preset
+    return replace(preset, name="custom", scale=built_in.largest_value / _LARGEST_PIXEL)
 
 
 def with_stated_size(preprocessing: Preprocessing, model: ModelFile, fixed: FixedSize) -> Preprocessing:
