@@ -83,8 +83,8 @@ def _check_place(model: Classifier, path: Path) -> None:
 def _check_layer(model: Classifier, layer: Layer) -> None:
     if not any(layer.name in node.output for node in model.file.proto.graph.node):
         raise LayerError(
-            f"layer {layer.name!r} of {model.name} lies in the branch of an If that the values of its inputs decide on; "
-            "only layers of the main graph can be exported: choose another --layer"
+            f"layer {layer.name!r} of {model.name} lies in the branch of an If that a given value decides on; only "
+            "layers of the main graph can be exported: choose another --layer"
         )
 
 

@@ -83,9 +83,9 @@ def test_what_is_no_model_in_memory_is_refused(source: object, message: str) -> 
 def test_bytes_with_weights_in_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save_model(tiny.model(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    with pytest.raises(ModelError, match="keeps weights in 'weights.bin'.*give its path"):
+    with pytest.raises(ModelError, match=r"keeps weights in 'weights\.bin'.*give its path"):
         onnx_cam.load(path.read_bytes())
-    with pytest.raises(ModelError, match="keeps weights in 'weights.bin'.*onnx.load"):
+    with pytest.raises(ModelError, match=r"keeps weights in 'weights\.bin'.*onnx\.load"):
         onnx_cam.load(onnx.load(path, load_external_data=False))
     np.testing.assert_array_equal(explain(load(onnx.load(path))), explain(load(path)))
 
