@@ -39,8 +39,9 @@ def network(before: Nodes, shape: Sequence[Any], *, output: Sequence[Any] = ("N"
 
 def explain(model: Any, x: Any, method: str = "sscam2", **settings: Any) -> onnx_cam.Explanation:
     classifier = onnx_cam.load(model, device="cpu", preprocess="none", **settings)
-    samples = {"samples": 2} if method == "sscam2" else {}
-    return onnx_cam.explain(classifier, x, method=method, **samples)
+    samples = 2 if method == "sscam2" else None
+    result: onnx_cam.Explanation = onnx_cam.explain(classifier, x, method=method, samples=samples)
+    return result
 
 
 def plain_map(x: np.ndarray, scale: float = 1) -> np.ndarray:
@@ -242,7 +243,7 @@ def test_a_row_of_numbers_is_repeated_for_each_image_of_a_batch() -> None:
         node("Gemm", "both w4 b3", "logits", transB=1),
     ]
     weights = {k: v for k, v in tiny.weights().items() if k != "w3"}
-    weights["w4"] = np.concatenate([tiny.weights()["w3"], np.float32([[1, -1]] * 4)], axis=1)
+    weights["w4"] = np.concatenate([tiny.weights()["w3"], np.array([[1, -1]] * 4, np.float32)], axis=1)
     model = tiny.build(nodes, weights, image=["N", 3, 20, 20], outputs=[tiny.value_info("logits", ["N", 4])])
     model.graph.input.append(tiny.value_info("age", ["N", 2]))
     classifier = onnx_cam.load(model, device="cpu", preprocess="none", constants={"age": [0.25, 0.75]})
@@ -306,7 +307,7 @@ def test_a_flag_decides_which_branch_is_explained(first: int, last: int, tmp_pat
 
 
 def test_a_default_can_be_given_another_value() -> None:
-    model = network([node("Mul", "image gain", "x")], ["N", 3, 20, 20], constants={"gain": np.float32([0])})
+    model = network([node("Mul", "image gain", "x")], ["N", 3, 20, 20], constants={"gain": np.zeros(1, np.float32)})
     model.graph.input.append(tiny.value_info("gain", [1]))
     x = tiny.image()
     np.testing.assert_allclose(explain(model, x, constants={"gain": 1}).map, plain_map(x), atol=1e-5)

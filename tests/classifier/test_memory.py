@@ -145,4 +145,4 @@ def test_an_explanation_can_be_pickled() -> None:
 
 def test_a_target_of_bytes_is_refused() -> None:
     with pytest.raises(onnx_cam.OnnxCamError, match=r"invalid target b'1': expected an index, a name"):
-        onnx_cam.explain(load(tiny.model()), tiny.image(), target=b"1")  # type: ignore[call-overload]
+        onnx_cam.explain(load(tiny.model()), tiny.image(), target=b"1")
