@@ -147,7 +147,7 @@ class Classifier:
 
         Parameters
         ----------
-        image : path, ndarray or PIL image
+        image : path, bytes, file object, ndarray or PIL image
             As for :func:`onnx_cam.explain`.
         preprocess : str, path or Preprocessing, optional
             In place of the model's own.

@@ -87,7 +87,7 @@ def test_targets(target: str, indices: list[int] | None, run: Run, model: Path, 
 
 
 def test_what_a_folder_holds_beside_images_is_counted_and_named(run: Run, model: Path, images: Path) -> None:
-    for name in ("a.heic", "notes.txt", ".DS_Store", "Thumbs.db"):
+    for name in ("a.psd", "notes.txt", ".DS_Store", "Thumbs.db"):
         (images / name).touch()
     (images / "more").mkdir()
     (images / "2.png").rename(images / "2.jfif")
@@ -96,7 +96,7 @@ def test_what_a_folder_holds_beside_images_is_counted_and_named(run: Run, model:
     assert result.exit_code == 1
     assert len(list(Path("out").glob("*.json"))) == 3
     assert re.search(
-        r"images': skipped 2 files without an image's ending \(.*\): a.heic, notes.txt "
+        r"images': skipped 2 files without an image's ending \(.*\): a.psd, notes.txt "
         r"and 1 folder \(search with a pattern such as '\*\*/\*.jpg'\): more\n",
         result.stderr,
     )

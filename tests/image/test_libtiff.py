@@ -25,9 +25,9 @@ from onnx_cam.image.decoding import decode, from_pil
 from onnx_cam.image.files import read_image
 try:
     if sys.argv[2] == "bytes":
-        print(decode(read_image(sys.argv[1])).shape)
+        print(decode(read_image(sys.argv[1])).pixels.shape)
     else:
-        print(from_pil(Image.open(sys.argv[1])).shape)
+        print(from_pil(Image.open(sys.argv[1])).pixels.shape)
 except ImageError as error:
     print(error)
 os.write(2, b"still here")
