@@ -135,7 +135,7 @@ def from_pil(image: Any, label: str = "the image", *, alpha: bool = False, conte
     except ImageError:
         raise
     except Exception as error:  # a damaged file makes Pillow's codecs raise anything
-        if content is None and isinstance(error, ValueError) and "closed" in str(error):
+        if content is None and _is_closed(image):
             raise ImageError(
                 f"{label} is a PIL image that was closed before it was loaded; hand it over while it is open, or call "
                 "its load() first"
@@ -188,6 +188,12 @@ def _file_of(image: Any) -> bytes | None:
         file.seek(position)
 
 
+def _is_closed(image: Any) -> bool:
+    """Whether a PIL image lacks the file that it is still to be loaded from."""
+    file = getattr(image, "fp", None)
+    return bool(getattr(image, "tile", ())) and (file is None or bool(getattr(file, "closed", False)))
+
+
 def _check_not_raw(image: Any, content: bytes, label: str) -> None:
     """Refuse a raw camera file: it begins as a TIFF does, with a small preview of the photo."""
     tags = image.tag_v2
@@ -225,13 +231,14 @@ def _refusal(label: str, error: Exception, content: bytes | None, messages: Sequ
         return ImageError(_not_read(label, head))
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(f"{label} has far too many pixels; expected at most {MAX_PIXELS:,} in all: make it smaller")
-    what = "the image" if kind is None else f"the {_NAMES[kind]} image"
+    what = f"the image {label}" if label.startswith("'") else label  # what has no name is "the image in memory"
+    what = what if kind is None else f"{what} (in the format {_NAMES[kind]})"
     if isinstance(error, UnidentifiedImageError):
-        return ImageError(f"{what} {label} is damaged or cut off: its header cannot be read; copy it again")
+        return ImageError(f"{what} is damaged or cut off: its header cannot be read; copy it again")
     reason = messages[0] if messages else one_line(error)
     if kind == "HEIF" and "nsupported" in reason:  # libheif's word; it knows more codecs than are built in
-        return ImageError(f"{what} {label} cannot be decoded: {reason}; convert it to PNG or JPEG")
-    return ImageError(f"{what} {label} is damaged or cut off: {reason}; copy it again")
+        return ImageError(f"{what} cannot be decoded: {reason}; convert it to PNG or JPEG")
+    return ImageError(f"{what} is damaged or cut off: {reason}; copy it again")
 
 
 def _not_read(label: str, head: bytes) -> str:

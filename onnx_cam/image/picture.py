@@ -139,7 +139,7 @@ def _decoded(image: object, *, alpha: bool) -> Decoded:
     notes: tuple[str, ...] = ()
     # Grey is (H, W) or (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4); 16 bits are read as those of files are.
     is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
-    if not is_image or array.dtype not in (np.uint8, np.uint16):
+    if not is_image or array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise ImageError(
             f"got an array of shape {array.shape}, {array.dtype}; expected (H, W, 3) uint8 or uint16, RGB, also grey "
             "(H, W) or RGBA (H, W, 4): convert it, or hand over the network's input with preprocess='none'"
@@ -147,7 +147,7 @@ def _decoded(image: object, *, alpha: bool) -> Decoded:
     check_size(array.shape[1], array.shape[0], "the image")
     array = array[..., None] if array.ndim == 2 else array
     colours, opacity = array[..., :3], array[..., 3:]
-    if array.dtype == np.uint16:
+    if array.dtype.itemsize == 2:
         colours, notes = to_eight_bits(colours, None, "the array")
         opacity = to_eight_bits(opacity, None, "the array")[0] if opacity.size else opacity
     if not opacity.size:

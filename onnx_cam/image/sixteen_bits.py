@@ -90,7 +90,9 @@ def _read_colours(
     colours = slice(0, 4 if image.mode == "CMYK" else 3)
     has_alpha = image.mode == "RGBA"
     is_keyed = alpha and isinstance(transparent, tuple)
-    is_full = _is_full(high[..., colours]) if statement is None else statement.bits == FULL_BITS
+    # Colours that are multiplied by alpha were divided by it: of them alpha tells the range.
+    judged = slice(3, 4) if raw.startswith("RGBa") else colours
+    is_full = _is_full(high[..., judged]) if statement is None else statement.bits == FULL_BITS
     if is_full and not is_keyed and not (alpha and has_alpha and not _is_full(high[..., 3])):
         return upright, ()
     # Both bytes: (H, W, C) uint16. The colours and their opacity may have ranges of their own.
