@@ -130,7 +130,10 @@ def from_pil(image: Any, label: str = "the image", *, alpha: bool = False, conte
     """
     messages: list[str] = []
     try:
-        with libtiff_messages() if image.format == "TIFF" else nullcontext(messages) as messages:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            libtiff_messages() if image.format == "TIFF" else nullcontext(messages) as messages,
+        ):
             return _upright(image, label, alpha=alpha, content=content)
     except ImageError:
         raise
