@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ __all__ = ["Decoded", "check_size", "decode", "from_pil"]
 
 Pixels = NDArray[np.uint8]
 
+_SILENT = logging.NullHandler()
 _NAMES = {"AVIF": "AVIF", "HEIF": "HEIC"}  # of the formats that are told apart here, and not by Pillow
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REFUSED_MODES = {
@@ -93,6 +95,8 @@ def decode(file: ImageFile, *, alpha: bool = False) -> Decoded:
 def _open(file: ImageFile) -> Any:
     from PIL import Image
 
+    # Pillow logs what is wrong with a TIFF, and Python prints that where nobody listens: the error says it here.
+    logging.getLogger("PIL").addHandler(_SILENT)
     kind = heif_kind(file.content)
     if kind is not None:
         if is_sequence(file.content) and kind == "HEIF":

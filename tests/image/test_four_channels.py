@@ -41,7 +41,8 @@ def model(layout: str = "NCHW", dtype: str = "float32") -> onnx.ModelProto:
         nodes.append(helper.make_node("Transpose", [name], ["image"], perm=[0, 3, 1, 2]))
     else:
         nodes.append(helper.make_node("Identity", [name], ["image"]))
-    shape: list[int | str | None] = ["n", 4, tiny.SIZE, tiny.SIZE] if layout == "NCHW" else ["n", tiny.SIZE, tiny.SIZE, 4]
+    sides = (tiny.SIZE, tiny.SIZE)
+    shape: list[int | str | None] = ["n", 4, *sides] if layout == "NCHW" else ["n", *sides, 4]
     graph = tiny.build(
         [*nodes, *tiny.body()],
         weights,
