@@ -152,7 +152,7 @@ class Classifier:
 
         Parameters
         ----------
-        image : path, ndarray or PIL image
+        image : path, bytes, file object, ndarray or PIL image
             As for :func:`onnx_cam.explain`.
         preprocess : str, path or Preprocessing, optional
             In place of the model's own.
@@ -177,7 +177,15 @@ class Classifier:
 
     def open_picture(self, image: ImageLike, preprocessing: Preprocessing | None) -> Picture:
         """Return an image with the network input that a preprocessing makes of it, for this model's input."""
-        return open_picture(image, preprocessing, self.input.channels, self.size)
+        form = self.facts.prepared.form
+        return open_picture(
+            image,
+            preprocessing,
+            self.input.channels,
+            self.size,
+            layout=self.input.layout,
+            is_flat=form is not None and bool(form.parts),
+        )
 
     def preprocessing_for(self, preprocess: str | os.PathLike[str] | Preprocessing | None) -> Preprocessing | None:
         """Return the preprocessing that a user names for one image; the model's own where nothing is named.

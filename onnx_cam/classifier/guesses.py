@@ -38,7 +38,9 @@ def resolve_preprocessing(
     fixed = image_input.height, image_input.width
     if isinstance(preprocess, Preprocessing):
         return with_stated_size(preprocess, file, fixed)
-    chosen = choose_preprocessing(preprocess, file, dtype=image_input.dtype, built_in=built_in, fixed=fixed)
+    chosen = choose_preprocessing(
+        preprocess, file, dtype=image_input.dtype, channels=image_input.channels, built_in=built_in, fixed=fixed
+    )
     return with_stated_size(chosen, file, fixed)
 
 
@@ -83,7 +85,13 @@ def guesses(
         return
     yield from preprocessing.notes
     if preprocessing.source.startswith("a guess"):
-        yield f"preprocessing: ImageNet's, {preprocessing.source} (set it with --preprocess)"
+        guess = "RGBA / 255" if image_input.channels == 4 else "ImageNet's"
+        yield f"preprocessing: {guess}, {preprocessing.source} (set it with --preprocess)"
+    if image_input.channels == 4 and len(preprocessing.mean) < 4:
+        yield (
+            "the input takes 4 channels: the fourth is taken to be alpha, opaque (255) where an image has none; if it "
+            "is something else, hand over the network's input (--preprocess none)"
+        )
     if built_in and built_in.tells_order and preprocessing.channels != built_in.channels:
         yield (
             f"preprocessing {preprocessing.name!r} puts the colours into the order {preprocessing.channels}, but the "

@@ -166,9 +166,9 @@ def trial_images(
     pixels = np.clip(128 + 64 * noise, 0, 255)
     if image_input.takes_integers:
         return np.asarray(pixels, np.float32)
-    if preprocessing is None or image_input.channels not in (1, 3):
+    if preprocessing is None or not preprocessing.fits(image_input.channels):
         return np.ascontiguousarray(noise, np.float32)
-    colours = np.broadcast_to(np.moveaxis(pixels, 1, -1), (count, *size, 3)).astype(np.uint8)
+    colours = np.broadcast_to(np.moveaxis(pixels, 1, -1), (count, *size, max(image_input.channels, 3))).astype(np.uint8)
     return np.stack([preprocessing.normalise(image, image_input.channels) for image in colours])
 
 

@@ -131,9 +131,11 @@ def explain(
     ----------
     model : Classifier, path, bytes or onnx.ModelProto
         What :func:`onnx_cam.load` returned, or a model to load with its default settings.
-    image : path, ndarray or PIL image
-        A path; an ``(H, W, 3)`` uint8 RGB array; a PIL image; or, with ``preprocess="none"``, the network's input: an
-        array ``(C, H, W)`` or ``(1, C, H, W)``, or the path of a ``.npy`` file with one.
+    image : path, bytes, file object, ndarray or PIL image
+        The path, the bytes or a binary file object of an image file; an ``(H, W, 3)`` RGB array of uint8 or uint16,
+        also grey ``(H, W)`` or RGBA ``(H, W, 4)``; a PIL image; or, with ``preprocess="none"``, the network's input: an
+        array ``(C, H, W)`` or ``(1, C, H, W)``, or a ``.npy`` file with one. A file object is read from where it
+        stands.
     method : str or Method
         A name in :data:`onnx_cam.METHODS`, or a method object.
     target : int, str, or sequence of them, optional
@@ -236,6 +238,7 @@ def explain(
         warnings=(
             *random_warnings(classifier),
             *(preprocessing.notes if preprocess is not None and preprocessing is not None else ()),
+            *picture.notes,
             *geometry_warnings(tapped_layer),
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),

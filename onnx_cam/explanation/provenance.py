@@ -58,7 +58,7 @@ class ExplainedImage:
     Attributes
     ----------
     name : str or None
-        Its path; None for an array.
+        Its path, or the name of a file object; None for bytes, an array or a PIL image.
     sha256 : str
         The hash of the file's bytes, or of the array's.
     stem : str

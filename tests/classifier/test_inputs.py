@@ -170,6 +170,15 @@ def test_an_input_without_channels_gives_the_same_map(before: Nodes, shape: list
     np.testing.assert_allclose(explain(model, x.reshape(shape[1:] if free else shape)).map, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(20, 20, 3), (1, 20, 20, 3), (3, 20, 20), (1, 3, 20, 20)])
+def test_a_networks_input_may_have_the_models_own_layout(shape: tuple[int, ...]) -> None:
+    before, declared, output, constants = SHAPES["no batch, channels last"]
+    model = network(before, declared, output=output, constants=constants | {"a0": np.array([0])})
+    x = tiny.image()
+    given = (np.moveaxis(x, 0, -1) if shape[-1] == 3 else x).reshape(shape)
+    np.testing.assert_allclose(explain(model, given).map, plain_map(x), atol=1e-5)
+
+
 def test_the_layer_lies_in_the_image_whatever_the_inputs_shape() -> None:
     for before, shape, output, constants in SHAPES.values():
         used = {name for one in before for name in one.input}

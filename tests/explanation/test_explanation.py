@@ -64,10 +64,10 @@ def test_an_array_has_no_name(model: onnx_cam.Classifier, pixels: np.ndarray) ->
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 4), np.uint8), np.zeros((5, 5, 3), np.float32)]
+    "array", [np.zeros((5, 5, 2), np.uint8), np.zeros((3, 5, 5), np.uint8), np.zeros((5, 5, 3), np.float32)]
 )
 def test_an_array_that_is_no_picture_is_refused(array: np.ndarray, model: onnx_cam.Classifier) -> None:
-    with pytest.raises(ImageError, match=r"expected \(H, W, 3\) uint8, RGB"):
+    with pytest.raises(ImageError, match=r"expected \(H, W, 3\) uint8 or uint16, RGB"):
         onnx_cam.explain(model, array)
 
 

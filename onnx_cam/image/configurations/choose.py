@@ -48,6 +48,7 @@ def choose_preprocessing(
     model: ModelFile,
     *,
     dtype: str = "float32",
+    channels: int = 3,
     built_in: BuiltIn | None = None,
     fixed: FixedSize = (None, None),
 ) -> Preprocessing:
@@ -61,6 +62,9 @@ def choose_preprocessing(
         Where ``auto`` looks: in its metadata, then in the files beside it.
     dtype : str
         The type of the network's input; where it takes 8-bit integers, ``auto`` does not normalise.
+    channels : int
+        The number of channels of the network's input. For four ImageNet's preset has no constants, and RGBA / 255 is
+        the guess.
     built_in : BuiltIn, optional
         What the graph does to its input itself; ``auto`` does not repeat it. Where there is none either, ImageNet's
         preset is a guess.
@@ -92,7 +96,7 @@ def choose_preprocessing(
     # First what the model's metadata states, then the files beside it. One that cannot be used is not an error, since
     # the user did not ask for it, but the reason is reported.
     problems: list[str] = []
-    preprocessing = _find(model, fixed, problems)
+    preprocessing = _find(model, fixed, channels, problems)
     if preprocessing is not None:
         preprocessing = _fitted_to_graph(preprocessing, dtype, built_in)
         return replace(preprocessing, notes=(*problems, *preprocessing.notes))
@@ -100,21 +104,33 @@ def choose_preprocessing(
     problems += _unread(model)
     preprocessing = _from_graph(dtype, built_in)
     if preprocessing is None:
-        return replace(_guess(problems, built_in), notes=_colour_notes(built_in))
+        return replace(_guess(problems, channels, built_in), notes=_colour_notes(built_in))
     return replace(preprocessing, notes=(*problems, *preprocessing.notes, *_colour_notes(built_in)))
 
 
-def _find(model: ModelFile, fixed: FixedSize, problems: list[str]) -> Preprocessing | None:
+def _find(model: ModelFile, fixed: FixedSize, channels: int, problems: list[str]) -> Preprocessing | None:
     """Return the first preprocessing that is described, and can be used; add why others cannot to `problems`."""
     for source, load in _candidates(model):
         try:
             config = load()
             form = find_format(config)
             if form is None or form.describes:
-                return from_config(config, source, fixed)
+                return _fitted_to_channels(from_config(config, source, fixed), source, channels)
         except PreprocessingError as error:
             problems.append(str(error))
     return None
+
+
+def _fitted_to_channels(preprocessing: Preprocessing, source: str, channels: int) -> Preprocessing:
+    """Return a preprocessing, unless it has constants for alpha and the network takes none.
+
+    One without them for a network that takes alpha is what the model says nevertheless: using it is an error.
+    """
+    if len(preprocessing.mean) > 3 and not preprocessing.fits(channels):
+        raise PreprocessingError(
+            f"{source}: constants for {len(preprocessing.mean)} channels, and the model takes {channels}"
+        )
+    return preprocessing
 
 
 def _candidates(model: ModelFile) -> Iterator[tuple[str, Callable[[], Config]]]:
@@ -139,9 +155,10 @@ def _unread(model: ModelFile) -> list[str]:
     return unread + ([f"{listed(files)} beside the model: not read"] if files else [])
 
 
-def _guess(problems: list[str], built_in: BuiltIn | None) -> Preprocessing:
+def _guess(problems: list[str], channels: int, built_in: BuiltIn | None) -> Preprocessing:
     source = f"{_GUESS_IN_SPITE}: {'; '.join(problems)}" if problems else _GUESS
-    return _placed(replace(PRESETS["imagenet"], source=source), built_in)
+    preset = PRESETS["unit" if channels == 4 else "imagenet"]
+    return _placed(replace(preset, source=source), built_in)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
