@@ -21,10 +21,13 @@ from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.score_graph import GraphOffset, score_graph
 from onnx_cam.graph.tap import tap
+from onnx_cam.runtime.cores import usable_cores
 from onnx_cam.runtime.device_session import DeviceSession, open_device_session
+from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
+from onnx_cam.runtime.spread import Spread, SpreadChoice
 
 if TYPE_CHECKING:
     from onnx_cam.gradients import GraphModule
@@ -89,13 +92,13 @@ class SessionOpener:
             optimise=optimise,
         )
 
-    def open_score_graph(self, proto: onnx.ModelProto) -> DeviceSession:
-        """Return a score graph on the device."""
+    def open_score_graph(self, proto: onnx.ModelProto, threads: int | None) -> DeviceSession:
+        """Return a score graph on the device, with this many threads a run."""
         return open_device_session(
             proto,
             name=self.name,
             device=self.device,
-            threads=self.threads,
+            threads=threads,
             folder=self.folder,
             libraries=self.libraries,
         )
@@ -118,6 +121,12 @@ class Activations:
     maps: Floats
     probabilities: Doubles
     ran: bool
+
+
+def _spreads(session: Session, threads: int | None) -> SpreadChoice:
+    """Return how a model's runs are spread over the cores of a CPU; any other device runs one batch at a time."""
+    cores = usable_cores(threads)
+    return SpreadChoice(cores) if session.device is CPU else SpreadChoice(cores, Spread(1, threads))
 
 
 class ModelSessions:
@@ -164,6 +173,7 @@ class ModelSessions:
         self._batch = batch
         self._is_binary = is_binary
         self._session = session
+        self._spreads = _spreads(session, opener.threads)
         self._tapped_sessions: dict[str, Session] = {}
         self._score_sessions: dict[GraphOffset, ScoreSession] = {}
         self._last_activations: tuple[tuple[str, bytes], Floats, Doubles] | None = None
@@ -264,6 +274,7 @@ class ModelSessions:
             make_room(self._score_sessions, _KEPT_SESSIONS)
             self._score_sessions[offset] = ScoreSession(
                 partial(self._open_score_graph, offset),
+                spreads=self._spreads,
                 name=self.opener.name,
                 offset=offset,
                 image_input=self.opener.image_input,
@@ -273,7 +284,7 @@ class ModelSessions:
             )
         return self._score_sessions[offset]
 
-    def _open_score_graph(self, offset: GraphOffset) -> DeviceSession:
+    def _open_score_graph(self, offset: GraphOffset, threads: int | None) -> DeviceSession:
         graph = score_graph(
             self._proto,
             self.opener.image_input,
@@ -283,7 +294,7 @@ class ModelSessions:
             binary=self._is_binary,
             batch=self._batch.fixed,
         )
-        return self.opener.open_score_graph(graph)
+        return self.opener.open_score_graph(graph, threads)
 
     def gradients(self, layer: Layer, image: Floats, targets: Sequence[int]) -> Floats:
         """Return ``∂Y^c/∂A_k`` for each target's logit, by the graph as a torch module.

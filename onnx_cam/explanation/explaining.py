@@ -397,5 +397,6 @@ def _cost(scorer: Scorer, activations: Activations, weighed: Weighed, seconds: f
         exact_passes=weighed.exact_passes,
         seconds=seconds,
         batch_size=scorer.batch_size,
+        streams=scorer.streams,
         cpu_fallback_nodes=scorer.cpu_fallback_nodes,
     )

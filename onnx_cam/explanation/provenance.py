@@ -114,6 +114,8 @@ class Cost:
         Wall time of the call after the image was read.
     batch_size : int
         Inputs a run.
+    streams : int
+        Runs at once.
     cpu_fallback_nodes : int or None
         Nodes that the provider left to the CPU; None where ONNX Runtime does not tell.
     """
@@ -123,6 +125,7 @@ class Cost:
     exact_passes: int | None
     seconds: float
     batch_size: int
+    streams: int
     cpu_fallback_nodes: int | None
 
 
@@ -266,6 +269,11 @@ class Provenance:
     def batch_size(self) -> int:
         """Inputs a run."""
         return self.cost.batch_size
+
+    @property
+    def streams(self) -> int:
+        """Runs at once: on a CPU they share its cores."""
+        return self.cost.streams
 
     @property
     def cpu_fallback_nodes(self) -> int | None:

@@ -272,6 +272,7 @@ class Explanation(Provenance):
             "provider": self.provider,
             "cpu_fallback_nodes": self.cpu_fallback_nodes,
             "batch_size": self.batch_size,
+            "streams": self.streams,
             "preprocessing": dict(self.preprocessing),
             "warnings": list(self.warnings),
             "files": {key: readable_path(path) for key, path in (files or {}).items()},

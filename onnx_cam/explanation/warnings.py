@@ -55,7 +55,8 @@ def device_warnings(provider: str, scorer: Scorer) -> tuple[str, ...]:
     out_of_memory = [failure for failure in scorer.failures if failure.startswith("out of memory")]
     if out_of_memory:
         times = "once" if len(out_of_memory) == 1 else f"{len(out_of_memory)} times"
-        warnings.append(f"memory ran out {times}: continued with batch size {scorer.batch_size}")
+        streams = f", {scorer.streams} at once" if scorer.streams > 1 else ""
+        warnings.append(f"memory ran out {times}: continued with batch size {scorer.batch_size}{streams}")
     others = [failure for failure in scorer.failures if not failure.startswith("out of memory")]
     if others:
         warnings.append(f"{len(others)} runs failed and were repeated; the first error was: {others[0]}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 __all__ = ["BatchSize"]
 
-_RUNS = 3  # of each size; the first one sets up its buffers and does not count
+_RUNS = 2  # of each size, after one in each stream that sets up its buffers and does not count
 _WORTH_IT = 0.97  # a batch twice as large must take less than this share of the time per input
 
 
@@ -27,6 +27,8 @@ class BatchSize:
         Whether the model runs at no size but the requested one.
     free : callable, optional
         Returns the free bytes of the device, or None; a batch that would not fit is not tried.
+    streams : int
+        How many runs there are at once.
 
     Attributes
     ----------
@@ -54,10 +56,12 @@ class BatchSize:
         largest: int = 256,
         free: Callable[[], int | None] | None = None,
         fixed: bool = False,
+        streams: int = 1,
     ) -> None:
         self.settled = requested is not None
         self.size = requested or min(first, largest)
         self._fixed = fixed
+        self._streams = streams
         self._largest = largest
         self._free = free
         self._free_at_first = free() if free and not self.settled else None
@@ -69,8 +73,8 @@ class BatchSize:
         if self.settled or not full:
             return
         self._seconds.append(seconds / inputs)
-        if len(self._seconds) == _RUNS:
-            self._compare(min(self._seconds[1:]))
+        if len(self._seconds) == self._streams + _RUNS:
+            self._compare(min(self._seconds[self._streams :]))
 
     def halve(self) -> bool:
         """Take half from now on, because memory ran out; return whether that is possible."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.runtime.batch_size import BatchSize
+from onnx_cam.runtime.concurrent_runs import ConcurrentRuns, EndedRun
 from onnx_cam.runtime.masks import normalised
 from onnx_cam.runtime.schedule import BLANK, NO_FIELD, Grid, Schedule
-from onnx_cam.runtime.score_session import ScoreSession
+from onnx_cam.runtime.score_session import ScoreSession, TimedScores
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["Block", "GridRun"]
@@ -26,11 +27,20 @@ _FULL_ENOUGH = 0.75  # of a batch: the more steps share a map's mask the better,
 
 @dataclass(frozen=True)
 class Block:
-    """A rectangle of a grid: some units at some steps, and their scores (m, n, T) once they are there."""
+    """A rectangle of a grid: some units at some steps, and their scores (m, n, T) once they are there.
+
+    Attributes
+    ----------
+    units, steps : slice
+    scores : ndarray of shape (m, n, T), float64
+    has_failed : bool
+        Whether a run of it failed.
+    """
 
     units: slice
     steps: slice
     scores: Doubles = field(default_factory=lambda: np.zeros(0))
+    has_failed: bool = False
 
     def cut(self, size: int, steps_a_run: int | None) -> tuple[Block, list[Block]]:
         """Cut off a part of at most `size` inputs, and return it with the rest: more units of the same steps last.
@@ -55,16 +65,29 @@ class Block:
         steps = slice(self.steps.start, self.steps.start + n)
         rest = []
         if n < width:
-            rest.append(Block(self.units, slice(steps.stop, self.steps.stop)))
+            rest.append(replace(self, steps=slice(steps.stop, self.steps.stop)))
         if m < count:
-            rest.append(Block(slice(units.stop, self.units.stop), steps))
-        return Block(units, steps), rest
+            rest.append(replace(self, units=slice(units.stop, self.units.stop), steps=steps))
+        return replace(self, units=units, steps=steps), rest
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A block to be run, and the batch size that it was cut for."""
+
+    block: Block
+    batch_size: int
 
 
 def _most_steps_a_run(steps: int, size: int) -> int:
     """Return the most steps a run, of those that divide all steps evenly and leave a batch of `size` nearly full."""
     divisors = [n for n in range(1, min(size, steps) + 1) if steps % n == 0]
     return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
+
+
+def _is_sound(run: EndedRun[_Cut]) -> bool:
+    """Whether a run gave scores, and numbers."""
+    return run.result is not None and bool(np.isfinite(run.result.scores).all())
 
 
 @dataclass(frozen=True)
@@ -100,9 +123,10 @@ class GridRun:
     failures: list[str]
 
     def blocks(self, batch: BatchSize) -> Iterator[Block]:
-        """Score the grid, and yield it block by block.
+        """Score the grid, and yield it block by block, in the order in which their runs end.
 
-        A block that failed is tried once more, in halves where memory ran out.
+        As many blocks run at once as the session's spread has streams, and one more is prepared meanwhile. A block that
+        failed is tried once more, in halves where memory ran out.
 
         Parameters
         ----------
@@ -117,55 +141,94 @@ class GridRun:
             A run failed twice, or a score is NaN or infinite.
         """
         remaining = [Block(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))]
-        failed_before = False
-        while remaining:
-            # Cut as much off the last block as a batch takes: units × steps inputs.
-            whole = remaining.pop()
-            block, rest = whole.cut(batch.size, self._steps_a_run)
-            started = time.perf_counter()
-            try:
-                scores = self._scores(block, batch)  # (m, n, T)
-                failed_before = False
-            except ScoreError as error:
-                out_of_memory = isinstance(error, OutOfMemoryError)
-                halved = out_of_memory and batch.halve()
-                if failed_before and not halved:
-                    raise
-                failed_before = failed_before or not halved
-                scores = None
-                self.failures.append(str(error))
-            # Only here does the error's traceback no longer hold on to the session, so that reopening frees its memory.
-            if scores is None:
-                self.session.reopen(out_of_memory=out_of_memory)
-                remaining.append(whole)
-                continue
-            # The batch size learns from full runs; what the cut left over comes next.
-            full = len(scores) == max(1, batch.size // scores.shape[1])
-            batch.ran(scores[..., 0].size, time.perf_counter() - started, full=full)
-            remaining += rest
-            self._check(scores, block)
-            yield replace(block, scores=scores)
+        with ConcurrentRuns[_Cut](self.session) as runs:
+            while remaining or runs.is_busy:
+                # Keep every stream busy: cut as much off the last block as a batch takes, units × steps inputs.
+                while remaining and runs.has_room:
+                    block, rest = remaining.pop().cut(batch.size, self._steps_a_run)
+                    remaining += rest
+                    runs.start(partial(self._scores, block, batch.size), _Cut(block, batch.size))
+                # Take the scores of the runs that have ended. Where one failed, let the others end what they began.
+                ended = runs.finished()
+                if not all(map(_is_sound, ended)):
+                    ended += runs.drained()
+                yield from self._scored([run for run in ended if run.error is None], batch)
+                failed = [run for run in ended if run.error is not None]
+                if failed:
+                    remaining += self._to_repeat(failed, batch)
+                    self.session.reopen(out_of_memory=any(isinstance(run.error, OutOfMemoryError) for run in failed))
+                    runs.close()
+                elif self._should_change_spread(remaining, batch):
+                    yield from self._scored(runs.drained(), batch)
+                    self.session.follow_spread()
+                    runs.close()
+
+    def _scored(self, ended: Sequence[EndedRun[_Cut]], batch: BatchSize) -> Iterator[Block]:
+        """Yield the blocks of runs that gave scores, and let batch size and spread learn from full ones."""
+        blocks = [replace(run.task.block, scores=run.result.scores) for run in ended if run.result is not None]
+        for run in ended:
+            if run.result is not None and run.task.batch_size == batch.size:
+                self._learn(run.result, batch)
+        # Of several scores that are no numbers, name the first.
+        for block in sorted(blocks, key=lambda one: (one.units.start, one.steps.start)):
+            self._check(block.scores, block)
+        yield from blocks
+
+    def _learn(self, result: TimedScores, batch: BatchSize) -> None:
+        inputs, steps = result.scores[..., 0].size, result.scores.shape[1]
+        full = len(result.scores) == max(1, batch.size // steps)
+        if batch.settled and full:
+            self.session.spreads.ran(result.spread, inputs, result.seconds)
+        batch.ran(inputs, result.seconds, full=full)
+
+    def _to_repeat(self, failed: Sequence[EndedRun[_Cut]], batch: BatchSize) -> list[Block]:
+        """Return the blocks of runs that failed, to be run once more; with less at once where memory ran out.
+
+        Raises
+        ------
+        ScoreError
+            One of them failed before, and no less can be run at once.
+        """
+        errors = [run.error for run in failed if run.error is not None]
+        out_of_memory = any(isinstance(error, OutOfMemoryError) for error in errors)
+        is_less = out_of_memory and (batch.halve() or self.session.spreads.halve())
+        blocks = []
+        for run, error in zip(failed, errors, strict=True):
+            if run.task.block.has_failed and not is_less:
+                raise error
+            blocks.append(replace(run.task.block, has_failed=not is_less))
+            self.failures.append(str(error))
+            # Its traceback holds on to the session, whose memory is to be freed.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+        return blocks
+
+    def _should_change_spread(self, remaining: Sequence[Block], batch: BatchSize) -> bool:
+        """Whether another spread was chosen, or is worth a try with the inputs that remain."""
+        spreads = self.session.spreads
+        if spreads.next is not None and batch.settled:
+            inputs = sum((b.units.stop - b.units.start) * (b.steps.stop - b.steps.start) for b in remaining)
+            spreads.try_next(inputs, self.session.load_seconds)
+        return self.session.spread != spreads.current
 
     @property
     def _steps_a_run(self) -> int | None:
         """One where each input has a map of its own or the batch is fixed; otherwise any number will do."""
         return 1 if self.schedule.offset == "map" or self.session.fixed_batch else None
 
-    def _scores(self, block: Block, batch: BatchSize) -> Doubles:
+    def _scores(self, block: Block, batch_size: int) -> TimedScores:
         """Return the scores of a block, (m, n, T)."""
         fields = None if self.fields is None else self.fields[block.steps]
-        if fields is not None and self.session.offset != "none":
-            self.session.bind_fields(fields)
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is reported by _check
             maps = self._normalised_maps(block, fields)  # (m, h, w)
             steps = block.steps.stop - block.steps.start
-            full = min(max(1, batch.size // steps), self.grid.shape[0])
+            full = min(max(1, batch_size // steps), self.grid.shape[0])
             factor = self.grid.factor[block.units]
             if self.session.offset == "none":
                 scale = np.outer(factor, self.grid.path[block.steps]).astype(np.float32)  # (m, n)
                 return self.session.run(self.score_kind, maps, steps, scale=scale, full=full)
             maps = maps * factor[:, None, None].astype(np.float32)
-            return self.session.run(self.score_kind, maps, steps, offset_scale=self._offset_scale(block), full=full)
+            offset_scale = self._offset_scale(block)
+            return self.session.run(self.score_kind, maps, steps, offset_scale=offset_scale, fields=fields, full=full)
 
     def _normalised_maps(self, block: Block, fields: Floats | None) -> Floats:
         """Return the maps whose upsampling is the block's masks, (m, h, w); any map where the mask is blank."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,11 +19,13 @@ from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.device_session import DeviceSession, run_error
 from onnx_cam.runtime.devices import CPU
+from onnx_cam.runtime.lanes import Lanes
 from onnx_cam.runtime.masks import Masking, interpolation_matrix
 from onnx_cam.runtime.memory import free_cuda_memory
 from onnx_cam.runtime.scores import ScoreKind
+from onnx_cam.runtime.spread import Spread, SpreadChoice
 
-__all__ = ["ScoreSession"]
+__all__ = ["ScoreSession", "TimedScores"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -29,16 +34,35 @@ _BATCH_BYTES = 32 << 20  # of masked images, on a CPU: activations take some ten
 _LARGEST_BATCH = 256
 
 
+@dataclass(frozen=True)
+class TimedScores:
+    """The scores of a run, and how long it took.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (m, n, T), float64
+    seconds : float
+        Without the time that the run waited for a free lane.
+    spread : Spread
+        How runs were spread over the cores.
+    """
+
+    scores: Doubles
+    seconds: float
+    spread: Spread
+
+
 class ScoreSession:
     """A score graph, loaded on a device, and the image that it is bound to.
 
     What stays the same over a map, the image and the upsampling matrices, is placed on the device once, and the offset
-    fields of some steps for as many runs as use them. A run takes maps and factors, and returns scores.
+    fields of some steps for as many runs as use them. A run takes maps and factors, and returns scores. Threads may run
+    it at once, as many as its spread has streams: on a CPU they share its cores.
 
     Parameters
     ----------
     load : callable
-        Loads the score graph: once now, and again after a failure.
+        Loads the score graph with this many threads a run: once now, and again after a failure, or for another spread.
     name : str
         The file's name, for messages.
     offset : {"none", "mask", "input"}
@@ -51,6 +75,9 @@ class ScoreSession:
         The only number of inputs that the model takes at once.
     one_at_a_time : bool
         Whether each batch is filled with a single input, because the model mixes the images of a batch.
+    spreads : SpreadChoice
+        How runs are spread over the cores of a CPU; shared by the sessions of a model. Any other device runs one batch
+        at a time.
 
     Attributes
     ----------
@@ -64,11 +91,17 @@ class ScoreSession:
         The execution provider that really runs the graph.
     cpu_fallback_nodes : int or None
         Nodes that the provider left to the CPU.
+    spreads : SpreadChoice
+        As given.
+    spread : Spread
+        How runs are spread over the cores now.
+    load_seconds : float
+        How long it took to load the graph.
     """
 
     def __init__(
         self,
-        load: Callable[[], DeviceSession],
+        load: Callable[[int | None], DeviceSession],
         *,
         name: str,
         offset: GraphOffset,
@@ -76,6 +109,7 @@ class ScoreSession:
         size: tuple[int, int],
         fixed_batch: int | None = None,
         one_at_a_time: bool = False,
+        spreads: SpreadChoice,
     ) -> None:
         self.offset: GraphOffset = offset
         self.fixed_batch = fixed_batch
@@ -83,7 +117,11 @@ class ScoreSession:
         self._name = name
         self._input = image_input
         self._size = size
-        opened = load()
+        self.spreads = spreads
+        self.spread = spreads.current
+        started = time.perf_counter()
+        opened = load(self.spread.threads)
+        self.load_seconds = time.perf_counter() - started
         self._opened: DeviceSession | None = opened
         self._device, self._index = opened.device, opened.index
         self.provider = opened.provider
@@ -91,7 +129,9 @@ class ScoreSession:
         self._inputs_a_run = 1 if one_at_a_time else fixed_batch
         self.batch = self.new_batch_size(None)
         self._bound: dict[str, NDArray[Any]] = {}
-        self._binding: Any = None
+        self._lanes: Lanes | None = None
+        self._fields: dict[tuple[int, tuple[int, ...]], Any] = {}  # placed on the device, by address and shape
+        self._placing = threading.Lock()
         self._ran_out_of_memory = False
 
     def new_batch_size(self, requested: int | None) -> BatchSize:
@@ -105,7 +145,15 @@ class ScoreSession:
         on_cpu = self._device is CPU
         largest = max(1, min(_LARGEST_BATCH, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST_BATCH
         free = partial(free_cuda_memory, self._index) if self._device.is_gpu else None
-        return BatchSize(requested, first=self._device.first_batch, largest=largest, free=free)
+        return BatchSize(
+            requested, first=self._device.first_batch, largest=largest, free=free, streams=self.spread.streams
+        )
+
+    @property
+    def prepares_ahead(self) -> int:
+        """How many batches are prepared while others run: one, unless a single core does everything."""
+        is_single = self._device is CPU and self.spread == Spread(1, 1)
+        return 0 if is_single else 1
 
     @property
     def layout(self) -> str:
@@ -134,21 +182,22 @@ class ScoreSession:
             "rows": interpolation_matrix(grid[0], self._size[0], aligned, frame.rows),
             "columns": mask_columns(columns, self.layout, self._input.channels),
         }
+        self.follow_spread()
         self._place()
 
-    def bind_fields(self, fields: Floats) -> None:
-        """Place the offset fields (n, …) of the next runs' steps on the device, in place of those before.
-
-        The same part of the same array is not placed again.
-        """
-        bound = self._bound.get("offset_fields")
-        if bound is None or (bound.ctypes.data, bound.shape) != (fields.ctypes.data, fields.shape):
-            self._bound["offset_fields"] = fields
-            self._place("offset_fields")
+    def follow_spread(self) -> None:
+        """Take the spread that was chosen last; no run may be under way."""
+        if self.spread == self.spreads.current:
+            return
+        if self.spread.threads != self.spreads.current.threads:
+            self._opened = None
+        self.spread, self._lanes = self.spreads.current, None
+        if self._bound:
+            self._place()
 
     def release(self) -> None:
         """Let go of what was bound, and of the session too where memory ran out: it keeps all it ever allocated."""
-        self._bound, self._binding = {}, None
+        self._bound, self._lanes, self._fields = {}, None, {}
         if self._ran_out_of_memory:
             self._opened = None
 
@@ -161,9 +210,15 @@ class ScoreSession:
             Whether that is why.
         """
         self._ran_out_of_memory = self._ran_out_of_memory or out_of_memory
-        self._opened, self._binding = None, None
+        self._opened, self._lanes, self._fields = None, None, {}
         gc.collect()
+        self.spread = self.spreads.current
         self._place()
+
+    def stop(self) -> None:
+        """End the runs that are under way; no other can follow before the next `bind`."""
+        if self._lanes is not None:
+            self._lanes.stop()
 
     def run(
         self,
@@ -173,9 +228,10 @@ class ScoreSession:
         *,
         scale: Floats | None = None,
         offset_scale: Floats | None = None,
+        fields: Floats | None = None,
         full: int = 0,
-    ) -> Doubles:
-        """Score m maps at n steps.
+    ) -> TimedScores:
+        """Score m maps at n steps, as soon as a lane is free.
 
         Parameters
         ----------
@@ -188,13 +244,12 @@ class ScoreSession:
             The masks' factors; for a graph without an offset.
         offset_scale : ndarray of shape (m,), float32, optional
             The offsets' scales; for a graph with one.
+        fields : ndarray of shape (n, …), float32, optional
+            The steps' offset fields; for a graph with one. The same part of the same array is placed on the device
+            once.
         full : int
             How many maps a full batch has. A device that prepares itself for each new shape gets this many, the last
             one repeated.
-
-        Returns
-        -------
-        ndarray of shape (m, n, T), float64
 
         Raises
         ------
@@ -206,34 +261,39 @@ class ScoreSession:
         padded = max(full, len(maps)) if self._device.tunes_shapes else len(maps)
         count = self.fixed_batch or padded
         inputs = {"maps": maps, "scale": scale, "offset_scale": offset_scale}
-        arrays = {name: _padded(array, count) for name, array in inputs.items() if array is not None}
-        scores = self._run(score_kind, arrays)
-        return scores.reshape(count, steps, -1)[: len(maps)]
+        arrays = {PREFIX + name: _padded(array, count) for name, array in inputs.items() if array is not None}
+        assert self._lanes is not None
+        with self._lanes.take() as lane:
+            started = time.perf_counter()
+            try:
+                values = {} if fields is None else {PREFIX + "offset_fields": self._placed_fields(fields)}
+                scores = lane.run(arrays, values, PREFIX + score_kind)
+            except Exception as error:  # ONNX Runtime's exceptions share no base but this
+                raise run_error(error, self._name, f"a run of {len(maps)} maps") from error
+            seconds = time.perf_counter() - started
+        shaped = np.asarray(scores, np.float64).reshape(count, steps, -1)[: len(maps)]
+        return TimedScores(shaped, seconds, self.spread)
 
-    def _run(self, score_kind: ScoreKind, arrays: dict[str, NDArray[Any]]) -> Doubles:
-        for name, array in arrays.items():
-            self._binding.bind_cpu_input(PREFIX + name, np.ascontiguousarray(array))
-        self._binding.clear_binding_outputs()
-        self._binding.bind_output(PREFIX + score_kind, "cpu")
-        try:
-            assert self._opened is not None
-            self._opened.session.run_with_iobinding(self._binding)
-            scores = self._binding.copy_outputs_to_cpu()[0]
-        except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise run_error(error, self._name, f"a run of {len(arrays['maps'])} maps") from error
-        return np.asarray(scores, np.float64)
+    def _placed_fields(self, fields: Floats) -> Any:
+        """Return offset fields on the device; those of the last steps are kept."""
+        key = fields.ctypes.data, fields.shape
+        with self._placing:
+            if key not in self._fields:
+                assert self._opened is not None
+                while len(self._fields) > self.spread.streams:
+                    del self._fields[next(iter(self._fields))]
+                self._fields[key] = self._opened.place(fields)
+            return self._fields[key]
 
-    def _place(self, *names: str) -> None:
-        """Place bound arrays on the device: those of some names, or all of them in a new binding."""
+    def _place(self) -> None:
+        """Place bound arrays on the device, for as many lanes as there are streams."""
         if self._opened is None:
-            self._opened = self._load()
-        if not names:
-            self._binding = self._opened.session.io_binding()
+            self._opened = self._load(self.spread.threads)
         try:
-            for name in names or self._bound:
-                self._binding.bind_ortvalue_input(PREFIX + name, self._opened.place(self._bound[name]))
+            shared = {PREFIX + name: self._opened.place(array) for name, array in self._bound.items()}
+            self._lanes = Lanes(self._opened.session, shared, self.spread.streams)
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
-            raise run_error(error, self._name, "the image and its noise fields") from error
+            raise run_error(error, self._name, "the image and the masks") from error
 
 
 def _padded(array: NDArray[Any], size: int) -> NDArray[Any]:

@@ -80,8 +80,8 @@ class Scorer:
         X_b.
     seed : int
         The seed of the noise.
-    batch_size : int
-        Inputs a run, as last chosen.
+    batch_size, streams : int
+        Inputs a run, and runs at once, as last chosen.
     passes, passes_skipped : int
         Forward passes so far, and inputs that needed none: dead maps, inputs equal to another, and a baseline whose
         score is kept.
@@ -118,7 +118,7 @@ class Scorer:
         self.image = image
         self.baseline_image = baseline
         self.seed = seed
-        self.batch_size = batch_size or 1
+        self.batch_size, self.streams = batch_size or 1, 1
         self.passes = 0
         self.passes_skipped = 0
         self.cpu_fallback_nodes: int | None = 0
@@ -271,7 +271,7 @@ class Scorer:
                     self._progress(self.passes, planned)
         finally:
             session.release()
-            self.batch_size = batch.size
+            self.batch_size, self.streams = batch.size, session.spread.streams
             self.cpu_fallback_nodes = session.cpu_fallback_nodes
         return scores
 

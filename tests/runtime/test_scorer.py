@@ -337,7 +337,7 @@ class Failing:
 
 @pytest.fixture
 def fresh(tiny_path: Path) -> Classifier:
-    return onnx_cam.load(tiny_path, device="cpu", preprocess="none")
+    return onnx_cam.load(tiny_path, device="cpu", preprocess="none", threads=1)  # one run after the other
 
 
 @pytest.fixture
