@@ -23,7 +23,7 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"P[1-7]\s", "a PNM image (PBM, PGM, PPM)", "convert it to PNG"),
     (rb"8BPS", "a Photoshop document", _EXPORT),
     (rb"gimp xcf", "a GIMP document", _EXPORT),
-    (rb"\x00\x00[\x01\x02]\x00", "a Windows icon or cursor", _CONVERT),
+    (rb"\x00\x00[\x01\x02]\x00[\x01-\xff]\x00", "a Windows icon or cursor", _CONVERT),
     (rb"\x76\x2f\x31\x01|#\?(RADIANCE|RGBE)", "a high dynamic range image", "convert it to PNG with 8 or 16 bits"),
     (rb"(\xef\xbb\xbf)?\s*<(svg\b|[?!][^\x00]*<svg\b)", "an SVG drawing", _EXPORT),
     (rb"%PDF-", "a PDF document", "save the page, or the picture in it, as PNG"),
