@@ -17,6 +17,7 @@ from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import OffsetSpace, Schedule
+from onnx_cam.runtime.score_session import TimedScores
 from onnx_cam.runtime.scorer import Scorer
 from tests import oracle, tiny
 
@@ -323,7 +324,7 @@ class Failing:
         self.reopened = 0
         session.run, session.reopen = self.run, self.reopen  # type: ignore[method-assign, assignment]
 
-    def run(self, kind: Any, maps: np.ndarray, steps: int, **settings: Any) -> np.ndarray:
+    def run(self, kind: Any, maps: np.ndarray, steps: int, **settings: Any) -> TimedScores:
         self.sizes.append(len(maps) * steps)
         error = self._fails(len(self.sizes) - 1, self.sizes[-1])
         if error is not None:

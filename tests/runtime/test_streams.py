@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
@@ -122,8 +123,8 @@ def test_several_runs_are_under_way_at_once(tiny_path: Path, monkeypatch: pytest
 def test_a_score_that_is_not_a_number_is_named_by_its_place_whatever_ends_first(tmp_path: Path) -> None:
     weights = tiny.weights()
     model = tiny.build(
-        [*tiny.body()[:-1], tiny.helper.make_node("Gemm", ["flat", "w3", "b3"], ["raw"], transB=1),
-         tiny.helper.make_node("Log", ["raw"], ["logits"])],
+        [*tiny.body()[:-1], helper.make_node("Gemm", ["flat", "w3", "b3"], ["raw"], transB=1),
+         helper.make_node("Log", ["raw"], ["logits"])],
         weights, image=["N", 3, 20, 20], outputs=[tiny.value_info("logits", ["N", 4])],
     )  # fmt: skip
     path = tiny.save(model, tmp_path)
@@ -156,7 +157,7 @@ def test_an_interrupt_ends_all_streams_at_once(tmp_path: Path) -> None:
     """A network of heavy layers, so that four streams would take minutes."""
     weights = tiny.weights()
     wide = {"v1": np.full((64, 3, 9, 9), 0.01, np.float32), "v2": np.full((64, 64, 9, 9), 0.001, np.float32)}
-    node = tiny.helper.make_node
+    node = helper.make_node
     nodes = [
         node("Conv", ["image", "v1"], ["a"], pads=[4] * 4), node("Relu", ["a"], ["r"]),
         node("Conv", ["r", "v2"], ["b"], pads=[4] * 4), node("Relu", ["b"], ["relu2"]),
