@@ -17,6 +17,7 @@ from onnx_cam.graph.external_data import find_external_data
 from onnx_cam.graph.file_kinds import file_kind
 from onnx_cam.graph.file_kinds.folders import folder_kind
 from onnx_cam.graph.links import broken_link
+from onnx_cam.graph.soundness import check_names, make_sound
 
 __all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
 
@@ -87,7 +88,10 @@ def read_model(path: str | Path) -> ModelFile:
     path = Path(path)
     content = _read_bytes(path)
     proto = _parse(path, content)
-    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, find_external_data(path, proto))
+    check_names(proto, path)
+    folder = find_external_data(path, proto)
+    make_sound(proto, path)
+    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, folder)
 
 
 def import_graph(file: ModelFile) -> gs.Graph:

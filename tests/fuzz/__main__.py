@@ -50,7 +50,7 @@ def _run_kind(kind: Kind, options: argparse.Namespace, seconds: float | None) ->
     limits = Limits(options.time_limit, options.memory_limit << 30)
     for outcome in run(_tasks(kind, options, end), options.workers, limits):
         tally.add(outcome)
-        if outcome.is_finding:
+        if outcome.is_finding and tally.is_new(outcome):
             _show(outcome, kind, options)
         if sys.stderr.isatty() and time.monotonic() - shown > _PROGRESS_EVERY:
             shown = time.monotonic()

@@ -31,6 +31,10 @@ class Tally:
         if self.slowest is None or outcome.seconds > self.slowest.seconds:
             self.slowest = outcome
 
+    def is_new(self, outcome: Outcome) -> bool:
+        """Whether few findings so far came from the place that one comes from."""
+        return sum(other.place == outcome.place for other in self.findings) <= _SHOWN_SEEDS
+
     @property
     def refused(self) -> int:
         return self.inputs - self.accepted - len(self.findings)

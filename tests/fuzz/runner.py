@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from tests.fuzz.kinds import Kind
-from tests.fuzz.outcome import Outcome
+from tests.fuzz.outcome import Outcome, Status
 from tests.fuzz.worker import Limits, work
 
 __all__ = ["Task", "run"]
@@ -99,13 +99,13 @@ class _Watched:
             return self._lost("hang", seconds, f"no end within {self._limits.seconds:g} s")
         return None
 
-    def _lost(self, status: str, seconds: float, what: str) -> Outcome:
+    def _lost(self, status: Status, seconds: float, what: str) -> Outcome:
         """Return a finding that ended the worker, and start another one."""
         assert self.task is not None
         stacks = self._stacks.read_text(errors="replace") if self._stacks.exists() else ""
         kind, seed = self.task
         self._start()
-        return Outcome(kind.name, seed, status, seconds, f"{what}\n{stacks}", f"{what} {_place(stacks)}")  # type: ignore[arg-type]
+        return Outcome(kind.name, seed, status, seconds, f"{what}\n{stacks}", f"{what} {_place(stacks)}")
 
     def end(self) -> None:
         self.connection.close()
@@ -121,6 +121,7 @@ def _ending(exit_code: int | None) -> str:
 
 def _place(stacks: str) -> str:
     """Return the innermost line of onnx_cam in the stack of the thread that ran the input."""
-    threads = stacks.split("Thread 0x")[-1] if "Current thread" not in stacks else stacks.split("Current thread")[-1]
-    lines = [line.strip() for line in threads.splitlines() if "/onnx_cam/" in line]
+    mark = "Current thread" if "Current thread" in stacks else "Thread 0x"
+    own = stacks.rpartition(mark)[2]
+    lines = [line.strip() for line in own.splitlines() if "/onnx_cam/" in line]
     return f"at {lines[0].rpartition('/onnx_cam/')[2]}" if lines else ""

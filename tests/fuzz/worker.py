@@ -16,7 +16,7 @@ from pathlib import Path
 
 from onnx_cam.errors import OnnxCamError
 from tests.fuzz.kinds import Kind
-from tests.fuzz.outcome import Outcome, is_line
+from tests.fuzz.outcome import Outcome, Status, is_line
 
 __all__ = ["Limits", "run_input", "work"]
 
@@ -74,8 +74,8 @@ def run_input(kind: Kind, seed: int, folder: Path) -> Outcome:
             kind.read(folder, seed)
     except OnnxCamError as error:
         message = str(error)
-        status, place = ("refused", "") if is_line(message) else ("message", f"{type(error).__name__}: {message[:40]!r}")
-        return Outcome(kind.name, seed, status, time.perf_counter() - start, message, place)  # type: ignore[arg-type]
+        status: Status = "refused" if is_line(message) else "message"
+        return Outcome(kind.name, seed, status, time.perf_counter() - start, message, type(error).__name__)
     except Exception as error:
         detail = "".join(traceback.format_exception(error))
         return Outcome(kind.name, seed, "traceback", time.perf_counter() - start, detail, _place(error))

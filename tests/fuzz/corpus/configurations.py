@@ -138,11 +138,24 @@ FILES: dict[str, list[Any]] = {
     "processor_config.json": [{"processor_class": "CLIPProcessor", "image_processor": _HUGGING_FACE}],
     "config.json": [
         _TIMM,
-        {"model_type": "vit", "image_size": 32, "id2label": _NAMES, "label2id": {"bird": 0, "cat": 1}, "num_channels": 3},
+        {
+            "model_type": "vit",
+            "image_size": 32,
+            "id2label": _NAMES,
+            "label2id": {"bird": 0, "cat": 1},
+            "num_channels": 3,
+        },
         {"model_type": "vit", "problem_type": "multi_label_classification", "id2label": _NAMES},
     ],
     "signature.json": [_LOBE],
-    "metadata.json": [{"tfjsVersion": "1.3.1", "packageName": "@teachablemachine/image", "imageSize": 224, "labels": ["a", "b"]}],
+    "metadata.json": [
+        {
+            "tfjsVersion": "1.3.1",
+            "packageName": "@teachablemachine/image",
+            "imageSize": 224,
+            "labels": ["bird", "cat", "fish", "dog"],
+        }
+    ],
     "metadata_properties.json": [_CUSTOM_VISION],
     "metadata.yaml": [_ULTRALYTICS],
     "inference.yml": [_PADDLE],

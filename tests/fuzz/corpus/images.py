@@ -23,7 +23,7 @@ def images() -> dict[str, bytes]:
     grey16 = Image.fromarray(pixels[..., 0].astype(np.uint16) << 8)
     turned = Image.Exif()
     turned[274] = 6
-    frames = [photo, photo.rotate(90).resize(_SIZE)]
+    second = photo.rotate(90).resize(_SIZE)
     files = {
         "plain.jpg": _saved(photo, "JPEG"),
         "progressive.jpg": _saved(photo, "JPEG", progressive=True, optimize=True),
@@ -31,22 +31,22 @@ def images() -> dict[str, bytes]:
         "grey.jpg": _saved(photo.convert("L"), "JPEG"),
         "cmyk.jpg": _saved(photo.convert("CMYK"), "JPEG"),
         "profile.jpg": _saved(photo, "JPEG", icc_profile=bytes(128)),
-        "two.jpg": _saved(photo, "MPO", save_all=True, append_images=frames[1:]),
+        "two.jpg": _saved(photo, "MPO", following=second),
         "plain.png": _saved(photo, "PNG", exif=turned),
         "palette.png": _saved(photo.quantize(8), "PNG", transparency=1),
         "alpha.png": _saved(photo.convert("RGBA"), "PNG"),
         "grey16.png": _saved(grey16, "PNG"),
         "one-bit.png": _saved(photo.convert("1"), "PNG"),
-        "animated.png": _saved(photo, "PNG", save_all=True, append_images=frames[1:]),
+        "animated.png": _saved(photo, "PNG", following=second),
         "plain.bmp": _saved(photo, "BMP"),
         "palette.bmp": _saved(photo.quantize(8), "BMP"),
         "plain.gif": _saved(photo.quantize(8), "GIF"),
-        "animated.gif": _saved(photo, "GIF", save_all=True, append_images=frames[1:]),
+        "animated.gif": _saved(photo, "GIF", following=second),
         "plain.tif": _saved(photo, "TIFF"),
         "grey16.tif": _saved(grey16, "TIFF"),
         "real.tif": _saved(photo.convert("F"), "TIFF"),
         "cmyk.tif": _saved(photo.convert("CMYK"), "TIFF", compression="tiff_lzw"),
-        "pages.tif": _saved(photo, "TIFF", save_all=True, append_images=frames[1:]),
+        "pages.tif": _saved(photo, "TIFF", following=second),
         "network-input.npy": _array(np.zeros((3, 20, 20), np.float32)),
         "bytes.npy": _array(pixels),
     }
@@ -56,15 +56,17 @@ def images() -> dict[str, bytes]:
     if features.check("webp"):
         files["plain.webp"] = _saved(photo, "WEBP")
         files["lossless.webp"] = _saved(photo.convert("RGBA"), "WEBP", lossless=True, exif=turned)
-        files["animated.webp"] = _saved(photo, "WEBP", save_all=True, append_images=frames[1:])
+        files["animated.webp"] = _saved(photo, "WEBP", following=second)
     if features.check("avif"):
         files["plain.avif"] = _saved(photo, "AVIF")
-        files["animated.avif"] = _saved(photo, "AVIF", save_all=True, append_images=frames[1:])
+        files["animated.avif"] = _saved(photo, "AVIF", following=second)
     return files
 
 
-def _saved(image: Image.Image, kind: str, **settings: Any) -> bytes:
+def _saved(image: Image.Image, kind: str, following: Image.Image | None = None, **settings: Any) -> bytes:
     file = io.BytesIO()
+    if following is not None:
+        settings |= {"save_all": True, "append_images": [following.copy()]}
     image.copy().save(file, kind, **settings)  # saving changes an image
     return file.getvalue()
 

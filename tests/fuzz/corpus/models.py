@@ -75,7 +75,7 @@ def samples() -> tuple[Sample, ...]:
 def _node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
     """Return a node; ``_`` is an optional input left out."""
     names = ["" if name == "_" else name for name in inputs.split()]
-    return helper.make_node(op, names, outputs.split(), name=f"{op}_{outputs.split()[0]}", **attributes)
+    return helper.make_node(op, names, outputs.split(), name=f"{op}_{outputs.split(maxsplit=1)[0]}", **attributes)
 
 
 def _model(
@@ -95,7 +95,7 @@ def _model(
 
 
 def _values(*shape: int, seed: int = 1) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).standard_normal(shape, np.float32) / 3
+    return np.float32(1 / 3) * np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
 def _with_constants(tail: Sequence[onnx.NodeProto], output: str, **constants: Any) -> onnx.ModelProto:
@@ -155,8 +155,8 @@ def _normalising() -> onnx.ModelProto:
         "ends": np.array([22, 22]),
         "axes": np.array([2, 3]),
         "order": np.array([2, 1, 0]),
-        "means": np.float32([103.5, 116.3, 123.7]).reshape(1, 3, 1, 1),
-        "deviations": np.float32([57, 57, 58]).reshape(1, 3, 1, 1),
+        "means": np.array([103.5, 116.3, 123.7], np.float32).reshape(1, 3, 1, 1),
+        "deviations": np.array([57, 57, 58], np.float32).reshape(1, 3, 1, 1),
         "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
     }
     return _model(nodes, weights, output="p", image=[1, 3, 30, 30])
@@ -247,7 +247,7 @@ def _transformer() -> onnx.ModelProto:
     weights = {f"{name}{i}": np.ones(6, np.float32) for i in (1, 2, 3) for name in ("g", "h")}
     weights |= {name: _values(6, 6, seed=i) for i, name in enumerate(("wq", "wk", "wv", "wm"))}
     weights |= {"patches": _values(6, 3, 5, 5), "token": _values(1, 1, 6), "positions": _values(1, 17, 6)}
-    weights |= {"wh": _values(4, 6), "bh": _values(4), "scale": np.float32([0.4])}
+    weights |= {"wh": _values(4, 6), "bh": _values(4), "scale": np.array([0.4], np.float32)}
     integers = {"tokens_shape": np.array([1, 6, 16]), "first": np.int64(0)}
     return _model(nodes, weights | integers, opset=20, image=[1, 3, 20, 20])
 
@@ -270,7 +270,7 @@ def _qdq() -> onnx.ModelProto:
     ]
     weights: dict[str, Any] = {name: tiny.weights()[name] for name in ("w3", "b3")}
     weights |= {"s": np.float32(0.05), "z": np.uint8(100), "ps": np.float32(1 / 256), "pz": np.uint8(0)}
-    weights |= {"ws": np.float32([0.01] * 6), "wz": np.zeros(6, np.int8)}
+    weights |= {"ws": np.array([0.01] * 6, np.float32), "wz": np.zeros(6, np.int8)}
     weights["qw"] = (100 * _values(6, 3, 3, 3)).clip(-127, 127).astype(np.int8)
     return _model(nodes, weights, output="scores", output_type=TensorProto.UINT8)
 
@@ -300,7 +300,8 @@ def _branches() -> onnx.ModelProto:
     """An If around a squeeze, as PyTorch writes it, and one around the layer."""
     squeezes = _graph([_node("Squeeze", "pooled axes", "squeezed")], ["squeezed"])
     keeps = _graph([_node("Flatten", "pooled", "kept")], ["kept"])
-    relu, sigmoid = _graph([_node("Relu", "conv2", "then")], ["then"]), _graph([_node("Sigmoid", "conv2", "else")], ["else"])
+    relu = _graph([_node("Relu", "conv2", "then")], ["then"])
+    sigmoid = _graph([_node("Sigmoid", "conv2", "else")], ["else"])
     body = tiny.body()
     body[3] = helper.make_node("If", ["yes"], ["relu2"], then_branch=relu, else_branch=sigmoid)
     body[5] = helper.make_node("If", ["yes"], ["flat"], then_branch=squeezes, else_branch=keeps)

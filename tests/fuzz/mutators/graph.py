@@ -24,12 +24,20 @@ _OPERATORS = (
     *("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ArgMax", "LogSoftmax", "Neg", "Clip", "Dropout", "Log"),
     *("MaxPool", "AveragePool", "Upsample", "Einsum", "Attention", "LSTM", "TopK", "Expand", "NoSuchOperator", ""),
 )
+_ACTIVATIONS = (
+    *("Relu", "Sigmoid", "Identity", "Neg", "Softmax", "LogSoftmax", "Tanh", "Transpose", "Exp", "Log", "Abs", "Sqrt"),
+    *("Dropout", "Flatten", "Squeeze", "GlobalMaxPool", "GlobalAveragePool", "Reciprocal", "ReduceMean", "Shape"),
+    *("HardSigmoid", "Elu", "Softplus", "Sign", "ReduceSum", "Round", "IsNaN", "Not", "NonZero", "Floor"),
+)
 _METADATA_KEYS = (
     *("onnx_cam.labels", "onnx_cam.preprocessing", "onnx_cam.layer", "names", "labels", "imgsz", "problem_type"),
     *("preprocessor_config", "Image.BitmapPixelFormat", "author", "task", "model_info labels", "image_size"),
 )
 _CHAIN = 10_000  # nodes: deeper than Python recurses
 _DOUBLINGS = 60  # as many paths as no walk may try one by one
+
+
+_Change = Callable[[onnx.ModelProto, Random], None]
 
 
 def changed_model(model: onnx.ModelProto, random: Random) -> onnx.ModelProto:
@@ -100,12 +108,32 @@ def _insert_node(model: onnx.ModelProto, random: Random) -> None:
     model.graph.node.insert(random.randrange(len(model.graph.node) + 1), new)
 
 
+def _insert_activation(model: onnx.ModelProto, random: Random) -> None:
+    """Insert a node that changes no shape, or replace one: the model stays intact, and its readers get further."""
+    nodes = [node for node in model.graph.node if len(node.input) == 1 and len(node.output) == 1]
+    if not nodes:
+        return
+    node = random.choice(nodes)
+    if random.random() < 0.5:
+        node.op_type, node.domain = random.choice(_ACTIVATIONS), ""
+        node.ClearField("attribute")
+        return
+    name = f"activated{len(model.graph.node)}"
+    place = list(model.graph.node).index(node)
+    model.graph.node.insert(place, helper.make_node(random.choice(_ACTIVATIONS), [node.input[0]], [name]))
+    model.graph.node[place + 1].input[0] = name
+
+
 def _reorder(model: onnx.ModelProto, random: Random) -> None:
     graph = random.choice(list(all_graphs(model.graph)))
     nodes = list(graph.node)
-    action = random.choice([random.shuffle, lambda ns: ns.reverse(), lambda ns: ns.pop(random.randrange(len(ns)))])
-    if nodes:
-        action(nodes)
+    choice = random.randrange(3)
+    if choice == 0:
+        random.shuffle(nodes)
+    elif choice == 1:
+        nodes.reverse()
+    elif nodes:
+        del nodes[random.randrange(len(nodes))]
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     graph.ClearField("node")
     graph.node.extend(copies)
@@ -130,7 +158,8 @@ def _resize(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _retype(model: onnx.ModelProto, random: Random) -> None:
-    info = random.choice([*model.graph.input, *model.graph.output, *model.graph.value_info] or [model.graph.input.add()])
+    graph = model.graph
+    info = random.choice([*graph.input, *graph.output, *graph.value_info] or [graph.input.add()])
     info.type.tensor_type.elem_type = random.choice([*range(26), -1, 99, 2**31 - 1])
 
 
@@ -283,16 +312,17 @@ def _lengthen(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _any_node(model: onnx.ModelProto, random: Random) -> onnx.NodeProto:
-    nodes = [*all_nodes(model.graph.node), *(node for function in model.functions for node in function.node)]
+    nodes: list[onnx.NodeProto] = [*all_nodes(model.graph.node)]
+    nodes += [node for function in model.functions for node in function.node]
     return random.choice(nodes) if nodes else model.graph.node.add()
 
 
-CHANGES: tuple[Callable[[onnx.ModelProto, Random], None], ...] = (
-    *(_rewire, _close_cycle, _remove_names, _other_operator, _insert_node, _reorder, _resize, _retype),
-    *(_resize_weight, _fill_weight, _move_weight_outside, _change_versions, _add_function, _nest, _make_sparse),
-    *(_add_metadata, _change_outputs, _lengthen),
+CHANGES: tuple[_Change, ...] = (
+    *(_insert_activation, _insert_activation, _rewire, _close_cycle, _remove_names, _other_operator, _insert_node),
+    *(_reorder, _resize, _retype, _resize_weight, _fill_weight, _move_weight_outside, _change_versions),
+    *(_add_function, _nest, _make_sparse, _add_metadata, _change_outputs, _lengthen),
 )
 """Every change."""
 
-_RARE = {_lengthen: 1, _nest: 6, _fill_weight: 8}
+_RARE: dict[_Change, int] = {_lengthen: 1, _nest: 6, _fill_weight: 8}
 """Weights of changes that are slow to run, or that seldom break anything."""

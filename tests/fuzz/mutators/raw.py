@@ -23,10 +23,9 @@ def damaged(content: bytes, random: Random, others: Sequence[bytes] = (), places
     places : sequence of int
         Positions that matter more than others; most changes are made there.
     """
-    changed = bytearray(content)
     for _ in range(_count(random)):
-        changed = _change(changed, random, others, places) or bytearray(b"\0")
-    return bytes(changed)
+        content = _change(content, random, others, places) or b"\0"
+    return content
 
 
 def _count(random: Random) -> int:
@@ -37,33 +36,26 @@ def _count(random: Random) -> int:
     return count
 
 
-def _change(content: bytearray, random: Random, others: Sequence[bytes], places: Sequence[int]) -> bytearray:
+def _change(content: bytes, random: Random, others: Sequence[bytes], places: Sequence[int]) -> bytes:
     near = random.choice(places) if places and random.random() < 0.8 else len(content)
     start = near if near < len(content) else random.randrange(len(content))
     length = random.randint(1, _LONGEST) if random.random() < 0.9 else random.randint(1, len(content))
     head, span, tail = content[:start], content[start : start + length], content[start + length :]
     # Within what matters, most changes keep the length: a message whose length is wrong is not read any further.
-    choice = random.randrange(10) if not places or random.random() < 0.2 else random.randrange(5, 10)
-    if choice == 0:
-        return head  # cut off
-    if choice == 1:
-        return head + tail
-    if choice == 2:
-        return head + span * random.randint(2, 4) + tail
-    if choice == 3:
-        return head + random.randbytes(len(span)) + tail
-    if choice == 4:
-        return head + random.randbytes(random.randint(1, 8)) + span + tail
-    if choice == 5:
-        number = random.choice(_NUMBERS)
-        size = random.choice([s for s in (1, 2, 4, 8) if number < 256**s])
-        return head + number.to_bytes(size, random.choice(["big", "little"])) + content[start + size :]
-    if choice == 6 and others:
-        other = random.choice(others)
-        place = random.randrange(len(other))
-        return head + other[place : place + length][: len(span)] + tail
-    if choice == 7:
-        content[start] = random.randrange(256)
-        return content
-    content[start] ^= 1 << random.randrange(8)
-    return content
+    choice = random.randrange(11) if not places or random.random() < 0.2 else random.randrange(4, 11)
+    other = random.choice(others or [content])
+    place = random.randrange(len(other))
+    number = random.choice(_NUMBERS)
+    size = random.choice([size for size in (1, 2, 4, 8) if number < 256**size])
+    changes: dict[int, bytes] = {
+        0: b"",  # with its tail cut off
+        1: tail,
+        2: span * random.randint(2, 4) + tail,
+        3: random.randbytes(random.randint(1, 8)) + span + tail,
+        4: random.randbytes(len(span)) + tail,
+        5: number.to_bytes(size, random.choice(["big", "little"])) + content[start + size :],
+        6: other[place : place + len(span)] + tail,
+        7: bytes([random.randrange(256)]) + content[start + 1 :],
+    }
+    flipped = bytes([content[start] ^ 1 << random.randrange(8)]) + content[start + 1 :]
+    return head + changes.get(choice, flipped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ ODD: tuple[Any, ...] = (
 """Values that readers forget."""
 
 _DEPTHS = (3, 30, 150)
+_MOST = 2000  # parts of a configuration; copies of copies would grow without end
 
 
 def changed(value: Any, random: Random) -> Any:
@@ -32,7 +34,7 @@ def changed(value: Any, random: Random) -> Any:
 
 
 def _change(value: Any, random: Random) -> Any:
-    places = list(_places(value))
+    places = list(islice(_places(value), _MOST))
     if not places or random.random() < 0.02:
         return _odd(random)
     holder, key = random.choice(places)
@@ -41,12 +43,12 @@ def _change(value: Any, random: Random) -> Any:
         del holder[key]
     elif choice == 1 and isinstance(holder, dict):
         holder[random.choice([f"{key}_", str(key).upper(), "", "\0", "size", "mean", "names", "type", 7])] = holder[key]
-    elif choice == 2:
+    elif choice == 2 and len(places) < _MOST:
         other_holder, other_key = random.choice(places)
         holder[key] = copy.deepcopy(other_holder[other_key])
     elif choice == 3:
         holder[key] = _nested(holder[key], random)
-    elif choice == 4 and isinstance(holder, list):
+    elif choice == 4 and isinstance(holder, list) and len(places) < _MOST:
         holder.extend(copy.deepcopy(holder[:]) * random.choice((1, 1, 1, 300)))
     elif choice == 5 and isinstance(holder[key], int | float) and abs(holder[key]) < 1e300:
         holder[key] = random.choice([-holder[key], holder[key] * 1e6, str(holder[key]), [holder[key]], holder[key] / 7])
@@ -57,8 +59,8 @@ def _change(value: Any, random: Random) -> Any:
 
 def _places(value: Any) -> Any:
     """Yield every (container, key) of a configuration."""
-    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
-    for key, inner in items:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in list(items):
         yield value, key
         yield from _places(inner)
 
