@@ -23,12 +23,14 @@ from onnx_cam.graph.image_input import find_image_input, with_size
 from onnx_cam.graph.inline import inline_layers
 from onnx_cam.graph.read import ModelFile, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.runtime.memory import names_lack_of_memory
 
 __all__ = ["load"]
 
 _MAX_THREADS = 512
 
 
+@names_lack_of_memory
 def load(
     path: str | Path,
     *,

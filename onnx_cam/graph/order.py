@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import onnx
 
@@ -37,8 +37,8 @@ def sort_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> str | None:
         return None
     order = _sorted(sources)
     if len(order) < len(sources):
-        left = next(node for place, node in enumerate(graph.node) if place not in set(order))
-        return f"{next(filter(None, left.output), left.name)!r} is computed from itself"
+        rest = set(range(len(sources))).difference(order)
+        return f"{_on_cycle(graph.node[place] for place in rest)!r} is computed from itself"
     copies = [onnx.NodeProto.FromString(graph.node[place].SerializeToString()) for place in order]
     del graph.node[:]
     graph.node.extend(copies)
@@ -64,8 +64,18 @@ def _sorted(sources: Sequence[set[int]]) -> list[int]:
     return order
 
 
+def _on_cycle(nodes: Iterable[onnx.NodeProto]) -> str:
+    """Return a tensor of a cycle, of nodes that are in cycles or depend on one."""
+    makers = {name: node for node in nodes for name in node.output if name}
+    name, passed = next(iter(makers)), set[str]()
+    while name not in passed:  # backwards from any of them, until a tensor is met again
+        passed.add(name)
+        name = min(_names_read(makers[name]) & makers.keys())
+    return name
+
+
 def _names_read(node: onnx.NodeProto) -> set[str]:
-    names = set(node.input)
+    names = set(node.input) - {""}
     for inner in subgraphs(node):
         names |= free_names(inner)
     return names

@@ -1,8 +1,8 @@
 """Check a parsed model before anything reads its graph: what ONNX Runtime refuses anyway need not be provided for.
 
-Everything that reads graphs may then rely on it: names are text, a node has the inputs and outputs of its operator,
-a stored tensor holds as many values as it says, no tensor is computed from itself, and a node comes after those that
-it reads.
+Everything that reads graphs may then rely on it: names are text, a node has the inputs and outputs of its operator and
+at least one output, a stored tensor holds as many values as it says, no tensor is computed from itself, and a node comes
+after those that it reads.
 """
 
 from __future__ import annotations
@@ -167,6 +167,8 @@ def _incomplete_nodes(nodes: Iterable[onnx.NodeProto], imports: Iterable[onnx.Op
     opsets = {_domain(opset.domain): opset.version for opset in imports}
     for node in all_nodes(nodes):
         schema = _schema(node.op_type, _domain(node.domain), opsets.get(_domain(node.domain), 0))
+        if schema is None and not node.output:
+            yield f"node {_label(node)} has no outputs"
         if schema is not None:
             yield from (f"node {_label(node)} {lack}" for lack in _lacks(node, schema))
 

@@ -65,8 +65,7 @@ def work(connection: Connection, stacks: str, limits: Limits) -> None:
 
 def run_input(kind: Kind, seed: int, folder: Path) -> Outcome:
     """Make one input in an empty folder, run it, and return how that ended."""
-    files = kind.make(seed)
-    _fill(folder, files)
+    _fill(folder, kind.make(seed))
     start = time.perf_counter()
     try:
         with warnings.catch_warnings():

@@ -282,7 +282,7 @@ def _add_metadata(model: onnx.ModelProto, random: Random) -> None:
 
 def _change_outputs(model: onnx.ModelProto, random: Random) -> None:
     outputs = model.graph.output
-    names = sorted(all_names(model.graph))
+    names = [*sorted(all_names(model.graph)), ""]
     choice = random.randrange(4)
     if choice == 0 and outputs:
         outputs[random.randrange(len(outputs))].name = random.choice(names)
