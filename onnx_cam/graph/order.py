@@ -66,8 +66,8 @@ def _sorted(sources: Sequence[set[int]]) -> list[int]:
 
 def _on_cycle(nodes: Iterable[onnx.NodeProto]) -> str:
     """Return a tensor of a cycle, of nodes that are in cycles or depend on one."""
-    makers = {name: node for node in nodes for name in node.output if name}
-    name, passed = next(iter(makers)), set[str]()
+    makers: dict[str, onnx.NodeProto] = {name: node for node in nodes for name in node.output if name}
+    name, passed = min(makers), set[str]()
     while name not in passed:  # backwards from any of them, until a tensor is met again
         passed.add(name)
         name = min(_names_read(makers[name]) & makers.keys())

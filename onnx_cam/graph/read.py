@@ -66,6 +66,11 @@ class ModelFile:
         return self.folder is not None
 
     @property
+    def producer(self) -> str:
+        """The name and version of the program that wrote the file; empty where it does not say."""
+        return " ".join(filter(None, map(_as_text, (self.proto.producer_name, self.proto.producer_version))))
+
+    @property
     def metadata(self) -> dict[str, str]:
         """The model's ``metadata_props``; bytes that are not UTF-8 are kept as lone surrogates."""
         return {_as_text(p.key): _as_text(p.value) for p in self.proto.metadata_props}

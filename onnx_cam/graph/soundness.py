@@ -1,8 +1,8 @@
 """Check a parsed model before anything reads its graph: what ONNX Runtime refuses anyway need not be provided for.
 
 Everything that reads graphs may then rely on it: names are text, a node has the inputs and outputs of its operator and
-at least one output, a stored tensor holds as many values as it says, no tensor is computed from itself, and a node comes
-after those that it reads.
+at least one output, a stored tensor holds as many values as it says, no tensor is computed from itself, and a node
+comes after those that it reads.
 """
 
 from __future__ import annotations
@@ -100,6 +100,10 @@ def _faults(proto: onnx.ModelProto) -> Iterator[str]:
     for tensor in all_tensors(proto):
         yield from _contradictions(tensor)
     yield from _incomplete_nodes(proto.graph.node, proto.opset_import)
+    for node in all_nodes(proto.graph.node):
+        for attribute in node.attribute:
+            if attribute.ref_attr_name:
+                yield f"node {_label(node)} takes its attribute {attribute.name!r} from a function, and is in none"
     for function in proto.functions:
         yield from _incomplete_nodes(function.node, function.opset_import)
 

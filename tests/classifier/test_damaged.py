@@ -174,3 +174,12 @@ def test_an_attribute_that_refers_to_none_has_no_gradients() -> None:
     model.graph.node[0].attribute[0].ref_attr_name = "elsewhere"
     with pytest.raises(ModelError, match=r"the attribute '\w+' of node 'Conv_1' has no value"):
         Builder(model, "m.onnx", folder=None).subgraph(model.graph)
+
+
+def test_a_producer_that_is_not_utf_8_is_shown(tmp_path: Path) -> None:
+    model = tiny.model()
+    model.producer_name = "replaced"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"replaced", b"\xff\xfe\x80\xc0 tool"[:8]))
+    findings = {finding.what: finding.value for finding in onnx_cam.inspect(onnx_cam.load(path))}
+    assert findings["producer"].endswith("too")
