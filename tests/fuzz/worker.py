@@ -44,13 +44,14 @@ def work(connection: Connection, stacks: str, limits: Limits) -> None:
     connection : Connection
         Outcomes go back over it.
     stacks : str
-        The file that the stacks of threads are written to where the process crashes, or just before its time is up.
+        The file that standard error goes to, with the stacks of threads where the process crashes or its time is up.
     limits : Limits
     """
     _limit_memory(limits.memory)
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the worker's own, until its end
     with open(stacks, "w") as file, tempfile.TemporaryDirectory(prefix="onnx-cam-fuzz-") as folder:
         faulthandler.enable(file)
+        os.dup2(file.fileno(), sys.stderr.fileno())  # what decoders and the runtime print before they crash, too
         connection.send(None)  # ready: what was imported until here is not counted
         with suppress(EOFError):
             while True:
