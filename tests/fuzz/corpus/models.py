@@ -18,6 +18,7 @@ __all__ = ["Sample", "samples"]
 
 _MICROSOFT = "com.microsoft"
 _EXTERNAL = "weights.bin"
+_ATTENTION = 23  # the opset that has it as one operator
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def samples() -> tuple[Sample, ...]:
         "transformer": _transformer(),
         "qdq": _qdq(),
         "integers": _integers(),
+        "dynamic": _dynamic(),
+        "fused": _fused(),
         "branches": _branches(),
         "loop": _loop(),
         "function": _function(),
@@ -69,6 +72,8 @@ def samples() -> tuple[Sample, ...]:
         "several-heads": _several_heads(),
         "selected": _selected(),
     }
+    if onnx.defs.onnx_opset_version() >= _ATTENTION:
+        models["attention"] = _attention()
     return (*(Sample(name, proto) for name, proto in models.items()), _external())
 
 
@@ -290,6 +295,54 @@ def _integers() -> onnx.ModelProto:
     weights["qw"] = (100 * _values(6, 3, 3, 3)).clip(-127, 127).astype(np.int8)
     weights["qm"] = (100 * _values(6, 4)).clip(-127, 127).astype(np.int8)
     return _model(nodes, weights, output="p", output_type=TensorProto.UINT8, domains=[_MICROSOFT])
+
+
+def _dynamic() -> onnx.ModelProto:
+    """Weights of 8 bits, and activations that are quantized as the run sees them; a head of 4 bits."""
+    nodes = [
+        _node("DynamicQuantizeLinear", "image", "q qs qz"),
+        _node("ConvInteger", "q qw qz", "sums", strides=[2, 2]),
+        _node("Cast", "sums", "real", to=TensorProto.FLOAT),
+        _node("Mul", "qs s8", "both"),
+        _node("Mul", "real both", "c1"),
+        _node("Relu", "c1", "r1"),
+        _node("GlobalAveragePool", "r1", "pooled"),
+        _node("Flatten", "pooled", "flat"),
+        _node("MatMulNBits", "flat packed scales", "logits", domain=_MICROSOFT, K=6, N=4, bits=4, block_size=16),
+    ]
+    weights: dict[str, Any] = {"s8": np.float32(0.01), "scales": np.full(4, 0.1, np.float32)}
+    weights["qw"] = (100 * _values(6, 3, 3, 3)).clip(-127, 127).astype(np.int8)
+    weights["packed"] = np.random.default_rng(2).integers(0, 256, (4, 1, 8)).astype(np.uint8)
+    return _model(nodes, weights, domains=[_MICROSOFT])
+
+
+def _fused() -> onnx.ModelProto:
+    """Operators that ONNX Runtime's optimiser fuses, as it saves them."""
+    nodes = tiny.body()
+    nodes[0:2] = [
+        _node("FusedConv", "image w1 b1", "relu1", domain=_MICROSOFT, strides=[2, 2], pads=[1] * 4, activation="Relu")
+    ]
+    nodes[-1] = _node("FusedGemm", "flat w3 b3", "logits", domain=_MICROSOFT, transB=1, activation="LeakyRelu")
+    nodes[-1].attribute.append(helper.make_attribute("activation_alpha", 0.9))
+    return _model(nodes, tiny.weights(), domains=[_MICROSOFT])
+
+
+def _attention() -> onnx.ModelProto:
+    """Tokens, attention as one operator, and the mean of the tokens."""
+    nodes = [
+        _node("Conv", "image patches", "grid", strides=[5, 5]),
+        _node("Reshape", "grid shape", "columns"),
+        _node("Transpose", "columns", "tokens", perm=[0, 2, 1]),
+        _node("LayerNormalization", "tokens g h", "norm", axis=-1),
+        _node("Attention", "norm norm norm", "mixed", q_num_heads=2, kv_num_heads=2),
+        _node("Add", "tokens mixed", "sum"),
+        _node("ReduceMean", "sum axes", "mean", keepdims=0),
+        _node("Gemm", "mean w3 b3", "logits", transB=1),
+    ]
+    weights = {name: tiny.weights()[name] for name in ("w3", "b3")} | {"patches": _values(6, 3, 5, 5)}
+    weights |= {"g": np.ones(6, np.float32), "h": np.zeros(6, np.float32)}
+    integers = {"shape": np.array([0, 6, 16]), "axes": np.array([1])}
+    return _model(nodes, weights | integers, opset=_ATTENTION, ir_version=10)
 
 
 def _graph(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], inputs: Sequence[Any] = ()) -> onnx.GraphProto:

@@ -33,7 +33,7 @@ _METADATA_KEYS = (
     *("onnx_cam.labels", "onnx_cam.preprocessing", "onnx_cam.layer", "names", "labels", "imgsz", "problem_type"),
     *("preprocessor_config", "Image.BitmapPixelFormat", "author", "task", "model_info labels", "image_size"),
 )
-_CHAIN = 10_000  # nodes: deeper than Python recurses
+_CHAIN = 3_000  # nodes: deeper than Python recurses; ONNX Runtime alone needs seconds for 10,000
 _DOUBLINGS = 60  # as many paths as no walk may try one by one
 
 
