@@ -19,7 +19,6 @@ from typing import Any
 
 import click
 import numpy as np
-import onnx
 
 import onnx_cam
 from benchmarks.versions import versions_line
@@ -35,8 +34,13 @@ class Bare:
     """Bare inference: the model file, run on random input."""
 
     def __init__(self, model: onnx_cam.Classifier, threads: int | None, batches: tuple[int, ...] = BATCHES) -> None:
-        proto = onnx.load(model.file.path)
-        self.loaded = open_device_session(proto, name=model.name, device=model.sessions.opener.device, threads=threads)
+        self.loaded = open_device_session(
+            model.file.proto,
+            name=model.name,
+            device=model.sessions.opener.device,
+            threads=threads,
+            folder=model.file.folder,
+        )
         self.input = model.input
         self.outputs = [model.head.output]
         shape = (model.input.channels, *model.size)

@@ -9,6 +9,7 @@
     ├── TargetError           no such class, or more than one of that name
     ├── DatasetError          a dataset, its labels or its boxes: missing, damaged, or unsuitable for the model
     ├── ImageError            the image: missing, damaged, too large, or unsuitable for the model
+    │   └── MissingDecoderError   its format needs a decoder that is not installed (also a MissingExtraError)
     ├── PreprocessingError    a preprocessing that cannot be read or does not fit
     ├── SettingError          a setting that is out of range, unknown, or given twice (also a ValueError)
     ├── DeviceError           the requested device cannot be used
@@ -33,6 +34,7 @@ __all__ = [
     "ImageError",
     "LabelsError",
     "LayerError",
+    "MissingDecoderError",
     "MissingExtraError",
     "ModelError",
     "OnnxCamError",
@@ -200,6 +202,16 @@ class MissingExtraError(OnnxCamError, ImportError):
     Traceback (most recent call last):
         ...
     onnx_cam.errors.MissingExtraError: ...
+    """
+
+
+class MissingDecoderError(ImageError, MissingExtraError):
+    """An image is in a format whose decoder is not installed; it is a MissingExtraError and an ImportError, too.
+
+    Examples
+    --------
+    >>> issubclass(MissingDecoderError, ImageError), issubclass(MissingDecoderError, ImportError)
+    (True, True)
     """
 
 

@@ -46,7 +46,8 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
 def test_the_contracts_signatures() -> None:
     load = inspect.signature(onnx_cam.load).parameters
     assert list(load) == [
-        "path", "device", "labels", "label_offset", "preprocess", "size", "input", "output", "head", "threads",
+        "path", "device", "labels", "label_offset", "preprocess", "size", "input", "output", "head",
+        "constants", "custom_ops", "threads",
     ]  # fmt: skip
     explain = inspect.signature(onnx_cam.explain).parameters
     assert list(explain) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -45,7 +46,8 @@ Floats = NDArray[np.float32]
 class Classifier:
     """A loaded model, as :func:`onnx_cam.load` returns it; its sessions serve every call that follows.
 
-    Threads may share one: it explains one image at a time, and the others wait.
+    Threads may share one: it explains one image at a time, and the others wait. Sessions cannot be pickled or copied,
+    so a classifier that is unpickled or copied is loaded again, in the process where that happens.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ class Classifier:
         What is known about the model.
     sessions : ModelSessions
         What runs it.
+    reload : callable
+        Loads the model again with the same settings; it can be pickled.
 
     Attributes
     ----------
@@ -73,9 +77,10 @@ class Classifier:
     ['relu2', 'conv2', 'relu1', 'conv1']
     """
 
-    def __init__(self, facts: ModelFacts, sessions: ModelSessions) -> None:
+    def __init__(self, facts: ModelFacts, sessions: ModelSessions, reload: Callable[[], Classifier]) -> None:
         self.facts = facts
         self.sessions = sessions
+        self._reload = reload
         self.in_use = OneAtATime(facts.file.name)
         self._probed: dict[str, LayerGeometry | None] = {}  # by layer: what a run found
         self._images_each: dict[str, int] = {}  # by layer: how many images the graph makes of one before it
@@ -147,7 +152,7 @@ class Classifier:
 
         Parameters
         ----------
-        image : path, ndarray or PIL image
+        image : path, bytes, file object, ndarray or PIL image
             As for :func:`onnx_cam.explain`.
         preprocess : str, path or Preprocessing, optional
             In place of the model's own.
@@ -172,7 +177,15 @@ class Classifier:
 
     def open_picture(self, image: ImageLike, preprocessing: Preprocessing | None) -> Picture:
         """Return an image with the network input that a preprocessing makes of it, for this model's input."""
-        return open_picture(image, preprocessing, self.input.channels, self.size)
+        form = self.facts.prepared.form
+        return open_picture(
+            image,
+            preprocessing,
+            self.input.channels,
+            self.size,
+            layout=self.input.layout,
+            is_flat=form is not None and bool(form.parts),
+        )
 
     def preprocessing_for(self, preprocess: str | os.PathLike[str] | Preprocessing | None) -> Preprocessing | None:
         """Return the preprocessing that a user names for one image; the model's own where nothing is named.
@@ -188,7 +201,10 @@ class Classifier:
 
     def with_labels(self, labels: Labels) -> Classifier:
         """Return the same model, on the same sessions, with other names for its classes."""
-        return Classifier(replace(self.facts, labels=labels), self.sessions)
+        return Classifier(replace(self.facts, labels=labels), self.sessions, self._reload)
+
+    def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
+        return _loaded_again, (self._reload, self.labels)
 
     def layers(self) -> list[Layer]:
         """Return the layers that can be explained: the default first, then from the scores backwards.
@@ -248,7 +264,7 @@ class Classifier:
             ranked,
             graph,
             proto=proto,
-            constants=Constants(self.file),
+            constants=Constants(self.facts.prepared.file),
             image_input=self.input,
             image=image,
             open_session=open_session,
@@ -270,7 +286,7 @@ class Classifier:
 
     def _find_geometry(self, layer: Layer) -> LayerGeometry | None:
         """Return the geometry that a run finds, or found once for this file; None where none fits."""
-        geometry = read_geometry(self.file.sha256, layer.name, self.size)
+        geometry = read_geometry(self.facts.prepared.digest, layer.name, self.size)
         if geometry is not None:
             return geometry
         try:
@@ -278,7 +294,7 @@ class Classifier:
         except BatchShapeError as error:
             self._images_each[layer.name] = error.images_each
         if geometry is not None:
-            write_geometry(self.file.sha256, layer.name, self.size, geometry)
+            write_geometry(self.facts.prepared.digest, layer.name, self.size, geometry)
         return geometry
 
     def _several_images(self, layer: Layer) -> LayerError:
@@ -296,7 +312,7 @@ class Classifier:
 
     def linear_head(self, layer: Layer) -> Floats | None:
         """Return ``w_k^c`` (classes, K) where one linear layer follows the layer's global average, otherwise None."""
-        return find_linear_head(self.file, self.facts.graph, layer, self.head.logits)
+        return find_linear_head(self.facts.prepared.file, self.facts.graph, layer, self.head.logits)
 
     def check_logits(self) -> None:
         """Refuse to score logits where the graph has none.
@@ -315,3 +331,8 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
+
+
+def _loaded_again(reload: Callable[[], Classifier], labels: Labels) -> Classifier:
+    """Return what a pickled classifier becomes."""
+    return reload().with_labels(labels)

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.errors import ModelError, OutputError
+from onnx_cam.errors import LayerError, ModelError, OutputError
 from onnx_cam.files import results_folder, write_files
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import tap
@@ -60,6 +60,7 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
     explained = model.layer(layer)
     with results_folder(path.parent):
         _check_place(model, path)
+        _check_layer(model, explained)
         output = explained.blocked or _value_info(model, explained)
         tapped = tap(model.file.proto, [output])
         _prove(model, tapped, explained)
@@ -70,7 +71,7 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
 def _check_place(model: Classifier, path: Path) -> None:
     if os.path.exists(path) and not path.is_file():
         raise OutputError(f"'{path}' is a folder or a device; expected the path of a file to write")
-    if path.resolve() == model.file.path.resolve():
+    if model.file.path is not None and path.resolve() == model.file.path.resolve():
         raise OutputError(f"'{path}' is the model itself; give another path with -o")
     if model.file.folder is not None and path.resolve().parent != model.file.folder:
         raise OutputError(
@@ -79,9 +80,18 @@ def _check_place(model: Classifier, path: Path) -> None:
         )
 
 
+def _check_layer(model: Classifier, layer: Layer) -> None:
+    if not any(layer.name in node.output for node in model.file.proto.graph.node):
+        raise LayerError(
+            f"layer {layer.name!r} of {model.name} lies in the branch of an If that a given value decides on; only "
+            "layers of the main graph can be exported: choose another --layer"
+        )
+
+
 def _value_info(model: Classifier, layer: Layer) -> onnx.ValueInfoProto:
     """Return the layer's type and shape, open where the runtime's inference leaves it open."""
-    shape, kind = model.sessions.open(tap(model.file.proto, [layer.name]), optimise=False).outputs[layer.name]
+    tapped = tap(model.facts.prepared.file.proto, [layer.name])
+    shape, kind = model.sessions.open(tapped, optimise=False).outputs[layer.name]
     return onnx.helper.make_tensor_value_info(layer.name, _ELEMENTS[kind], shape or None)
 
 
@@ -92,8 +102,8 @@ def _close(old: NDArray[Any], new: NDArray[Any]) -> bool:
 def _prove(model: Classifier, tapped: onnx.ModelProto, layer: Layer) -> None:
     images = model.trial_images(model.input.batch or 1)
     names = [output.name for output in model.file.proto.graph.output]
-    before = model.sessions.open(model.file.proto).run_once(images, names)
-    after = model.sessions.open(tapped).run_once(images, names)
+    before = model.sessions.open(model.facts.prepared.file.proto).run_once(images, names)
+    after = model.sessions.open(model.facts.prepared.with_proto(tapped)).run_once(images, names)
     for name, old, new in zip(names, before, after, strict=True):
         if not (np.array_equal(old, new) or _close(old, new)):
             raise ModelError(

@@ -11,6 +11,7 @@ from onnx_cam.classifier.labels import Labels
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.prepare import PreparedModel
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.preprocessing import Preprocessing
 
@@ -43,11 +44,13 @@ class ModelFacts:
     Attributes
     ----------
     file : ModelFile
-        The model file: path, hash, protobuf.
+        The model file: path, hash, and the protobuf as it was read.
+    prepared : PreparedModel
+        The model whose only input takes an image of four dimensions: that protobuf, or one rewritten from it.
     graph : onnx_graphsurgeon.Graph
-        The file's graph, to walk on.
+        The prepared model's graph, to walk on.
     proto : onnx.ModelProto
-        The model that is run: the file's own, or with its batch freed.
+        The model that is run: the prepared one, or with its batch freed.
     input : ImageInput
         The input that takes the image.
     size : tuple of int
@@ -73,6 +76,7 @@ class ModelFacts:
     """
 
     file: ModelFile
+    prepared: PreparedModel
     graph: gs.Graph
     proto: onnx.ModelProto
     input: ImageInput

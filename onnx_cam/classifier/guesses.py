@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.read import ModelFile
-from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, with_stated_size
+from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, loses_levels, with_stated_size
 from onnx_cam.image.files import MAX_PIXELS
 from onnx_cam.image.preprocessing import Preprocessing
 
@@ -39,7 +39,9 @@ def resolve_preprocessing(
     fixed = image_input.height, image_input.width
     if isinstance(preprocess, Preprocessing):
         return with_stated_size(preprocess, file, fixed)
-    chosen = choose_preprocessing(preprocess, file, dtype=image_input.dtype, built_in=built_in, fixed=fixed)
+    chosen = choose_preprocessing(
+        preprocess, file, dtype=image_input.dtype, channels=image_input.channels, built_in=built_in, fixed=fixed
+    )
     return with_stated_size(chosen, file, fixed)
 
 
@@ -85,13 +87,19 @@ def guesses(
         return
     yield from preprocessing.notes
     if preprocessing.source.startswith("a guess"):
-        yield f"preprocessing: ImageNet's, {preprocessing.source} (set it with --preprocess)"
+        guess = "RGBA / 255" if image_input.channels == 4 else "ImageNet's"
+        yield f"preprocessing: {guess}, {preprocessing.source} (set it with --preprocess)"
+    if image_input.channels == 4 and len(preprocessing.mean) < 4:
+        yield (
+            "the input takes 4 channels: the fourth is taken to be alpha, opaque (255) where an image has none; if it "
+            "is something else, hand over the network's input (--preprocess none)"
+        )
     if built_in and built_in.tells_order and preprocessing.channels != built_in.channels:
         yield (
             f"preprocessing {preprocessing.name!r} puts the colours into the order {preprocessing.channels}, but the "
             f"means that the graph subtracts are in the order {built_in.channels}"
         )
-    if image_input.dtype in EIGHT_BITS and preprocessing.normalises:
+    if image_input.takes_integers and loses_levels(preprocessing, image_input.dtype):
         yield (
             f"preprocessing {preprocessing.name!r} normalises, but the input takes {image_input.dtype} pixels: "
             "use --preprocess raw to leave them as they are"

@@ -54,7 +54,7 @@ def _file(model: Classifier) -> list[Finding]:
     entry = recognise(model.file.sha256)
     recognised = [Finding("known as", entry["name"], f"the catalogue: {entry['source']}")] if entry else []
     return [
-        Finding("model", str(model.file.path), f"sha256 {model.file.sha256}"),
+        Finding("model", str(model.file.path or "in memory"), f"sha256 {model.file.sha256}"),
         *recognised,
         Finding("opset", opsets, f"IR version {proto.ir_version}"),
         Finding("producer", model.file.producer or "unknown", "the file"),
@@ -65,10 +65,26 @@ def _input(model: Classifier) -> list[Finding]:
     height, width = model.size
     free = model.input.height is None or model.input.width is None
     return [
-        Finding("input", f"{model.input.name} ({model.input.shape}, {model.input.dtype})", "the graph"),
+        Finding("input", f"{model.input.name} ({model.input.shape}, {model.input.dtype})", _input_source(model)),
+        *_constants(model),
         Finding("layout", model.input.layout, "the graph"),
         Finding("size", f"{height}×{width}", "the input leaves it free" if free else "the graph"),
         _batch(model),
+    ]
+
+
+def _input_source(model: Classifier) -> str:
+    form = model.facts.prepared.form
+    if form is None:
+        return "the graph"
+    return f"the {'sizes' if form.is_guess else 'graph'}; the file declares it {form}"
+
+
+def _constants(model: Classifier) -> list[Finding]:
+    """Return the inputs beside the image, with the values that they were given."""
+    values = model.facts.prepared.constants
+    return [
+        Finding("constant", f"{name} = {value.describe()}", "as given with --set") for name, value in values.items()
     ]
 
 

@@ -84,7 +84,7 @@ def name_sources(model: ModelFile) -> Iterator[NameSource]:
         yield NameSource(str(path), partial(_from_configuration, path))
 
 
-def label_files(model: Path) -> list[Path]:
+def label_files(model: Path | None) -> list[Path]:
     """Return the files beside a model whose name says that they hold class names; of which model is not certain.
 
     Examples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.conclude_head import features_note
@@ -12,6 +11,7 @@ from onnx_cam.classifier.facts import ModelFacts
 from onnx_cam.classifier.guesses import choose_size, guesses, resolve_preprocessing
 from onnx_cam.classifier.labels import GivenLabels, Labels, find_labels
 from onnx_cam.classifier.problem_type import stated_kind
+from onnx_cam.classifier.reloading import Reload, as_absolute
 from onnx_cam.classifier.sessions import ModelSessions, SessionOpener
 from onnx_cam.classifier.trial import Trial, run_trial
 from onnx_cam.errors import LabelsError, SettingError, did_you_mean
@@ -19,10 +19,12 @@ from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import find_heads
 from onnx_cam.graph.heads import HEADS, HeadKind
-from onnx_cam.graph.image_input import find_image_input, with_size
+from onnx_cam.graph.image_input import describe_image_input, with_size
 from onnx_cam.graph.inline import inline_layers
-from onnx_cam.graph.read import ModelFile, import_graph, read_model
+from onnx_cam.graph.inputs.prepare import prepare_inputs
+from onnx_cam.graph.read import ModelFile, ModelSource, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.runtime.custom_operators import operator_libraries
 from onnx_cam.runtime.memory import names_lack_of_memory
 
 __all__ = ["load"]
@@ -32,7 +34,7 @@ _MAX_THREADS = 512
 
 @names_lack_of_memory
 def load(
-    path: str | Path,
+    path: ModelSource,
     *,
     device: str = "auto",
     labels: str | os.PathLike[str] | Sequence[str] | Mapping[int, str] | None = None,
@@ -42,6 +44,8 @@ def load(
     input: str | None = None,
     output: str | None = None,
     head: str = "auto",
+    constants: Mapping[str, object] | None = None,
+    custom_ops: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     threads: int | None = None,
 ) -> Classifier:
     """Load an image classifier from an ONNX file.
@@ -51,8 +55,9 @@ def load(
 
     Parameters
     ----------
-    path : str or Path
-        An ``.onnx`` file.
+    path : str, path, bytes or onnx.ModelProto
+        An ``.onnx`` file, its bytes, or the model itself. Beside a model in memory nothing is looked for: no class
+        names, no preprocessing, no weights.
     device : str
         ``auto`` (CUDA where it loads, else the CPU), ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``openvino``.
     labels : str, path, sequence of str or mapping of index to str, optional
@@ -72,6 +77,13 @@ def load(
         ``log-softmax``, ``sigmoid``, ``multi-label`` (logits that have a sigmoid each), ``percent``, ``complement``
         (1 − p), ``negated`` (−p), ``negative-log``, or ``raw`` (no probabilities: the number itself is explained, as
         of a regression). ``auto`` concludes it from the graph and from the scores of a few images.
+    constants : mapping of str to value, optional
+        The values of the inputs beside the image, by their names: a bool, a number, a list, an array, or a string as
+        on the command line (``"32,32"``, or the path of a ``.npy`` file). They become constants of the graph; a value
+        for one image is repeated for each image of a batch.
+    custom_ops : path or sequence of paths, optional
+        Shared libraries of custom operators, to be registered with ONNX Runtime. They run as code of this process:
+        only name libraries that you trust.
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
 
@@ -95,20 +107,24 @@ def load(
     """
     if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS):
         raise SettingError(f"invalid threads={threads!r}: expected a whole number from 1 to {_MAX_THREADS}")
-    # Read the file, and find the image input and the scores in its graph; nothing is run yet.
-    file = inline_layers(read_model(path))
-    graph = import_graph(file)
-    image_input = with_size(find_image_input(file.proto.graph, file.name, input), size, file.name)
+    libraries = operator_libraries(custom_ops)
+    # Read the file, and leave a graph whose only input takes an image (N, C, H, W) or (N, H, W, C); nothing is run yet.
+    original = read_model(path)
+    file = inline_layers(original)
+    prepared = prepare_inputs(file, input, constants)
+    graph = import_graph(prepared.file)
+    image_input = with_size(describe_image_input(prepared), size, file.name)
+    # Find the scores in it.
     kind = _head_kind(head)
-    constants = Constants(file)
-    heads = find_heads(graph, constants, file.name, output)
+    values = Constants(prepared.file)
+    heads = find_heads(graph, values, file.name, output)
     # Settle how an image becomes the input: what the graph does itself, then the preprocessing and the size.
-    built_in = find_built_in(graph, constants, image_input.name, image_input.layout)
+    built_in = find_built_in(graph, values, image_input.name, image_input.layout)
     preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
-    opener = SessionOpener(file.name, image_input, device, threads, file.folder)
-    trial = run_trial(file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
+    opener = SessionOpener(file.name, image_input, device, threads, file.folder, libraries)
+    trial = run_trial(prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
     if trial.is_open and (stated := stated_kind(file)) is not None:
         trial = trial.taken_as(*stated)
     # Name the classes, and gather everything that was guessed.
@@ -116,6 +132,7 @@ def load(
     head_notes = filter(None, (trial.head_note, features_note(trial.head, class_labels.names is not None)))
     facts = ModelFacts(
         file=file,
+        prepared=prepared,
         graph=graph,
         proto=trial.proto,
         input=image_input,
@@ -128,6 +145,7 @@ def load(
         preprocessing=preprocessing,
         labels=class_labels,
         notes=(
+            *prepared.notes,
             *size_notes,
             *trial.notes,
             *head_notes,
@@ -145,7 +163,20 @@ def load(
         is_binary=trial.is_binary,
         session=trial.session,
     )
-    return Classifier(facts, sessions)
+    settings = {
+        "device": device,
+        "labels": as_absolute(labels),
+        "label_offset": label_offset,
+        "preprocess": as_absolute(preprocess),
+        "size": size,
+        "input": input,
+        "output": output,
+        "head": head,
+        "constants": None if constants is None else {name: as_absolute(value) for name, value in constants.items()},
+        "custom_ops": libraries,
+        "threads": threads,
+    }
+    return Classifier(facts, sessions, Reload.of(load, path, original, settings))
 
 
 def _head_kind(name: str) -> HeadKind | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.frame import WHOLE, Frame
-from onnx_cam.graph.image_input import EIGHT_BITS
+from onnx_cam.graph.inputs.element_types import ELEMENT_TYPES
 from onnx_cam.graph.layer_geometry import LayerGeometry
 
 __all__ = ["find_geometry"]
@@ -100,7 +100,7 @@ def _changed_images(image: Floats, dtype: str) -> Iterator[Floats]:
     for i, j in product(range(_PATCHES), range(_PATCHES)):
         place = np.s_[:, rows[i] : rows[i + 1], columns[j] : columns[j + 1]]
         one = image.copy()
-        if dtype in EIGHT_BITS:
+        if ELEMENT_TYPES[dtype].is_integer:
             one[place] = np.where(one[place] > 127, one[place] - _PIXEL_STEP, one[place] + _PIXEL_STEP)
         else:
             one[place] += (2 * spread * generator.standard_normal(one[place].shape)).astype(np.float32)

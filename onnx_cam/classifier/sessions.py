@@ -54,6 +54,8 @@ class SessionOpener:
         Threads within an operator.
     folder : Path or None
         The folder of external weights.
+    libraries : tuple of str
+        Libraries of custom operators.
     """
 
     name: str
@@ -61,6 +63,7 @@ class SessionOpener:
     device: str
     threads: int | None
     folder: Path | None
+    libraries: tuple[str, ...] = ()
 
     def open(self, proto: onnx.ModelProto, batch: BatchFacts | None = None, *, optimise: bool = True) -> Session:
         """Return a session for the model or a rewritten one.
@@ -80,6 +83,7 @@ class SessionOpener:
             device=self.device if optimise else "cpu",
             threads=self.threads,
             folder=self.folder,
+            libraries=self.libraries,
             fixed_batch=batch.fixed if batch else None,
             one_at_a_time=batch.mixes_images if batch else False,
             optimise=optimise,
@@ -87,7 +91,14 @@ class SessionOpener:
 
     def open_score_graph(self, proto: onnx.ModelProto) -> DeviceSession:
         """Return a score graph on the device."""
-        return open_device_session(proto, name=self.name, device=self.device, threads=self.threads, folder=self.folder)
+        return open_device_session(
+            proto,
+            name=self.name,
+            device=self.device,
+            threads=self.threads,
+            folder=self.folder,
+            libraries=self.libraries,
+        )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from onnx_cam.errors import ModelError, OutOfMemoryError, ScoreError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import AS_REQUESTED, Head, with_kind, with_scores
 from onnx_cam.graph.heads import HeadKind
-from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.preprocessing import Preprocessing
@@ -164,11 +164,11 @@ def trial_images(
     contrast = np.resize(np.array(_CONTRASTS, np.float32), count)[:, None, None, None]
     noise = coarse[:, :, rows][..., columns] * contrast  # (count, C, H, W)
     pixels = np.clip(128 + 64 * noise, 0, 255)
-    if image_input.dtype in EIGHT_BITS:
+    if image_input.takes_integers:
         return np.asarray(pixels, np.float32)
-    if preprocessing is None or image_input.channels not in (1, 3):
+    if preprocessing is None or not preprocessing.fits(image_input.channels):
         return np.ascontiguousarray(noise, np.float32)
-    colours = np.broadcast_to(np.moveaxis(pixels, 1, -1), (count, *size, 3)).astype(np.uint8)
+    colours = np.broadcast_to(np.moveaxis(pixels, 1, -1), (count, *size, max(image_input.channels, 3))).astype(np.uint8)
     return np.stack([preprocessing.normalise(image, image_input.channels) for image in colours])
 
 

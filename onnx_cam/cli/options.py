@@ -85,13 +85,33 @@ def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+def _constants(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of inputs by their names, of words such as ``im_shape=32,32``."""
+    constants: dict[str, str] = {}
+    for word in values:
+        name, is_set, value = word.partition("=")
+        if not is_set or not name or not value:
+            raise click.BadParameter(f"invalid setting {word!r}: expected NAME=VALUE, e.g. training=false")
+        if name in constants:
+            raise click.BadParameter(f"input {name!r} is given twice")
+        constants[name] = value
+    return constants
+
+
 def load_classifier(model: str, settings: dict[str, Any]) -> Classifier:
     """Load a model with the settings of `MODEL`."""
     import onnx_cam
 
     names = ("device", "labels", "label_offset", "preprocess", "size", "head", "threads")
     own = {name: settings[name] for name in names}
-    return onnx_cam.load(model, input=settings["input_name"], output=settings["output_name"], **own)
+    return onnx_cam.load(
+        model,
+        input=settings["input_name"],
+        output=settings["output_name"],
+        constants=dict(settings["constants"]),
+        custom_ops=settings["custom_ops"],
+        **own,
+    )
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -152,6 +172,22 @@ MODEL = options(
         show_default=True,
         help=f"What the output's numbers already are: auto, {', '.join(HEADS)}. With raw, the number itself is "
         "explained, as of a regression.",
+    ),
+    click.option(
+        "--set",
+        "constants",
+        callback=_constants,
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Value of an input beside the image, for a model that needs one: true or false, numbers separated by "
+        "commas, or a .npy file; e.g. --set training=false --set im_shape=224,224.",
+    ),
+    click.option(
+        "--custom-ops",
+        multiple=True,
+        metavar="LIBRARY",
+        help="Shared library of custom operators (.so, .dll, .dylib) to register with ONNX Runtime. Its code runs in "
+        "this process, so only name libraries that you trust.",
     ),
     click.option(
         "--device",

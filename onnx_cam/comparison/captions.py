@@ -28,7 +28,7 @@ _SHOWN_ELSEWHERE = ("score", "baseline", "budget", "tolerance")
 
 
 def image_name(explanation: Explanation) -> str:
-    """Return an image's file name; ``array`` for an image that was given as an array.
+    """Return an image's file name; ``array`` for an array or a PIL image, ``image`` for bytes.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def image_name(explanation: Explanation) -> str:
     'cat.jpg'
     """
     if explanation.image is None:
-        return "array"
+        return explanation.explained_image.stem
     image = readable_path(explanation.image)
     return "standard input" if image == "-" else one_line_text(os.path.basename(image))
 
@@ -142,5 +142,5 @@ def model_and_layer(explanation: Explanation) -> str:
     'model.onnx (SHA-256 ...) · layer relu2 (6×5×5)'
     """
     shape = "×".join(map(str, explanation.layer_shape))
-    model = os.path.basename(readable_path(explanation.model))
+    model = "model" if explanation.model is None else os.path.basename(readable_path(explanation.model))
     return one_line_text(f"{model} (SHA-256 {explanation.model_sha256[:12]}…) · layer {explanation.layer} ({shape})")

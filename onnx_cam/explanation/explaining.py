@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 import numpy as np
@@ -46,6 +45,7 @@ from onnx_cam.runtime.scores import ScoreKind
 
 if TYPE_CHECKING:
     from onnx_cam.explanation.targets import TargetLike, TargetList, TopN
+    from onnx_cam.graph.read import ModelSource
     from onnx_cam.image.picture import ImageLike
 
 __all__ = ["check_settings", "explain"]
@@ -77,7 +77,7 @@ class Settings(TypedDict, total=False):
 # Several classes: a list, or one of the usual topN, which are strings as names are.
 @overload
 def explain(  # type: ignore[overload-overlap]
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TopN | TargetList,
@@ -88,7 +88,7 @@ def explain(  # type: ignore[overload-overlap]
 # One class: an index, a name, or the likeliest.
 @overload
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TargetLike | None = None,
@@ -99,7 +99,7 @@ def explain(
 # What is only known when the program runs.
 @overload
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     target: TargetLike | Sequence[TargetLike] | TargetList | None,
@@ -109,7 +109,7 @@ def explain(
 
 @names_lack_of_memory
 def explain(
-    model: Classifier | str | Path,
+    model: Classifier | ModelSource,
     image: ImageLike | Picture,
     *,
     method: str | Method = "scorecam",
@@ -131,11 +131,13 @@ def explain(
 
     Parameters
     ----------
-    model : Classifier, str or Path
-        What :func:`onnx_cam.load` returned, or the path of a model.
-    image : path, ndarray or PIL image
-        A path; an ``(H, W, 3)`` uint8 RGB array; a PIL image; or, with ``preprocess="none"``, the network's input: an
-        array ``(C, H, W)`` or ``(1, C, H, W)``, or the path of a ``.npy`` file with one.
+    model : Classifier, path, bytes or onnx.ModelProto
+        What :func:`onnx_cam.load` returned, or a model to load with its default settings.
+    image : path, bytes, file object, ndarray or PIL image
+        The path, the bytes or a binary file object of an image file; an ``(H, W, 3)`` RGB array of uint8 or uint16,
+        also grey ``(H, W)`` or RGBA ``(H, W, 4)``; a PIL image; or, with ``preprocess="none"``, the network's input: an
+        array ``(C, H, W)`` or ``(1, C, H, W)``, or a ``.npy`` file with one. A file object is read from where it
+        stands.
     method : str or Method
         A name in :data:`onnx_cam.METHODS`, or a method object.
     target : int, str, or sequence of them, optional
@@ -238,6 +240,7 @@ def explain(
         warnings=(
             *random_warnings(classifier),
             *(preprocessing.notes if preprocess is not None and preprocessing is not None else ()),
+            *picture.notes,
             *geometry_warnings(tapped_layer),
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),
@@ -358,8 +361,10 @@ def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) ->
 def _explained_model(classifier: Classifier, layer: Layer, preprocessing: Preprocessing | None) -> ExplainedModel:
     described = preprocessing.describe() if preprocessing else {"name": "none", "source": "as requested"}
     return ExplainedModel(
-        path=str(classifier.file.path),
+        path=None if classifier.file.path is None else str(classifier.file.path),
         sha256=classifier.file.sha256,
+        constants={name: value.describe() for name, value in classifier.facts.prepared.constants.items()},
+        custom_ops=classifier.sessions.opener.libraries,
         layer=layer.name,
         layer_shape=layer.shape,
         preprocessing={**described, "size": list(classifier.size)},

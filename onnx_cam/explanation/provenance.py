@@ -20,10 +20,14 @@ class ExplainedModel:
 
     Attributes
     ----------
-    path : str
-        The file, as the user named it.
+    path : str or None
+        The file, as the user named it; None for a model in memory.
     sha256 : str
         The hash of the file's bytes.
+    constants : mapping
+        The values that the inputs beside the image were given, as plain JSON values.
+    custom_ops : tuple of str
+        The libraries of custom operators.
     layer : str
         The explained layer's output tensor.
     layer_shape : tuple of int
@@ -36,8 +40,10 @@ class ExplainedModel:
         The packages that the map depends on.
     """
 
-    path: str
+    path: str | None
     sha256: str
+    constants: Mapping[str, Any]
+    custom_ops: tuple[str, ...]
     layer: str
     layer_shape: tuple[int, int, int]
     preprocessing: Mapping[str, Any]
@@ -52,7 +58,7 @@ class ExplainedImage:
     Attributes
     ----------
     name : str or None
-        Its path; None for an array.
+        Its path, or the name of a file object; None for bytes, an array or a PIL image.
     sha256 : str
         The hash of the file's bytes, or of the array's.
     stem : str
@@ -162,14 +168,24 @@ class Provenance:
         return self.applied_method.seed
 
     @property
-    def model(self) -> str:
-        """The model's file, as the user named it."""
+    def model(self) -> str | None:
+        """The model's file, as the user named it; None for a model in memory."""
         return self.explained_model.path
 
     @property
     def model_sha256(self) -> str:
         """The hash of the model's file."""
         return self.explained_model.sha256
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """The values that the inputs beside the image were given, as plain JSON values."""
+        return self.explained_model.constants
+
+    @property
+    def custom_ops(self) -> tuple[str, ...]:
+        """The libraries of custom operators."""
+        return self.explained_model.custom_ops
 
     @property
     def layer(self) -> str:

@@ -247,8 +247,10 @@ class Explanation(Provenance):
         ('scorecam', 'cat', [8, 2, 39, 33])
         """
         return {
-            "model": readable_path(self.model),
+            "model": None if self.model is None else readable_path(self.model),
             "model_sha256": self.model_sha256,
+            "constants": dict(self.constants),
+            "custom_ops": [readable_path(path) for path in self.custom_ops],
             "image": None if self.image is None else readable_path(self.image),
             "image_sha256": self.image_sha256,
             "method": self.method,

@@ -75,7 +75,7 @@ def count_targets(target: TargetLike | Sequence[TargetLike] | TargetList | None)
     >>> count_targets("top3"), count_targets([281, 282]), count_targets(None)
     (3, 2, 1)
     """
-    if isinstance(target, str):
+    if isinstance(target, str | bytes | bytearray):
         return read_top_n(target) or 1
     return len(target) if isinstance(target, Sequence | np.ndarray) else 1
 
@@ -109,7 +109,7 @@ def resolve_targets(
         return likeliest(probabilities, count), False
     if isinstance(target, np.ndarray) and target.ndim == 0:
         target = target.item()
-    if isinstance(target, str) or not isinstance(target, Sequence | np.ndarray):
+    if isinstance(target, str | bytes | bytearray) or not isinstance(target, Sequence | np.ndarray):
         return [_index(classifier, target)], True
     indices = [_index(classifier, one) for one in target]
     if not indices:

@@ -23,6 +23,8 @@ _UNIT_STDS = (0.1, 0.8)
 _CHANNELS = 3
 _MAX_CHANNELS = 4096  # of an image; where a damaged file says more, memory would run out
 _KNOWN_MEANS = ((123.675, 116.28, 103.53), (123.68, 116.779, 103.939))  # ImageNet's and Caffe's, RGB, 0 to 255
+_LARGEST_VALUES = (255, 1023, 4095, 16383, 65535)
+_RANGE_MARGIN = 1.2  # of a mean and a deviation that are not exactly those of a range
 _TOLERANCE = 2  # pixel levels between a graph's means and those
 
 
@@ -46,6 +48,8 @@ class BuiltIn:
     >>> caffe = BuiltIn(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0))
     >>> caffe.takes_pixels, caffe.takes_unit_range, caffe.channels
     (True, False, 'BGR')
+    >>> BuiltIn(std=(65535.0,)).largest_value
+    65535
     >>> print(caffe)
     (x − (103.9, 116.8, 123.7)) / (1, 1, 1)
     """
@@ -70,6 +74,14 @@ class BuiltIn:
     def takes_pixels(self) -> bool:
         """Whether it is meant for pixel values from 0 to 255; otherwise it is meant for values from 0 to 1."""
         return max(map(abs, (*self.mean, *self.std))) > _LARGEST_UNIT_CONSTANT
+
+    @property
+    def largest_value(self) -> int:
+        """The largest pixel value that it is meant for: 255, or that of 10, 12, 14 or 16 bits; 1 for the unit range."""
+        if not self.takes_pixels:
+            return 1
+        reach = max(abs(mean) + abs(std) for mean, std in zip(*_as_long(self.mean, self.std), strict=True))
+        return next((value for value in _LARGEST_VALUES if reach <= value * _RANGE_MARGIN), _LARGEST_VALUES[0])
 
     @property
     def takes_unit_range(self) -> bool:
@@ -169,6 +181,12 @@ def _normalisation(state: ChannelState, channels: int) -> tuple[tuple[float, ...
         return nothing  # a channel is left out, or counts twice
     swaps = channels > 1 and list(state.sources) == list(range(channels))[::-1]
     return _joined(means[order]), _joined(stds[order]), swaps
+
+
+def _as_long(*constants: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Return constants with as many numbers each: a single one counts for all channels."""
+    length = max(map(len, constants))
+    return [values if len(values) == length else values * length for values in constants]
 
 
 def _joined(values: Doubles) -> tuple[float, ...]:

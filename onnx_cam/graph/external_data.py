@@ -28,12 +28,18 @@ _STORES = (
 """How stores that keep each file in a folder of its own name them, after the files' hashes."""
 
 
-def find_external_data(path: Path, proto: onnx.ModelProto) -> Path | None:
+def find_external_data(path: Path | None, proto: onnx.ModelProto) -> Path | None:
     """Find a model's external weights, and return the folder that their locations are relative to.
 
     They may lie in the model's folder. Where the model is a symbolic link, that is the folder of the link and the
     folder of what it leads to, and a location may be a link from one to the other: the locations in `proto` are then
     replaced by those of the files themselves, since ONNX Runtime follows no link out of the folder.
+
+    Parameters
+    ----------
+    path : Path or None
+        Where the model was read from; None for one in memory, which has no folder.
+    proto : onnx.ModelProto
 
     Returns
     -------
@@ -53,6 +59,11 @@ def find_external_data(path: Path, proto: onnx.ModelProto) -> Path | None:
     tensors = [tensor for tensor in all_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     if not tensors:
         return None
+    if path is None:
+        raise ModelError(
+            f"the model keeps weights in {_location(tensors[0])!r}, a file beside it, and a model in memory has no "
+            "folder; give its path, or load its weights with onnx.load or onnx.load_external_data_for_model first"
+        )
     folders = list(dict.fromkeys(Path(os.path.realpath(place.parent)) for place in link_chain(path)))
     real_paths = {location: _real_path(path, location, folders) for location in sorted({*map(_location, tensors)})}
     _check_contents(path, tensors, real_paths)

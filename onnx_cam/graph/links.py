@@ -38,13 +38,14 @@ def link_chain(path: str | os.PathLike[str]) -> list[Path]:
     return chain
 
 
-def files_beside(model: Path, names: Sequence[str]) -> list[Path]:
+def files_beside(model: Path | None, names: Sequence[str]) -> list[Path]:
     """Return the files of those names that lie beside a model: beside a link first, then beside what it leads to.
 
     Parameters
     ----------
-    model : Path
-        The model file. If it lies in a folder named ``onnx``, the folder above counts as well.
+    model : Path or None
+        The model file; beside a model in memory there is nothing. If it lies in a folder named ``onnx``, the folder
+        above counts as well.
     names : sequence of str
         The names, the likeliest first; ``{stem}`` stands for the model's own name without its suffix.
 
@@ -60,7 +61,7 @@ def files_beside(model: Path, names: Sequence[str]) -> list[Path]:
     ['config.json']
     """
     files: dict[str, Path] = {}  # by where each really lies
-    for place in link_chain(model):
+    for place in [] if model is None else link_chain(model):
         for folder in _folders(place):
             for name in names:
                 path = folder / name.replace("{stem}", place.stem)

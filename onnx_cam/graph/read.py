@@ -1,14 +1,16 @@
-"""Read an untrusted ONNX file."""
+"""Read an untrusted ONNX model, from a file or from memory."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 import onnx_graphsurgeon as gs
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
@@ -19,10 +21,15 @@ from onnx_cam.graph.file_kinds.folders import folder_kind
 from onnx_cam.graph.links import broken_link
 from onnx_cam.graph.soundness import check_names, make_sound
 
-__all__ = ["MAX_BYTES", "ModelFile", "import_graph", "read_model"]
+__all__ = ["MAX_BYTES", "ModelFile", "ModelSource", "import_graph", "read_model"]
+
+ModelSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | onnx.ModelProto"
+"""What a user can hand over as a model: a path, the bytes of a file, or a protobuf."""
 
 MAX_BYTES = 2**31 - 1
 """The size limit of a protobuf, 2 GiB; a larger model stores its weights in files beside the graph."""
+
+_IN_MEMORY = "the model"  # what messages call a model that was not read from a file
 
 _UNKNOWN = "not an ONNX model, or damaged; expected an .onnx file: copy or export it again"
 _NO_GRAPH = "not an ONNX model with a graph and outputs; expected an .onnx file: copy or export it again"
@@ -30,12 +37,12 @@ _NO_GRAPH = "not an ONNX model with a graph and outputs; expected an .onnx file:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX file as it was read.
+    """An ONNX model as it was read.
 
     Attributes
     ----------
-    path : Path
-        Where it was read from.
+    path : Path or None
+        Where it was read from; None for a model in memory.
     sha256 : str
         The hash of the file's bytes, in hexadecimal digits; weights in files beside the model are not included.
     proto : onnx.ModelProto
@@ -50,7 +57,7 @@ class ModelFile:
     'resnet50.onnx'
     """
 
-    path: Path
+    path: Path | None
     sha256: str
     proto: onnx.ModelProto
     folder: Path | None
@@ -58,7 +65,7 @@ class ModelFile:
     @property
     def name(self) -> str:
         """The file's name, for messages."""
-        return self.path.name
+        return _IN_MEMORY if self.path is None else self.path.name
 
     @property
     def external(self) -> bool:
@@ -76,27 +83,57 @@ class ModelFile:
         return {_as_text(p.key): _as_text(p.value) for p in self.proto.metadata_props}
 
 
-def read_model(path: str | Path) -> ModelFile:
-    """Read and check an ONNX file, without its external weights.
+def read_model(source: ModelSource) -> ModelFile:
+    """Read and check an ONNX model, without its external weights.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+        A protobuf is copied.
 
     Raises
     ------
     ModelError
-        The file is missing, empty, too large, in another format, damaged, or has weights outside its folder.
+        The file is missing, empty, too large, in another format, damaged, or has weights outside its folder; or the
+        model in memory has weights in files.
 
     Examples
     --------
     >>> file = read_model("model.onnx")
     >>> [output.name for output in file.proto.graph.output]
     ['logits']
+    >>> read_model(file.proto).sha256 == file.sha256
+    True
     """
-    path = Path(path)
-    content = _read_bytes(path)
+    path = Path(source) if isinstance(source, str | os.PathLike) else None
+    content = _read_bytes(path) if path is not None else _bytes_in_memory(source)
     proto = _parse(path, content)
-    check_names(proto, path)
+    check_names(proto, _called(path))
     folder = find_external_data(path, proto)
-    make_sound(proto, path)
+    make_sound(proto, _called(path))
     return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, folder)
+
+
+def _bytes_in_memory(source: object) -> bytes:
+    """Return the bytes of a model that is not a file."""
+    try:
+        if isinstance(source, onnx.ModelProto):
+            content = bytes(source.SerializeToString())
+        elif isinstance(source, bytes | bytearray | memoryview):
+            content = bytes(source)
+        else:
+            raise ModelError(
+                f"got {type(source).__name__} as a model; expected a path, the bytes of an .onnx file, "
+                "or an onnx.ModelProto"
+            )
+    except (ValueError, EncodeError) as error:  # protobuf's ways to say that it is too large, or incomplete
+        raise ModelError(
+            f"the onnx.ModelProto cannot be written as bytes ({one_line(error, 80)}); above 2 GiB, save it with its "
+            "weights as external data, and give its path"
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise ModelError("the model is larger than 2 GiB; save it with its weights as external data, and give its path")
+    return content
 
 
 def import_graph(file: ModelFile) -> gs.Graph:
@@ -148,14 +185,19 @@ def _read_bytes(path: Path) -> bytes:
         raise ModelError(f"cannot read the model '{path}': {one_line(error)}") from error
 
 
-def _parse(path: Path, content: bytes) -> onnx.ModelProto:
+def _called(path: Path | None) -> str:
+    return _IN_MEMORY if path is None else f"'{path}'"
+
+
+def _parse(path: Path | None, content: bytes) -> onnx.ModelProto:
+    called = _called(path)
     if not content:
-        raise ModelError(f"'{path}' is empty; expected an ONNX model: copy or export it again")
+        raise ModelError(f"{called} is empty; expected an ONNX model: copy or export it again")
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(content)
     except DecodeError:
-        raise ModelError(f"'{path}' is {file_kind(content, path) or _UNKNOWN}") from None
+        raise ModelError(f"{called} is {file_kind(content, path) or _UNKNOWN}") from None
     if not proto.graph.node or not proto.graph.output or proto.ir_version < 1:
-        raise ModelError(f"'{path}' is {file_kind(content, path) or _NO_GRAPH}")
+        raise ModelError(f"{called} is {file_kind(content, path) or _NO_GRAPH}")
     return proto

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.emission import PREFIX, Emission
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import EIGHT_BITS, ImageInput
+from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.graph.tap import tap
 
 __all__ = ["GraphOffset", "arranged", "mask_columns", "score_graph"]
@@ -39,15 +39,7 @@ GraphOffset = Literal["none", "mask", "input"]
 """What the offset is added to inside the graph: nothing, the mask, or the masked image."""
 
 _FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises nothing
-_ROUND_SINCE = 11
-_CLIP_INPUTS_SINCE = 11
 _OPSET_WHERE_NONE_IS_NAMED = 13
-_NO_FRACTIONS = np.array(2**23, np.float32)
-_TYPES = {
-    "float16": onnx.TensorProto.FLOAT16,
-    "uint8": onnx.TensorProto.UINT8,
-    "int8": onnx.TensorProto.INT8,
-}
 
 
 def score_graph(
@@ -175,7 +167,7 @@ def _emit_front(front: Emission, image_input: ImageInput, offset: GraphOffset, s
     # As the model's input takes it. The Reshape follows the Cast because ONNX Runtime drops two Casts in a row, to
     # float16 and back where a CPU has no such kernels, and with them the rounding that the deployed model sees.
     image = (channels, *size) if nchw else (*size, channels)
-    _reshape(front, _as_type(front, values, image_input), -1, *image).name = image_input.name
+    _reshape(front, image_input.element_type.emit(front, values), -1, *image).name = image_input.name
 
 
 def _offset(front: Emission) -> gs.Variable:
@@ -185,28 +177,6 @@ def _offset(front: Emission) -> gs.Variable:
 
 def _reshape(front: Emission, tensor: gs.Variable | str, *shape: int) -> gs.Variable:
     return front.add("Reshape", tensor, np.array(shape, np.int64))
-
-
-def _as_type(front: Emission, values: gs.Variable, image_input: ImageInput) -> gs.Variable:
-    """Return values as the model's input takes them: the same as `ImageInput.feed`."""
-    if image_input.dtype == "float32":
-        return values
-    if image_input.dtype in EIGHT_BITS:
-        values = _rounded(front, values)
-    if image_input.dtype == "int8":
-        values = front.add("Sub", values, np.array(128, np.float32))
-    return front.add("Cast", values, to=_TYPES[image_input.dtype])
-
-
-def _rounded(front: Emission, pixels: gs.Variable) -> gs.Variable:
-    """Return whole pixel values from 0 to 255."""
-    if front.opset < _CLIP_INPUTS_SINCE:
-        clipped = front.add("Clip", pixels, min=0.0, max=255.0)
-    else:
-        clipped = front.add("Clip", pixels, np.array(0, np.float32), np.array(255, np.float32))
-    if front.opset < _ROUND_SINCE:  # float32 has no fractions from 2²³ on: a sum is rounded, half to even
-        return front.add("Sub", front.add("Add", clipped, _NO_FRACTIONS), _NO_FRACTIONS)
-    return front.add("Round", clipped)
 
 
 def _emit_probability(back: Emission, head: Head, binary: bool) -> None:

@@ -32,14 +32,14 @@ _BYTES: dict[int, int] = {
 _ADVICE = "copy or export it again"
 
 
-def check_names(proto: onnx.ModelProto, path: object) -> None:
+def check_names(proto: onnx.ModelProto, called: str) -> None:
     r"""Check that the names in a model are text: Python's protobuf returns the bytes of one that is not UTF-8.
 
     Parameters
     ----------
     proto : onnx.ModelProto
-    path : path
-        For messages.
+    called : str
+        What messages call the model.
 
     Raises
     ------
@@ -49,26 +49,26 @@ def check_names(proto: onnx.ModelProto, path: object) -> None:
     Examples
     --------
     >>> content = onnx.load("model.onnx").SerializeToString()
-    >>> check_names(onnx.ModelProto.FromString(content), "model.onnx")
-    >>> check_names(onnx.ModelProto.FromString(content.replace(b"logits", b"logi\xff\xff")), "model.onnx")
+    >>> check_names(onnx.ModelProto.FromString(content), "the model")
+    >>> check_names(onnx.ModelProto.FromString(content.replace(b"logits", b"logi\xff\xff")), "the model")
     Traceback (most recent call last):
         ...
-    onnx_cam.errors.ModelError: 'model.onnx' is damaged: the name b'logi\xff\xff' is not text: copy or export it again
+    onnx_cam.errors.ModelError: the model is damaged: the name b'logi\xff\xff' is not text: copy or export it again
     """
     for name in _names(proto):
         if not isinstance(name, str):
-            raise ModelError(f"'{path}' is damaged: the name {bytes(name[:50])!r} is not text: {_ADVICE}")
+            raise ModelError(f"{called} is damaged: the name {bytes(name[:50])!r} is not text: {_ADVICE}")
 
 
-def make_sound(proto: onnx.ModelProto, path: object) -> None:
+def make_sound(proto: onnx.ModelProto, called: str) -> None:
     """Check a model, and sort its nodes where they are not: the runtime takes them in any order.
 
     Parameters
     ----------
     proto : onnx.ModelProto
         Its nodes are sorted in place.
-    path : path
-        For messages.
+    called : str
+        What messages call the model.
 
     Raises
     ------
@@ -78,18 +78,18 @@ def make_sound(proto: onnx.ModelProto, path: object) -> None:
     Examples
     --------
     >>> model = onnx.load("model.onnx")
-    >>> make_sound(model, "model.onnx")
+    >>> make_sound(model, "the model")
     >>> del model.graph.node[0].input[1:]
-    >>> make_sound(model, "model.onnx")
+    >>> make_sound(model, "the model")
     Traceback (most recent call last):
         ...
-    onnx_cam.errors.ModelError: 'model.onnx' is damaged: node 'Conv_1' (Conv) has 1 inputs; expected 2 to 3: ...
+    onnx_cam.errors.ModelError: the model is damaged: node 'Conv_1' (Conv) has 1 inputs; expected 2 to 3: ...
     """
     fault = next(_faults(proto), None)
     if fault is None:
         fault = next(filter(None, (sort_nodes(nodes) for nodes in _node_lists(proto))), None)
     if fault is not None:
-        raise ModelError(f"'{path}' is damaged: {fault}: {_ADVICE}")
+        raise ModelError(f"{called} is damaged: {fault}: {_ADVICE}")
 
 
 def _faults(proto: onnx.ModelProto) -> Iterator[str]:

@@ -19,14 +19,17 @@ from onnx_cam.graph.links import broken_link
 
 __all__ = [
     "FORMATS",
+    "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "MIN_SIDE",
+    "NAMELESS_STEM",
     "STANDARD_INPUT",
     "SUFFIXES",
     "SYSTEM_FILES",
     "ImageFile",
     "ImageList",
     "find_images",
+    "image_file",
     "list_images",
     "listed",
     "read_image",
@@ -42,6 +45,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "TIFF": (".tif", ".tiff"),
     "BMP": (".bmp",),
     "GIF": (".gif",),
+    "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 """The formats that are decoded, by Pillow's name, and their suffixes in lower case. A new format is one line here."""
 
@@ -60,7 +65,13 @@ MIN_SIDE = 2
 STANDARD_INPUT = "-"
 """The name that stands for standard input."""
 
-_MAX_FILE_BYTES = 1 << 30  # 1 GiB
+MAX_FILE_BYTES = 1 << 30
+"""1 GiB; a larger file is not an image."""
+
+NAMELESS_STEM = "image"
+"""What the results of an image are named after that is handed over as bytes."""
+
+_NAMELESS = "the image in memory"
 _MAX_STEM_BYTES = 100  # a file name has at most 255, and the method and the class are appended
 _MAX_LISTED = 5
 
@@ -71,8 +82,8 @@ class ImageFile:
 
     Attributes
     ----------
-    name : str
-        The path as it was given, or ``-`` for standard input.
+    name : str or None
+        The path as it was given, or ``-`` for standard input; the name of a file object, or None where it has none.
     sha256 : str
         The hash of the file's bytes, in hexadecimal digits.
     content : bytes
@@ -84,14 +95,19 @@ class ImageFile:
     'cat'
     """
 
-    name: str
+    name: str | None
     sha256: str
     content: bytes
 
     @property
     def stem(self) -> str:
         """What result files are named after."""
-        return stem_of(self.name)
+        return NAMELESS_STEM if self.name is None else stem_of(self.name)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return _NAMELESS if self.name is None else f"'{self.name}'"
 
 
 def read_image(name: str | os.PathLike[str]) -> ImageFile:
@@ -107,23 +123,40 @@ def read_image(name: str | os.PathLike[str]) -> ImageFile:
     >>> read_image("cat.jpg").content[:2].hex()  # as every JPEG begins
     'ffd8'
     """
-    name = os.fspath(name)
+    name = os.fsdecode(name)
     try:
         if name == STANDARD_INPUT and sys.stdin is None:
             raise ImageError("standard input is closed; expected an image on it")
         if name == STANDARD_INPUT:
-            content = read_at_most(sys.stdin.buffer, _MAX_FILE_BYTES)
+            content = read_at_most(sys.stdin.buffer, MAX_FILE_BYTES)
         else:
             with open(name, "rb") as file:
-                content = read_at_most(file, _MAX_FILE_BYTES)
+                content = read_at_most(file, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise _unreadable(name, error) from error
+    return image_file(name, content)
+
+
+def image_file(name: str | None, content: bytes) -> ImageFile:
+    """Return an image file of bytes that were read.
+
+    Raises
+    ------
+    ImageError
+        They are empty, too many, or a pointer in place of a file.
+
+    Examples
+    --------
+    >>> image_file(None, b"GIF89a").stem
+    'image'
+    """
+    what = _NAMELESS if name is None else f"the image '{name}'"
     if not content:
-        raise ImageError(f"the image '{name}' is empty; expected an image file")
-    if len(content) > _MAX_FILE_BYTES:
-        raise ImageError(f"the image '{name}' is larger than 1 GiB; expected a photo: make it smaller")
+        raise ImageError(f"{what} is empty; expected an image file")
+    if len(content) > MAX_FILE_BYTES:
+        raise ImageError(f"{what} is larger than 1 GiB; expected a photo: make it smaller")
     if pointer := pointer_kind(content[:MAX_PROBE_BYTES]):
-        raise ImageError(f"the image '{name}' is {pointer}")
+        raise ImageError(f"{what} is {pointer}")
     return ImageFile(name, hashlib.sha256(content).hexdigest(), content)
 
 
@@ -191,7 +224,7 @@ def find_images(names: Iterable[str], suffixes: Iterable[str] = SUFFIXES) -> Ima
     >>> found.paths
     ('./cat.jpg', './cat.png', './dog.jpg')
     >>> found.notes  # doctest: +ELLIPSIS
-    ("'.': skipped 3 files without an image's ending (.bmp, ...): labels.txt, model.onnx, photos.csv",)
+    ("'.': skipped 3 files without an image's ending (.avif, ...): labels.txt, model.onnx, photos.csv",)
     """
     endings = tuple(suffixes)
     lists = [_expand(name, endings) for name in names]

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ImageError, one_line
-from onnx_cam.image.decoding import decode, from_pil
-from onnx_cam.image.files import MIN_SIDE, ImageFile, read_image
+from onnx_cam.image.bit_depth import to_eight_bits
+from onnx_cam.image.decoding import Decoded, check_size, decode, from_pil
+from onnx_cam.image.files import ImageFile
 from onnx_cam.image.geometry import Geometry
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.image.sources import ARRAYS, Array, ImageLike, as_array, is_pil, open_source
 
 __all__ = ["ImageLike", "Picture", "open_picture"]
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-Array = NDArray[Any]
-"""An array of any dtype, as the user gave it."""
-
-ImageLike: TypeAlias = "str | os.PathLike[str] | Array | Image"
-"""What a user can hand over as an image; see :func:`onnx_cam.explain`."""
 
 _ARRAY_STEM = "array"  # what the results of an image without a file are named after
+_RGBA = 4  # the number of channels of a network that takes alpha
+_IMAGES = f"a path, the bytes of an image file, a binary file object, {ARRAYS}, or a PIL image"
+_TENSORS = (
+    "the network's input: an array (C, H, W), or the path, the bytes or a file object of a .npy file "
+    "(preprocessing none)"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Picture:
     Attributes
     ----------
     name : str or None
-        The path as given; None for an array.
+        The path as given, or the name of a file object; None for bytes, an array or a PIL image.
     stem : str
         What result files are named after.
     sha256 : str
@@ -51,6 +50,8 @@ class Picture:
         X.
     geometry : Geometry
         Where X lies in the image.
+    notes : tuple of str
+        What the user should know about how the image was read, a line each.
 
     Examples
     --------
@@ -66,23 +67,34 @@ class Picture:
     pixels: Pixels
     network_input: Floats
     geometry: Geometry
+    notes: tuple[str, ...] = ()
 
 
 def open_picture(
-    image: ImageLike, preprocessing: Preprocessing | None, channels: int, size: tuple[int, int]
+    image: ImageLike,
+    preprocessing: Preprocessing | None,
+    channels: int,
+    size: tuple[int, int],
+    *,
+    layout: str = "NCHW",
+    is_flat: bool = False,
 ) -> Picture:
     """Open an image and make the network's input from it.
 
     Parameters
     ----------
-    image : path, ndarray or PIL image
+    image : path, bytes, file object, ndarray or PIL image
         See :func:`onnx_cam.explain`.
     preprocessing : Preprocessing or None
         None: `image` is the network's input itself, an array or a ``.npy`` file.
     channels : int
-        The number of channels of the network's input, C.
+        The number of channels of the network's input, C. For four, alpha is kept.
     size : tuple of int
         ``(H, W)`` of the network's input, in pixels.
+    layout : {"NCHW", "NHWC"}
+        The order of the dimensions that the model takes: a network's input may be given in it, too.
+    is_flat : bool
+        Whether the model takes all pixels in one dimension: a network's input may be given so, too.
 
     Raises
     ------
@@ -97,19 +109,27 @@ def open_picture(
     >>> open_picture(tensor, None, 3, (20, 20)).geometry.crop
     (0, 0, 20, 20)
     """
-    file = read_image(image) if isinstance(image, str | os.PathLike) else None
+    file = open_source(image)
     # Without a preprocessing the image is X itself.
     if preprocessing is None:
-        array = _load_npy(file) if file else np.asarray(image)
-        return _open_tensor(array, file, channels, size)
-    # With one, decode the image, (H, W, 3) uint8, and resize, crop and normalise it: (C, h, w) float32.
-    pixels = decode(file) if file else _pixels(image)
-    network_input, geometry = preprocessing.apply(pixels, size, channels)
-    return _picture(file, pixels, pixels, network_input, geometry)
+        array = _load_npy(file) if file else as_array(image, _TENSORS)
+        return _open_tensor(_as_tensor(array, (channels, *size), layout, is_flat=is_flat), file, (channels, *size))
+    # With one, decode the image, (H, W, 3) uint8 or with alpha (H, W, 4), and resize, crop and normalise it:
+    # (C, h, w) float32.
+    alpha = channels == _RGBA
+    decoded = decode(file, alpha=alpha) if file else _decoded(image, alpha=alpha)
+    network_input, geometry = preprocessing.apply(decoded.pixels, size, channels)
+    rgb = np.ascontiguousarray(decoded.pixels[..., :3])
+    original = decoded.pixels if file or is_pil(image) else np.asarray(image)
+    return replace(_picture(file, original, rgb, network_input, geometry), notes=decoded.notes)
 
 
 def _picture(
-    file: ImageFile | None, original: Array, pixels: Pixels, network_input: Floats, geometry: Geometry
+    file: ImageFile | None,
+    original: Array,
+    pixels: Pixels,
+    network_input: Floats,
+    geometry: Geometry,
 ) -> Picture:
     """Return a picture with the file's name and hash; without a file, with the hash of the original array."""
     return Picture(
@@ -122,21 +142,30 @@ def _picture(
     )
 
 
-def _pixels(image: Any) -> Pixels:
-    """Return the pixels of an image that is not a file, (H, W, 3) uint8."""
-    if hasattr(image, "getexif"):  # a PIL image
-        return from_pil(image)
-    array = np.asarray(image)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+def _decoded(image: object, *, alpha: bool) -> Decoded:
+    """Return the pixels of an image that is not a file, (H, W, 3) uint8, or with alpha (H, W, 4)."""
+    if is_pil(image):
+        return from_pil(image, alpha=alpha)
+    array = as_array(image, _IMAGES)
+    notes: tuple[str, ...] = ()
+    # Grey is (H, W) or (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4); 16 bits are read as those of files are.
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if not is_image or array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise ImageError(
-            f"got an array of shape {array.shape}, {array.dtype}; expected (H, W, 3) uint8, RGB: "
-            "convert it, or hand over the network's input with preprocess='none'"
+            f"got an array of shape {array.shape}, {array.dtype}; expected (H, W, 3) uint8 or uint16, RGB, also grey "
+            "(H, W) or RGBA (H, W, 4): convert it, or hand over the network's input with preprocess='none'"
         )
-    if min(array.shape[:2]) < MIN_SIDE:
-        raise ImageError(
-            f"the image has {array.shape[1]}×{array.shape[0]} pixels; expected at least {MIN_SIDE}×{MIN_SIDE}"
-        )
-    return array.copy()  # the caller may change theirs
+    check_size(array.shape[1], array.shape[0], "the image")
+    array = array[..., None] if array.ndim == 2 else array
+    colours, opacity = array[..., :3], array[..., 3:]
+    if array.dtype.itemsize == 2:
+        colours, notes = to_eight_bits(colours, None, "the array")
+        opacity = to_eight_bits(opacity, None, "the array")[0] if opacity.size else opacity
+    if not opacity.size:
+        opacity = np.full((*array.shape[:2], 1), 255, np.uint8)
+    rgb = np.broadcast_to(colours, (*array.shape[:2], 3))
+    parts = [rgb, opacity] if alpha else [rgb]
+    return Decoded(np.concatenate(parts, axis=2).astype(np.uint8), notes)  # a copy: the caller may change theirs
 
 
 def _load_npy(file: ImageFile) -> Array:
@@ -144,24 +173,37 @@ def _load_npy(file: ImageFile) -> Array:
         array = np.load(io.BytesIO(file.content), allow_pickle=False)
     except Exception as error:  # a damaged file makes NumPy raise many kinds
         raise ImageError(
-            f"'{file.name}' is not a .npy file ({one_line(error, 80)}); "
+            f"{file.label} is not a .npy file ({one_line(error, 80)}); "
             "--preprocess none takes the network's input as .npy"
         ) from error
     return np.asarray(array)
 
 
-def _open_tensor(array: Array, file: ImageFile | None, channels: int, size: tuple[int, int]) -> Picture:
-    tensor = array[0] if array.ndim == 4 and len(array) == 1 else array  # (C, H, W)
-    if tensor.shape != (channels, *size) or tensor.dtype.kind not in "fiu":
+def _as_tensor(array: Array, shape: tuple[int, int, int], layout: str, *, is_flat: bool) -> Array:
+    """Return a network's input as (C, H, W), where it is given as the model takes it; anything else as it is."""
+    channels, height, width = shape
+    tensor = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if tensor.shape == shape:
+        return tensor
+    as_laid_out = shape if layout == "NCHW" else (height, width, channels)
+    if is_flat and tensor.size == math.prod(shape) and tensor.shape in ((tensor.size,), (1, tensor.size)):
+        tensor = tensor.reshape(as_laid_out)
+    if channels == 1 and tensor.shape in ((height, width), (height, width, 1)):
+        return tensor.reshape(shape)
+    return np.moveaxis(tensor, -1, 0) if layout == "NHWC" and tensor.shape == as_laid_out else tensor
+
+
+def _open_tensor(tensor: Array, file: ImageFile | None, shape: tuple[int, int, int]) -> Picture:
+    if tensor.shape != shape or tensor.dtype.kind not in "fiu":
         raise ImageError(
-            f"{repr(file.name) if file else 'the array'} has shape {array.shape}, {tensor.dtype}; the model takes "
-            f"numbers of shape {(channels, *size)}: give that array (or set --size, where the model leaves it free), "
+            f"{file.label if file else 'the array'} has shape {tensor.shape}, {tensor.dtype}; the model takes "
+            f"numbers of shape {shape}: give that array (or set --size, where the model leaves it free), "
             "or an image and its --preprocess"
         )
     network_input = np.ascontiguousarray(tensor, np.float32)
     if not np.isfinite(network_input).all():
         raise ImageError("the network input holds NaN or infinite values; expected finite numbers")
-    height, width = size
+    _, height, width = shape
     whole = Geometry(height, width, (0, 0, width, height))
     return _picture(file, tensor, _visible(network_input), network_input, whole)
 

@@ -19,6 +19,9 @@ __all__ = ["PRESETS", "Preprocessing"]
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
+_RGB, _RGBA = 3, 4  # numbers of channels
+_OTHERS = "name another with --preprocess, e.g. a FILE.json with three numbers each"
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -47,15 +50,18 @@ class Preprocessing:
         The library whose resizing and rounding is followed. "onnx-cam" is OpenCV's resizing, by area for an image that
         is reduced by more than a factor of two, except for "nearest".
     channels : {"RGB", "BGR"}
-        The order of the channels. An input of one channel takes the luma, and the average of the constants.
+        The order of the channels. An input of one channel takes the luma, and the average of the constants; one of four
+        takes alpha as the fourth, in either order.
     scale : float
         What a pixel value from 0 to 255 is multiplied by.
     mean, std : tuple of float
-        Subtracted from, and divided by, after `scale`; in the order of `channels`.
+        Subtracted from, and divided by, after `scale`; in the order of `channels`. Three numbers, or four for an input
+        that takes alpha; three that are equal count for alpha, too.
     size : tuple of int or None
         ``(H, W)`` in pixels, for a network whose input size is free.
     pad : tuple of int
-        The colour of padding, RGB from 0 to 255.
+        The colour of padding, RGB from 0 to 255; a fourth number is its alpha, which is otherwise 0 (transparent), as
+        the usual libraries pad.
     source : str
         Where the preprocessing was found.
     notes : tuple of str
@@ -79,7 +85,7 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     size: tuple[int, int] | None = None
-    pad: tuple[int, int, int] = (0, 0, 0)
+    pad: tuple[int, ...] = (0, 0, 0)
     source: str = ""
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -105,10 +111,12 @@ class Preprocessing:
 
         Parameters
         ----------
-        image : ndarray of shape (H, W, 3), uint8, RGB
+        image : ndarray of shape (H, W, 3) or (H, W, 4), uint8, RGB or RGBA
+            Alpha is dropped where the network does not take it, and 255 where the image has none. Resizing treats it as
+            `library` does.
         size : tuple of int
             ``(H, W)`` of the network's input, in pixels.
-        channels : {1, 3}
+        channels : {1, 3, 4}
             The number of channels of the network's input, C.
 
         Returns
@@ -121,9 +129,10 @@ class Preprocessing:
         ImageError
             The image is so narrow that the resized one would be too large.
         PreprocessingError
-            An image has three channels, which can become one, but no other number.
+            An image has no such number of channels, or the constants are not for it.
         """
-        cropped, geometry = self._resize_and_crop(image, size)  # (H, W, 3)
+        self._constants(channels)  # refuse before the work
+        cropped, geometry = self._resize_and_crop(_with_alpha(image, channels), size)  # (H, W, 3 or 4)
         return self.normalise(cropped, channels), geometry
 
     def pixel(self, value: float, channels: int = 3) -> Floats:
@@ -156,7 +165,8 @@ class Preprocessing:
         x0, x1 = _in_image(left, size[1], resized_size[1], width)
         rows, columns = _visible(top, size[0], resized_size[0]), _visible(left, size[1], resized_size[1])
         cells = Frame(rows[0] / size[0], columns[0] / size[1], rows[1] / size[0], columns[1] / size[1])
-        cropped = np.full((*size, 3), self.pad, np.uint8)
+        pad = (*self.pad, 0)[: image.shape[2]]
+        cropped = np.full((*size, image.shape[2]), pad, np.uint8)
         cropped[slice(*rows), slice(*columns)] = resized[
             rows[0] + top : rows[1] + top, columns[0] + left : columns[1] + left
         ]
@@ -176,8 +186,8 @@ class Preprocessing:
 
         Parameters
         ----------
-        image : ndarray of shape (H, W, 3), uint8, RGB
-        channels : {1, 3}
+        image : ndarray of shape (H, W, 3) or (H, W, 4), uint8, RGB or RGBA
+        channels : {1, 3, 4}
             The number of channels of the network's input, C.
 
         Returns
@@ -197,10 +207,12 @@ class Preprocessing:
         import cv2
 
         mean, std = self._constants(channels)
+        image = _with_alpha(image, channels)
         if channels == 1:
             pixels = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[None]
         else:
-            pixels = np.moveaxis(image if self.channels == "RGB" else image[..., ::-1], -1, 0)  # (C, H, W)
+            order = [0, 1, 2, 3] if self.channels == "RGB" else [2, 1, 0, 3]
+            pixels = np.moveaxis(image[..., order[:channels]], -1, 0)  # (C, H, W)
         with np.errstate(over="ignore", invalid="ignore"):
             normalised: Floats = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         if not np.isfinite(normalised).all():
@@ -209,16 +221,56 @@ class Preprocessing:
             )
         return np.ascontiguousarray(normalised)
 
+    def fits(self, channels: int) -> bool:
+        """Return whether it can make a network's input of that many channels.
+
+        Examples
+        --------
+        >>> PRESETS["tf"].fits(4), PRESETS["imagenet"].fits(4)
+        (True, False)
+        """
+        return not self._misfit(channels)
+
     def _constants(self, channels: int) -> tuple[Floats, Floats]:
+        if misfit := self._misfit(channels):
+            raise PreprocessingError(misfit)
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         if channels == 1:
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
-        elif channels != 3:
-            raise PreprocessingError(
-                f"the model takes {channels} channels, an image file has 3; "
+        elif channels > len(mean):
+            mean, std = np.append(mean, mean[:1]), np.append(std, std[:1])
+        return mean[:, None, None], std[:, None, None]
+
+    def _misfit(self, channels: int) -> str:
+        """Return why no input of that many channels can be made; empty where it can."""
+        if channels not in (1, _RGB, _RGBA):
+            return (
+                f"the model takes {channels} channels, an image file has 3 (or 4 with alpha); "
                 "give the network's input itself: --preprocess none with a .npy file"
             )
-        return mean[:, None, None], std[:, None, None]
+        if len(self.mean) == _RGBA and channels != _RGBA:
+            return (
+                f"preprocessing {self.name!r} has constants for 4 channels, and the model takes {channels}: {_OTHERS}"
+            )
+        if (
+            len(self.mean) == _RGB
+            and channels == _RGBA
+            and any(len(set(values)) > 1 for values in (self.mean, self.std))
+        ):
+            return (
+                f"preprocessing {self.name!r} has constants for red, green and blue, and the model takes 4 channels: "
+                'give a --preprocess FILE.json whose "mean" and "std" have four numbers, the last one for alpha'
+            )
+        return ""
+
+
+def _with_alpha(image: Pixels, channels: int) -> Pixels:
+    """Return an image with alpha, opaque where it has none, for a network of four channels; otherwise without."""
+    if channels != _RGBA:
+        return image[..., :_RGB] if image.shape[2] > _RGB else image
+    if image.shape[2] == _RGBA:
+        return image
+    return np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
 
 
 def _visible(start: int, length: int, resized: int) -> tuple[int, int]:

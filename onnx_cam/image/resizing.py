@@ -31,7 +31,8 @@ class Library:
     Attributes
     ----------
     resize : callable
-        Returns an image (h, w, 3) uint8, given an image (H, W, 3) uint8, ``(h, w)`` and an interpolation.
+        Returns an image (h, w, C) uint8, given an image (H, W, C) uint8, ``(h, w)`` and an interpolation; C is 3, or 4
+        with alpha, which OpenCV resizes as it does a colour. Pillow weighs the colours by it.
     longer_side : callable
         Rounds the longer side of an image that is resized by its shorter side ("shorter-side").
     crop_start : callable

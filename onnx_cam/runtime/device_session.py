@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import DeviceError, ModelError, OutOfMemoryError, ScoreError, one_line
+from onnx_cam.runtime.custom_operators import register_libraries, unknown_domain
 from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
 from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
 
-__all__ = ["DeviceSession", "open_device_session", "run_error"]
+__all__ = ["DeviceSession", "as_feed", "open_device_session", "run_error"]
 
 _BOILERPLATE = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Non-zero status code returned |"
@@ -64,6 +66,7 @@ def open_device_session(
     device: str = "auto",
     threads: int | None = None,
     folder: Path | None = None,
+    libraries: Sequence[str] = (),
     optimise: bool = True,
     arena: bool = True,
 ) -> DeviceSession:
@@ -81,6 +84,8 @@ def open_device_session(
         Threads within an operator; ONNX Runtime's own choice by default.
     folder : Path, optional
         The folder of the external weights.
+    libraries : sequence of str
+        Absolute paths of libraries of custom operators.
     optimise : bool
         False loads faster, for a session that runs once.
     arena : bool
@@ -102,7 +107,9 @@ def open_device_session(
     ('CPUExecutionProvider', 0)
     """
     providers = providers_for(device)
-    session = _open(proto, name, _session_options(threads, folder, optimise, arena), providers)
+    options = _session_options(threads, folder, optimise, arena)
+    register_libraries(options, libraries)
+    session = _open(proto, name, options, providers)
     provider: str = session.get_providers()[0]
     # ONNX Runtime falls back to the CPU where a provider does not load, and get_providers() is what tells.
     if device != "auto" and provider != providers[0][0]:
@@ -113,6 +120,14 @@ def open_device_session(
     running = running_device(provider)
     fallback_nodes = 0 if running is CPU else _count_cpu_nodes(session)
     return DeviceSession(session, running, provider, fallback_nodes, device_index(device))
+
+
+def as_feed(array: NDArray[Any]) -> Any:
+    """Return an array as ONNX Runtime takes it: bfloat16, which NumPy does not know, as an ``onnxruntime.OrtValue``."""
+    if array.dtype.name != "bfloat16":
+        return array
+    bits = array.view(np.uint16)
+    return import_onnxruntime().OrtValue.ortvalue_from_numpy_with_onnx_type(bits, onnx.TensorProto.BFLOAT16)
 
 
 def run_error(error: Exception, name: str, what: str) -> ScoreError:
@@ -180,6 +195,8 @@ def _advice(message: str, proto: onnx.ModelProto) -> str:
         )
     if "missing opset" in message.lower():
         return "the file does not say which opset it needs: export it again"
+    if "not a registered" in message and (advice := unknown_domain(proto)):
+        return advice
     if re.search(r"opset|ir.version|not a registered|not.implemented", message, re.IGNORECASE):
         return "export it for an older opset, or update ONNX Runtime"
     return "export it again"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
-from onnx_cam.runtime.device_session import open_device_session, run_error
+from onnx_cam.runtime.device_session import as_feed, open_device_session, run_error
 from onnx_cam.runtime.run_limit import LOOP_SECONDS, may_never_end, run_within
 
 __all__ = ["BatchShapeError", "Session"]
@@ -39,7 +39,7 @@ class Session:
 
     Parameters
     ----------
-    proto, name, device, threads, folder, optimise
+    proto, name, device, threads, folder, libraries, optimise
         As :func:`onnx_cam.runtime.device_session.open_device_session` takes them.
     image_input : ImageInput
         The input that takes the image.
@@ -70,6 +70,7 @@ class Session:
         device: str = "auto",
         threads: int | None = None,
         folder: Path | None = None,
+        libraries: Sequence[str] = (),
         fixed_batch: int | None = None,
         one_at_a_time: bool = False,
         optimise: bool = True,
@@ -79,7 +80,14 @@ class Session:
         self.fixed_batch = fixed_batch
         self.one_at_a_time = one_at_a_time
         opened = open_device_session(
-            proto, name=name, device=device, threads=threads, folder=folder, optimise=optimise, arena=False
+            proto,
+            name=name,
+            device=device,
+            threads=threads,
+            folder=folder,
+            libraries=libraries,
+            optimise=optimise,
+            arena=False,
         )
         self._session = opened.session
         self._seconds = LOOP_SECONDS if may_never_end(proto) else None
@@ -124,7 +132,8 @@ class Session:
         missing = (self.fixed_batch or len(images)) - len(images)
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
         try:
-            arrays = run_within(self._session, outputs, {self.input.name: self.input.feed(batch)}, self._seconds)
+            feed = {self.input.name: as_feed(self.input.feed(batch))}
+            arrays = run_within(self._session, outputs, feed, self._seconds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise run_error(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):

@@ -75,6 +75,19 @@ def test_json_is_one_record_a_line_and_nothing_else(run: Run, model: Path, image
         assert np.load(record["files"]["map"]).shape == (30, 40)
 
 
+def test_images_of_cameras_and_telephones_in_a_folder(run: Run, model: Path, images: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(images / "3.jpg", "AVIF")
+    (images / "4.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500))
+    Image.fromarray(pixels[..., 0].astype(np.uint16) << 4).save(images / "5.png")
+    result = run("explain", model, images, "--out", "out", "--method", "cam")
+    assert result.exit_code == 1
+    assert len(list(Path("out").glob("*.json"))) == 5
+    assert re.search("4.heic'.* HEIC", result.stderr)
+    assert "1 of 6 images failed" in result.stderr
+    assert "read as 12-bit data; if it is a dark image of the full 16 bits" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("target", "indices"),
     [("2", [2]), ("dog", [1]), ("dog,3", [1, 3]), ("bird, cat", [2, 0]), ("top4", None), ("top1", None)],
@@ -87,7 +100,7 @@ def test_targets(target: str, indices: list[int] | None, run: Run, model: Path, 
 
 
 def test_what_a_folder_holds_beside_images_is_counted_and_named(run: Run, model: Path, images: Path) -> None:
-    for name in ("a.heic", "notes.txt", ".DS_Store", "Thumbs.db"):
+    for name in ("a.psd", "notes.txt", ".DS_Store", "Thumbs.db"):
         (images / name).touch()
     (images / "more").mkdir()
     (images / "2.png").rename(images / "2.jfif")
@@ -96,7 +109,7 @@ def test_what_a_folder_holds_beside_images_is_counted_and_named(run: Run, model:
     assert result.exit_code == 1
     assert len(list(Path("out").glob("*.json"))) == 3
     assert re.search(
-        r"images': skipped 2 files without an image's ending \(.*\): a.heic, notes.txt "
+        r"images': skipped 2 files without an image's ending \(.*\): a.psd, notes.txt "
         r"and 1 folder \(search with a pattern such as '\*\*/\*.jpg'\): more\n",
         result.stderr,
     )

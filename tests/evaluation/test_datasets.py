@@ -49,7 +49,7 @@ def test_class_folders(tmp_path: Path) -> None:
 
 
 def test_links_that_lead_nowhere_are_left_out_and_named(tmp_path: Path) -> None:
-    images(tmp_path, "cat/1.jpg", "cat/2.heic")
+    images(tmp_path, "cat/1.jpg", "cat/2.psd")
     (tmp_path / "cat/loop.jpg").symlink_to("loop.jpg")
     (tmp_path / "cat/gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "loop").symlink_to("loop")
@@ -57,7 +57,7 @@ def test_links_that_lead_nowhere_are_left_out_and_named(tmp_path: Path) -> None:
     assert [sample.name for sample in dataset.samples] == ["cat/1.jpg"]
     (note,) = dataset.notes
     assert note == (
-        f"4 files that are not images were left out: cat/2.heic, cat/gone.jpg, cat/loop.jpg, {tmp_path.name}/loop"
+        f"4 files that are not images were left out: cat/2.psd, cat/gone.jpg, cat/loop.jpg, {tmp_path.name}/loop"
     )
 
 

@@ -161,7 +161,7 @@ def test_a_worker_without_the_model_says_so_in_one_line(tmp_path: Path, monkeypa
 
     def lose_the_model(self: ImageEvaluator, task: Any) -> Iterator[SeenImage | MeasuredMap]:
         yield from evaluate_image(self, task)
-        self.classifier.file.path.unlink()
+        Path(str(self.classifier.file.path)).unlink()
 
     monkeypatch.setattr(ImageEvaluator, "evaluate", lose_the_model)  # the first image, in this process
     with pytest.raises(ModelError, match=r"^no model file '[^\n]*\(a worker on [^\n]*\)$"):

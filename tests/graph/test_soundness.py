@@ -225,3 +225,16 @@ def test_as_many_paths_as_atoms_take_no_time(tmp_path: Path) -> None:
 def test_a_sound_model_is_not_changed(tmp_path: Path) -> None:
     model = tiny.model()
     assert read_model(tiny.save(model, tmp_path)).proto.SerializeToString() == model.SerializeToString()
+
+
+def test_a_model_in_memory_is_checked_and_stays_as_it_is() -> None:
+    model = tiny.model()
+    remove_inputs(model)
+    with pytest.raises(ModelError, match="the model is damaged: node 'Conv_1'"):
+        onnx_cam.load(model)
+    backwards = tiny.model()
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(backwards.graph.node)]
+    del backwards.graph.node[:]
+    backwards.graph.node.extend(nodes)
+    assert onnx_cam.load(backwards).layers()
+    assert [node.op_type for node in backwards.graph.node] == [node.op_type for node in nodes]

@@ -95,10 +95,12 @@ def test_export_leaves_open_what_the_model_leaves_open(tmp_path: Path) -> None:
 
 
 def test_export_refuses_to_replace_the_model_itself(tiny_classifier: Classifier) -> None:
-    before = tiny_classifier.file.path.read_bytes()
+    path = tiny_classifier.file.path
+    assert path is not None
+    before = path.read_bytes()
     with pytest.raises(OutputError, match="the model itself"):
-        onnx_cam.export(tiny_classifier, tiny_classifier.file.path)
-    assert tiny_classifier.file.path.read_bytes() == before
+        onnx_cam.export(tiny_classifier, path)
+    assert path.read_bytes() == before
 
 
 def test_export_of_a_layer_that_does_not_exist_writes_nothing(tiny_classifier: Classifier, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import onnx_cam
 from onnx_cam.errors import PreprocessingError
@@ -195,3 +197,37 @@ def test_a_guess_is_noted(tmp_path: Path) -> None:
     path = tiny.save(tiny.model(), tmp_path)
     assert any("a guess" in note for note in onnx_cam.load(path, device="cpu").notes)
     assert not onnx_cam.load(path, device="cpu", preprocess="imagenet").notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "divisor", "largest", "is_noted"),
+    [
+        (TensorProto.UINT16, 65535, 65535, False),
+        (TensorProto.UINT16, 4095, 4095, False),
+        (TensorProto.UINT16, 255, 255, False),
+        (TensorProto.UINT16, 1, 255, True),
+        (TensorProto.INT32, 1, 255, True),
+        (TensorProto.UINT8, 1, 255, False),
+        (TensorProto.FLOAT, 65535, 65535, False),
+    ],
+)
+def test_wide_numbers_have_the_range_that_the_graph_divides_by(
+    kind: int, divisor: float, largest: float, is_noted: bool
+) -> None:
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["f", "c"], ["x"]),
+        *tiny.body(),
+    ]
+    nodes[2].input[0] = "x"
+    made = tiny.build(
+        nodes,
+        tiny.weights() | {"c": np.float32(divisor)},
+        image=["N", 3, 20, 20],
+        outputs=[tiny.value_info("logits", ["N", 4])],
+        image_type=kind,
+    )
+    model = onnx_cam.load(made, device="cpu")
+    white = model.network_input(np.full((20, 20, 3), 255, np.uint8))
+    np.testing.assert_allclose(white, largest, rtol=1e-6)
+    assert any("if it expects another range" in note for note in model.notes) == is_noted

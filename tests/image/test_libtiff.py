@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from onnx_cam.image.libtiff import libtiff_messages
+from tests.image.tiff import tiff
 from tests.places import ROOT
 
 RGB = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
@@ -25,9 +27,9 @@ from onnx_cam.image.decoding import decode, from_pil
 from onnx_cam.image.files import read_image
 try:
     if sys.argv[2] == "bytes":
-        print(decode(read_image(sys.argv[1])).shape)
+        print(decode(read_image(sys.argv[1])).pixels.shape)
     else:
-        print(from_pil(Image.open(sys.argv[1])).shape)
+        print(from_pil(Image.open(sys.argv[1])).pixels.shape)
 except ImageError as error:
     print(error)
 os.write(2, b"still here")
@@ -108,3 +110,18 @@ def test_lines_that_are_not_libtiffs_reach_standard_error(capfd: pytest.CaptureF
         "Fax3Decode1D: Bad code word at line 0 of strip 0 (x 0)",
     ]
     assert capfd.readouterr().err == "12 of 20 images\nno newline at the end"
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path: Path) -> None:
+    many_samples = tiff(np.zeros((4, 4, 3), np.uint16), tags={277: [300]})
+    (tmp_path / "a.tif").write_bytes(many_samples)
+    code = f"""
+        from onnx_cam.image.decoding import decode
+        from onnx_cam.image.files import read_image
+        try:
+            decode(read_image({str(tmp_path / "a.tif")!r}))
+        except Exception as error:
+            print(type(error).__name__)
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("ImageError\n", "")

@@ -71,8 +71,10 @@ def test_one_channel_is_luma_with_the_constants_averaged() -> None:
     np.testing.assert_allclose(network_input[0], (luma / 255 - 0.449) / 0.226, atol=1e-5)
 
 
-def test_four_channels_are_refused() -> None:
-    with pytest.raises(PreprocessingError, match="takes 4 channels, an image file has 3"):
+def test_four_channels_need_constants_for_alpha() -> None:
+    with pytest.raises(
+        PreprocessingError, match="constants for red, green and blue, and the model takes 4 channels: give"
+    ):
         PRESETS["imagenet"].apply(picture(64, 64), (56, 56), channels=4)
 
 

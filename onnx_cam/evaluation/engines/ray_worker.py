@@ -12,7 +12,7 @@ from typing import Any
 
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.classifier.loading import load
-from onnx_cam.errors import DeviceError, ModelError, OnnxCamError, ScoreError
+from onnx_cam.errors import DeviceError, ModelError, OnnxCamError, ScoreError, SettingError
 from onnx_cam.evaluation.engines.local import LocalEngine
 from onnx_cam.evaluation.engines.ray_rows import COLUMNS, DONE, STOP, Row, write_error, write_outcome
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
@@ -75,6 +75,8 @@ class WorkerSettings:
     input: str
     output: str
     head: str
+    constants: Mapping[str, object]
+    custom_ops: tuple[str, ...]
     threads: int | None
     workers_per_machine: int
     layer: str
@@ -88,6 +90,8 @@ class WorkerSettings:
     def of(cls, evaluator: ImageEvaluator, workers_per_machine: int) -> WorkerSettings:
         """Return the settings of workers that do what an evaluator of this process does."""
         classifier = evaluator.classifier
+        if classifier.file.path is None:
+            raise SettingError("the engine ray loads the model on every machine; load it from a file, not from memory")
         return cls(
             model=os.path.abspath(classifier.file.path),  # not what it links to: what lies beside the link counts
             model_sha256=classifier.file.sha256,
@@ -98,6 +102,8 @@ class WorkerSettings:
             input=classifier.input.name,
             output=classifier.head.output,
             head=classifier.head.kind.name if classifier.head.kind.name in HEADS else "auto",
+            constants={name: value.array for name, value in classifier.facts.prepared.constants.items()},
+            custom_ops=classifier.sessions.opener.libraries,
             threads=classifier.sessions.opener.threads,
             workers_per_machine=workers_per_machine,
             layer=evaluator.layer.name,
@@ -124,6 +130,8 @@ class WorkerSettings:
             input=self.input,
             output=self.output,
             head=self.head,
+            constants=self.constants,
+            custom_ops=self.custom_ops,
             threads=self.threads or self._threads,
         )
         if classifier.file.sha256 != self.model_sha256:

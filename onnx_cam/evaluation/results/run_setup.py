@@ -49,7 +49,7 @@ def record_setup(results: ResultsFile, classifier: Classifier, layer: Layer) -> 
                 f"'{results.path}' holds results of {key.replace('_', ' ')} {stored}, this run has {new}; "
                 "choose another folder, or give the same model and options as then"
             )
-    results.set_run({**setup, "model": str(classifier.file.path)})
+    results.set_run({**setup, "model": str(classifier.file.path or classifier.name)})
 
 
 def _effective(value: object) -> object:
@@ -77,6 +77,7 @@ def _setup(classifier: Classifier, layer: Layer) -> dict[str, Any]:
         "onnxruntime_version": package_versions()["onnxruntime"],
         "provider": classifier.provider,
         "input": classifier.input.name,
+        "constants": {name: value.describe() for name, value in classifier.facts.prepared.constants.items()},
         "output": classifier.head.output,
         "head": classifier.head.kind.name,
         "layer": layer.name,

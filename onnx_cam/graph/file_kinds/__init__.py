@@ -26,15 +26,15 @@ from onnx_cam.graph.file_kinds.texts import text_kind
 __all__ = ["file_kind"]
 
 
-def file_kind(content: bytes, path: Path) -> str | None:
+def file_kind(content: bytes, path: Path | None) -> str | None:
     """Return what a file is that is not an ONNX model, and what to do, to continue "'model.onnx' is".
 
     Parameters
     ----------
     content : bytes
         The whole file.
-    path : Path
-        Where it was read from: its suffix tells where the content does not.
+    path : Path or None
+        Where it was read from, if anywhere: its suffix tells where the content does not.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def file_kind(content: bytes, path: Path) -> str | None:
         lambda: damage(content),
         lambda: text_kind(head),
         lambda: protobuf_kind(content),
-        lambda: suffix_kind(path),
+        lambda: None if path is None else suffix_kind(path),
         lambda: cut_off(content),
     )
     return next((kind for find in finders if (kind := find())), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx_cam.errors import PreprocessingError, did_you_mean
 from onnx_cam.graph.built_in import BuiltIn
-from onnx_cam.graph.image_input import EIGHT_BITS
+from onnx_cam.graph.inputs.element_types import ELEMENT_TYPES
 from onnx_cam.graph.links import files_beside
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.configurations.base import FixedSize
@@ -24,7 +24,7 @@ from onnx_cam.image.preprocessing import PRESETS, Preprocessing
 from onnx_cam.image.resizing import Resize
 from onnx_cam.names import PREPROCESSINGS
 
-__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "with_stated_size"]
+__all__ = ["METADATA_KEY", "both_normalise", "choose_preprocessing", "loses_levels", "with_stated_size"]
 
 METADATA_KEY = "onnx_cam.preprocessing"
 """The metadata property that holds :meth:`Preprocessing.describe` as JSON."""
@@ -32,6 +32,13 @@ METADATA_KEY = "onnx_cam.preprocessing"
 _METADATA_KEYS = (METADATA_KEY, "preprocessing", "preprocessor_config")
 _SIZE_KEYS = ("imgsz", "image_size", "input_size", "img_size")
 _WHOLE_METADATA = (CustomVision(), Ultralytics())  # the formats whose keys are metadata properties
+_PIXEL_TYPES = ("uint8", "int8")  # whose range is that of pixels
+_LARGEST_PIXEL = 255
+_FEWEST_LEVELS = 16
+_RANGE_NOTE = (
+    "it is given pixel values from 0 to 255; if it expects another range, set that with a --preprocess FILE.json, "
+    'e.g. {"scale": 257} for 0 to 65535'
+)
 _GUESS = "a guess: nothing in the model or beside it says so"
 _GUESS_IN_SPITE = "a guess: what the model or the files beside it say cannot be used"
 
@@ -41,6 +48,7 @@ def choose_preprocessing(
     model: ModelFile,
     *,
     dtype: str = "float32",
+    channels: int = 3,
     built_in: BuiltIn | None = None,
     fixed: FixedSize = (None, None),
 ) -> Preprocessing:
@@ -54,6 +62,9 @@ def choose_preprocessing(
         Where ``auto`` looks: in its metadata, then in the files beside it.
     dtype : str
         The type of the network's input; where it takes 8-bit integers, ``auto`` does not normalise.
+    channels : int
+        The number of channels of the network's input. For four ImageNet's preset has no constants, and RGBA / 255 is
+        the guess.
     built_in : BuiltIn, optional
         What the graph does to its input itself; ``auto`` does not repeat it. Where there is none either, ImageNet's
         preset is a guess.
@@ -85,7 +96,7 @@ def choose_preprocessing(
     # First what the model's metadata states, then the files beside it. One that cannot be used is not an error, since
     # the user did not ask for it, but the reason is reported.
     problems: list[str] = []
-    preprocessing = _find(model, fixed, problems)
+    preprocessing = _find(model, fixed, channels, problems)
     if preprocessing is not None:
         preprocessing = _fitted_to_graph(preprocessing, dtype, built_in)
         return replace(preprocessing, notes=(*problems, *preprocessing.notes))
@@ -93,21 +104,33 @@ def choose_preprocessing(
     problems += _unread(model)
     preprocessing = _from_graph(dtype, built_in)
     if preprocessing is None:
-        return replace(_guess(problems, built_in), notes=_colour_notes(built_in))
-    return replace(preprocessing, notes=(*problems, *_colour_notes(built_in)))
+        return replace(_guess(problems, channels, built_in), notes=_colour_notes(built_in))
+    return replace(preprocessing, notes=(*problems, *preprocessing.notes, *_colour_notes(built_in)))
 
 
-def _find(model: ModelFile, fixed: FixedSize, problems: list[str]) -> Preprocessing | None:
+def _find(model: ModelFile, fixed: FixedSize, channels: int, problems: list[str]) -> Preprocessing | None:
     """Return the first preprocessing that is described, and can be used; add why others cannot to `problems`."""
     for source, load in _candidates(model):
         try:
             config = load()
             form = find_format(config)
             if form is None or form.describes:
-                return from_config(config, source, fixed)
+                return _fitted_to_channels(from_config(config, source, fixed), source, channels)
         except PreprocessingError as error:
             problems.append(str(error))
     return None
+
+
+def _fitted_to_channels(preprocessing: Preprocessing, source: str, channels: int) -> Preprocessing:
+    """Return a preprocessing, unless it has constants for alpha and the network takes none.
+
+    One without them for a network that takes alpha is what the model says nevertheless: using it is an error.
+    """
+    if len(preprocessing.mean) > 3 and not preprocessing.fits(channels):
+        raise PreprocessingError(
+            f"{source}: constants for {len(preprocessing.mean)} channels, and the model takes {channels}"
+        )
+    return preprocessing
 
 
 def _candidates(model: ModelFile) -> Iterator[tuple[str, Callable[[], Config]]]:
@@ -132,15 +155,19 @@ def _unread(model: ModelFile) -> list[str]:
     return unread + ([f"{listed(files)} beside the model: not read"] if files else [])
 
 
-def _guess(problems: list[str], built_in: BuiltIn | None) -> Preprocessing:
+def _guess(problems: list[str], channels: int, built_in: BuiltIn | None) -> Preprocessing:
     source = f"{_GUESS_IN_SPITE}: {'; '.join(problems)}" if problems else _GUESS
-    return _placed(replace(PRESETS["imagenet"], source=source), built_in)
+    preset = PRESETS["unit" if channels == 4 else "imagenet"]
+    return _placed(replace(preset, source=source), built_in)
 
 
 def _from_graph(dtype: str, built_in: BuiltIn | None) -> Preprocessing | None:
     """Return the preprocessing that leaves to the graph what it does itself; None where it does not tell."""
-    if dtype in EIGHT_BITS:
-        preset = replace(PRESETS["raw"], source=f"the input takes {dtype} pixels")
+    if ELEMENT_TYPES[dtype].is_integer:
+        plain = PRESETS["raw"] if built_in is None or not built_in.normalises else _preset_before(built_in)
+        preset = replace(plain, channels="RGB", source=f"the input takes {dtype} pixels")
+        if dtype not in _PIXEL_TYPES and plain is PRESETS["raw"]:
+            preset = replace(preset, notes=(f"the input takes {dtype} numbers: {_RANGE_NOTE}",))
         return preset if built_in is None else _placed(_ordered(preset, built_in), built_in)
     if built_in is None or not built_in.normalises:
         return None
@@ -157,8 +184,8 @@ def _ordered(preprocessing: Preprocessing, built_in: BuiltIn) -> Preprocessing:
 def _fitted_to_graph(preprocessing: Preprocessing, dtype: str, built_in: BuiltIn | None) -> Preprocessing:
     """Return a preprocessing that was found, without what the graph does itself: the graph is what runs."""
     p = preprocessing
-    if dtype in EIGHT_BITS:
-        if p.normalises:
+    if ELEMENT_TYPES[dtype].is_integer:
+        if loses_levels(p, dtype):
             source = f"{p.source}; not normalised: the input takes {dtype} pixels"
             p = replace(p, scale=1.0, mean=NO_MEAN, std=NO_STD, source=source)
     elif built_in is not None and both_normalise(p, built_in):
@@ -202,6 +229,20 @@ def _colour_notes(built_in: BuiltIn | None) -> tuple[str, ...]:
     )
 
 
+def loses_levels(preprocessing: Preprocessing, dtype: str) -> bool:
+    """Whether a preprocessing leaves too few values for an input of whole numbers, as normalisation does.
+
+    Examples
+    --------
+    >>> loses_levels(PRESETS["imagenet"], "uint16"), loses_levels(replace(PRESETS["raw"], scale=257), "uint16")
+    (True, False)
+    """
+    if dtype in _PIXEL_TYPES:
+        return preprocessing.normalises
+    span = preprocessing.pixel(_LARGEST_PIXEL, 1) - preprocessing.pixel(0, 1)
+    return bool(preprocessing.normalises and abs(float(span.max())) < _FEWEST_LEVELS)
+
+
 def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bool:
     """Whether a preprocessing repeats the normalisation that the graph applies itself.
 
@@ -219,7 +260,10 @@ def both_normalise(preprocessing: Preprocessing, built_in: BuiltIn | None) -> bo
 
 def _preset_before(built_in: BuiltIn) -> Preprocessing:
     """Return the preset that gives a graph's own normalisation the values and the colours that it is meant for."""
-    return replace(PRESETS["raw" if built_in.takes_pixels else "unit"], channels=built_in.channels)
+    preset = replace(PRESETS["raw" if built_in.takes_pixels else "unit"], channels=built_in.channels)
+    if built_in.largest_value <= _LARGEST_PIXEL:
+        return preset
+    return replace(preset, name="custom", scale=built_in.largest_value / _LARGEST_PIXEL)
 
 
 def with_stated_size(preprocessing: Preprocessing, model: ModelFile, fixed: FixedSize) -> Preprocessing:

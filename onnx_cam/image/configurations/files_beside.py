@@ -11,7 +11,7 @@ __all__ = ["json_beside"]
 _NAMES = ("{stem}.json", "preprocessor_config.json", "config.json")
 
 
-def json_beside(model: Path) -> list[Path]:
+def json_beside(model: Path | None) -> list[Path]:
     """Return the JSON files that may describe a model, the likeliest first; beside links, see `files_beside`.
 
     Examples

@@ -199,8 +199,13 @@ def _values(config: Config, processor: Processor) -> _Values:
         std = tuple(a * b for a, b in zip(std, _constants(config, "image_std", processor.std), strict=True))
     mean = tuple(value + shift for value in mean)
     if switch(config, "do_flip_channel_order", processor.flips):
-        return _Values("BGR", scale, mean[::-1], std[::-1])
+        return _Values("BGR", scale, _flipped(mean), _flipped(std))
     return _Values("RGB", scale, mean, std)
+
+
+def _flipped(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the constants of three colours in reverse; a fourth, for alpha, stays the last."""
+    return (*values[2::-1], *values[3:])
 
 
 def _constants(config: Config, key: str, default: tuple[float, ...] | None) -> tuple[float, ...]:

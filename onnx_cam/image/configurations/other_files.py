@@ -20,13 +20,13 @@ _OTHER_PURPOSES = re.compile(
 _MOST_ENTRIES = 2000  # of a folder that is looked through
 
 
-def other_files_beside(model: Path, known: Collection[str]) -> list[str]:
+def other_files_beside(model: Path | None, known: Collection[str]) -> list[str]:
     """Return the names of such files in a model's folder, sorted.
 
     Parameters
     ----------
-    model : Path
-        The model file.
+    model : Path or None
+        The model file; beside a model in memory there is nothing.
     known : collection of str
         The names that are looked for anyway; ``{stem}`` stands for the model's own name without its suffix.
 
@@ -37,6 +37,8 @@ def other_files_beside(model: Path, known: Collection[str]) -> list[str]:
     >>> other_files_beside(Path("model.onnx"), ["config.json"])
     ['transforms.yaml']
     """
+    if model is None:
+        return []
     names_read = {name.replace("{stem}", model.stem) for name in known}
     try:
         with os.scandir(model.parent) as entries:

@@ -36,6 +36,7 @@ class Own(ConfigurationFormat):
         default = Preprocessing("custom").describe()
         values: dict[str, Any] = {**default, **config}  # `checked` judges those that are passed on as they are
         size, pad = (tuple(value) if isinstance(value, list) else value for value in (values["size"], values["pad"]))
+        mean, std = constants(values["mean"]), constants(values["std"])
         return Preprocessing(
             values["name"],
             resize=values["resize"],
@@ -44,8 +45,13 @@ class Own(ConfigurationFormat):
             library=values["library"],
             channels=values["channels"],
             scale=number(values["scale"]),
-            mean=constants(values["mean"]),
-            std=constants(values["std"]),
+            mean=_as_many(mean, std),
+            std=_as_many(std, mean),
             size=size,
             pad=pad,
         )
+
+
+def _as_many(values: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
+    """Return constants that are equal for all channels for as many channels as the others are given for."""
+    return values[:1] * len(others) if len(set(values)) == 1 else values

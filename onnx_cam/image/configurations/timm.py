@@ -122,5 +122,5 @@ def _exact(crop_pct: float, size: Size | None) -> float:
 
 
 def _fill(mean: tuple[float, ...]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * value) for value in mean)
+    red, green, blue = (round(255 * value) for value in mean[:3])
     return red, green, blue

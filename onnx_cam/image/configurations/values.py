@@ -257,12 +257,12 @@ def checked(preprocessing: Preprocessing) -> Preprocessing:
         "a known kind of resizing": p.resize in RESIZES,
         "a known interpolation": p.interpolation in INTERPOLATIONS,
         "a known library": p.library in LIBRARIES,
-        "mean and std of three numbers": len(p.mean) == len(p.std) == _CHANNELS,
+        "mean and std of three numbers, or of four for RGBA": len(p.mean) == len(p.std) in (_CHANNELS, _CHANNELS + 1),
         "a std other than 0": all(p.std),
         "crop_pct from 0.05 to 20": _CROP_PCTS[0] <= p.crop_pct <= _CROP_PCTS[1],
         "channels RGB or BGR": p.channels in ("RGB", "BGR"),
         "a size of two positive whole numbers": p.size is None or _is_size(p.size),
-        "a pad of three whole numbers from 0 to 255": len(p.pad) == _CHANNELS
+        "a pad of three or four whole numbers from 0 to 255": len(p.pad) in (_CHANNELS, _CHANNELS + 1)
         and all(0 <= level <= _LEVELS for level in p.pad),
         "finite numbers": _is_finite(p),
     }

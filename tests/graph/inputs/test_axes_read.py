@@ -11,14 +11,17 @@ import onnx
 import pytest
 from onnx import helper
 
-from onnx_cam.graph.channel_axis import channel_axis
-from onnx_cam.graph.image_input import find_image_input
+from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.image_input import describe_image_input
+from onnx_cam.graph.inputs.axes_read import find_layer_axes
+from onnx_cam.graph.inputs.prepare import prepare_inputs
+from onnx_cam.graph.read import ModelFile
 from tests import tiny
 
 
 def layout(nodes: Sequence[onnx.NodeProto], shape: Sequence[Any]) -> str:
     graph = helper.make_graph(list(nodes), "main", [tiny.value_info("image", shape)], [])
-    found = find_image_input(graph, "model.onnx")
+    found = describe_image_input(prepare_inputs(ModelFile(Path("m.onnx"), "", helper.make_model(graph), folder=None)))
     return f"{found.layout} {found.channels}"
 
 
@@ -92,7 +95,8 @@ def test_what_comes_before_does_not_matter(before: list[onnx.NodeProto]) -> None
 )
 def test_other_first_layers(first: onnx.NodeProto, expected: int | None) -> None:
     graph = helper.make_graph([first, node("Conv", "y w2", "z")], "main", [], [])
-    assert channel_axis(graph, "image", 4) == expected
+    layer = find_layer_axes(graph, "image", [None, 8, 8, 8], Constants(helper.make_model(graph)))
+    assert (None if layer is None else layer.channels.source) == expected
 
 
 def test_without_a_convolution_the_sizes_tell() -> None:
