@@ -61,12 +61,15 @@ def check_names(proto: onnx.ModelProto, called: str) -> None:
 
 
 def make_sound(proto: onnx.ModelProto, called: str) -> None:
-    """Check a model, and sort its nodes where they are not: the runtime takes them in any order.
+    """Check a model, and bring it into the form that everything reads.
+
+    Nodes are sorted where they are not, as the runtime takes them in any order; optional inputs without a name at the
+    end of a node's are left out.
 
     Parameters
     ----------
     proto : onnx.ModelProto
-        Its nodes are sorted in place.
+        It is changed in place, where it has to be.
     called : str
         What messages call the model.
 
@@ -88,8 +91,20 @@ def make_sound(proto: onnx.ModelProto, called: str) -> None:
     fault = next(_faults(proto), None)
     if fault is None:
         fault = next(filter(None, (sort_nodes(nodes) for nodes in _node_lists(proto))), None)
+    _leave_out_unnamed_inputs(proto)
     if fault is not None:
         raise ModelError(f"{called} is damaged: {fault}: {_ADVICE}")
+
+
+def _leave_out_unnamed_inputs(proto: onnx.ModelProto) -> None:
+    """Remove the empty names at the end of nodes' inputs, which say the same as none.
+
+    ONNX Runtime's optimiser ends the process at a LayerNormalization whose third input has an empty name.
+    """
+    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
+        for node in all_nodes(nodes):
+            while node.input and not node.input[-1] and _domain(node.domain) == "":
+                del node.input[-1]
 
 
 def _faults(proto: onnx.ModelProto) -> Iterator[str]:

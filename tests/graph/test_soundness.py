@@ -238,3 +238,19 @@ def test_a_model_in_memory_is_checked_and_stays_as_it_is() -> None:
     backwards.graph.node.extend(nodes)
     assert onnx_cam.load(backwards).layers()
     assert [node.op_type for node in backwards.graph.node] == [node.op_type for node in nodes]
+
+
+def test_empty_names_at_the_end_of_inputs_are_left_out(tmp_path: Path) -> None:
+    """ONNX Runtime's optimiser ends the process at such a LayerNormalization."""
+    tail = [
+        helper.make_node("LayerNormalization", ["logits", "g", ""], ["scores"], axis=-1),
+        helper.make_node("Clip", ["logits", "", "high"], ["clipped"]),
+    ]
+    outputs = [tiny.value_info("scores", ["N", 4])]
+    weights = tiny.weights() | {"g": np.ones(4, np.float32), "high": np.float32(1)}
+    model = tiny.build([*tiny.body(), *tail], weights, image=["N", 3, 20, 20], outputs=outputs, opset=17)
+    path = tiny.save(model, tmp_path)
+    *_, norm, clip = read_model(path).proto.graph.node
+    assert list(norm.input) == ["logits", "g"]
+    assert list(clip.input) == ["logits", "", "high"]
+    assert onnx_cam.load(path).classes == 4
