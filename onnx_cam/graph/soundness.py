@@ -1,8 +1,8 @@
 """Check a parsed model before anything reads its graph: what ONNX Runtime refuses anyway need not be provided for.
 
 Everything that reads graphs may then rely on it: names are text, a node has the inputs and outputs of its operator and
-at least one output, a stored tensor holds as many values as it says, no tensor is computed from itself, and a node
-comes after those that it reads.
+at least one output, a stored tensor holds as many values as it says, no tensor is defined twice
+or computed from itself, and a node comes after those that it reads.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def _faults(proto: onnx.ModelProto) -> Iterator[str]:
     if not all(info.name for info in (*proto.graph.input, *proto.graph.output)):
         yield "an input or an output has no name"
     yield from _recursive_functions(proto)
+    for holder in _node_lists(proto):
+        yield from _repeated_names(holder)
     for tensor in all_tensors(proto):
         yield from _contradictions(tensor)
     yield from _incomplete_nodes(proto.graph.node, proto.opset_import)
@@ -150,6 +152,16 @@ def _names(proto: onnx.ModelProto) -> Iterator[str | bytes]:
         for entry in tensor.external_data:
             yield from (entry.key, entry.value)
     yield from (opset.domain for opset in proto.opset_import)
+
+
+def _repeated_names(holder: onnx.GraphProto | onnx.FunctionProto) -> Iterator[str]:
+    """Yield a tensor that is defined twice: as two inputs, by two nodes, or as an input and by a node."""
+    inputs = [info.name for info in holder.input] if isinstance(holder, onnx.GraphProto) else list(holder.input)
+    seen: set[str] = set()
+    for name in (*inputs, *(name for node in holder.node for name in node.output if name)):
+        if name in seen:
+            yield f"the tensor {name!r} is defined twice"
+        seen.add(name)
 
 
 def _recursive_functions(proto: onnx.ModelProto) -> Iterator[str]:

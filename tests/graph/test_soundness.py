@@ -67,6 +67,14 @@ def add_node_without_outputs(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Unknown", [], [], domain="nowhere"))
 
 
+def repeat_input(model: onnx.ModelProto) -> None:
+    model.graph.input.append(tiny.value_info("image", ["N", 4]))
+
+
+def repeat_output(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Relu", ["conv1"], ["relu2"]))
+
+
 FAULTS: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "too few inputs": (remove_inputs, "node 'Conv_1' (Conv) has 1 inputs; expected 2 to 3"),
     "an input without a name": (leave_input_unnamed, "lacks a name for 'W', number 1 of its inputs"),
@@ -76,6 +84,8 @@ FAULTS: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "a graph's input without a name": (unname_input, "an input or an output has no name"),
     "an attribute of no function": (refer_to_function, "from a function, and is in none"),
     "an unknown operator without outputs": (add_node_without_outputs, "(Unknown) has no outputs"),
+    "two inputs of one name": (repeat_input, "the tensor 'image' is defined twice"),
+    "two nodes with one output": (repeat_output, "the tensor 'relu2' is defined twice"),
     "more values than bytes": (promise_more, "'w1' of shape 1099511627776×3×3×3 holds 648 bytes"),
     "a negative dimension": (promise_less_than_nothing, "'w1' has a negative dimension"),
 }
