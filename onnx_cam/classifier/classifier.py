@@ -19,6 +19,7 @@ from onnx_cam.classifier.keeping import OneAtATime
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.classifier.layer_shapes import choose_by_geometry, rank_by_shape
 from onnx_cam.classifier.probe import find_geometry
+from onnx_cam.classifier.reloading import Reload
 from onnx_cam.classifier.sessions import ModelSessions
 from onnx_cam.classifier.trial import trial_images
 from onnx_cam.errors import LayerError, SettingError
@@ -55,7 +56,7 @@ class Classifier:
         What is known about the model.
     sessions : ModelSessions
         What runs it.
-    reload : callable
+    reload : Reload
         Loads the model again with the same settings; it can be pickled.
 
     Attributes
@@ -77,7 +78,7 @@ class Classifier:
     ['relu2', 'conv2', 'relu1', 'conv1']
     """
 
-    def __init__(self, facts: ModelFacts, sessions: ModelSessions, reload: Callable[[], Classifier]) -> None:
+    def __init__(self, facts: ModelFacts, sessions: ModelSessions, reload: Reload) -> None:
         self.facts = facts
         self.sessions = sessions
         self._reload = reload
@@ -204,7 +205,7 @@ class Classifier:
         return Classifier(replace(self.facts, labels=labels), self.sessions, self._reload)
 
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
-        return _loaded_again, (self._reload, self.labels)
+        return _loaded_again, (self._reload.with_weights(self.file), self.labels)
 
     def layers(self) -> list[Layer]:
         """Return the layers that can be explained: the default first, then from the scores backwards.
@@ -333,6 +334,6 @@ class Classifier:
             )
 
 
-def _loaded_again(reload: Callable[[], Classifier], labels: Labels) -> Classifier:
+def _loaded_again(reload: Reload, labels: Labels) -> Classifier:
     """Return what a pickled classifier becomes."""
     return reload().with_labels(labels)

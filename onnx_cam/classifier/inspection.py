@@ -83,9 +83,7 @@ def _input_source(model: Classifier) -> str:
 def _constants(model: Classifier) -> list[Finding]:
     """Return the inputs beside the image, with the values that they were given."""
     values = model.facts.prepared.constants
-    return [
-        Finding("constant", f"{name} = {value.describe()}", "as given with --set") for name, value in values.items()
-    ]
+    return [Finding(f"constant {name}", str(value.describe()), "as given with --set") for name, value in values.items()]
 
 
 def _batch(model: Classifier) -> Finding:

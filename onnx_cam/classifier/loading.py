@@ -24,6 +24,7 @@ from onnx_cam.graph.inline import inline_layers
 from onnx_cam.graph.inputs.prepare import prepare_inputs
 from onnx_cam.graph.read import ModelFile, ModelSource, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.names import PREPROCESSINGS
 from onnx_cam.runtime.custom_operators import operator_libraries
 from onnx_cam.runtime.memory import names_lack_of_memory
 
@@ -165,14 +166,14 @@ def load(
     )
     settings = {
         "device": device,
-        "labels": as_absolute(labels),
+        "labels": as_absolute(labels, ("imagenet",)),
         "label_offset": label_offset,
-        "preprocess": as_absolute(preprocess),
+        "preprocess": as_absolute(preprocess, PREPROCESSINGS),
         "size": size,
         "input": input,
         "output": output,
         "head": head,
-        "constants": None if constants is None else {name: as_absolute(value) for name, value in constants.items()},
+        "constants": {name: value.array.copy() for name, value in prepared.constants.items()},
         "custom_ops": libraries,
         "threads": threads,
     }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from onnx_cam._version import __version__
 from onnx_cam.errors import ModelError
+from onnx_cam.graph.external_data import hash_external_data
 from onnx_cam.graph.read import ModelFile, ModelSource
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Reload:
         The hash of the model: a file that has changed is not the model that was pickled.
     settings : mapping of str to object
         The settings of `load`.
+    weights_sha256 : str
+        The hash of the weights in files beside the model; empty without any, or before it is pickled.
     version : str
         The version of onnx-cam that this was made by.
     """
@@ -39,6 +42,7 @@ class Reload:
     source: ModelSource
     sha256: str
     settings: Mapping[str, object]
+    weights_sha256: str = ""
     version: str = __version__
 
     @classmethod
@@ -61,6 +65,10 @@ class Reload:
         is_bytes = isinstance(source, bytes | bytearray | memoryview)
         return cls(load, bytes(source) if is_bytes else file.proto, file.sha256, settings)  # type: ignore[arg-type]
 
+    def with_weights(self, file: ModelFile) -> Reload:
+        """Return the same with the hash of the weights beside the model, which takes reading them."""
+        return replace(self, weights_sha256=hash_external_data(file.proto, file.folder))
+
     def __call__(self) -> Classifier:
         """Load the model again.
 
@@ -75,7 +83,8 @@ class Reload:
                 "load the model with onnx_cam.load, and pickle that"
             )
         model = self.load(self.source, **self.settings)
-        if isinstance(self.source, str) and model.file.sha256 != self.sha256:
+        weights = hash_external_data(model.file.proto, model.file.folder)
+        if isinstance(self.source, str) and (model.file.sha256, weights) != (self.sha256, self.weights_sha256):
             raise ModelError(
                 f"'{self.source}' has changed since the classifier was pickled; load it with onnx_cam.load, and "
                 "pickle that"
@@ -83,14 +92,14 @@ class Reload:
         return model
 
 
-def as_absolute(value: object) -> object:
-    """Return the absolute path of a setting that names a file; anything else as it is.
+def as_absolute(value: object, names: Collection[str]) -> object:
+    """Return the absolute path of a setting that is one; a name that stands for no file, and anything else, as it is.
 
     Examples
     --------
-    >>> os.path.isabs(as_absolute("labels.txt")), as_absolute("imagenet")
+    >>> os.path.isabs(as_absolute("labels.txt", ["imagenet"])), as_absolute("imagenet", ["imagenet"])
     (True, 'imagenet')
     """
-    if isinstance(value, str | os.PathLike) and os.path.exists(value):
-        return os.path.abspath(value)
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and value not in names):
+        return os.path.abspath(os.fspath(value))
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
-__all__ = ["find_external_data", "inlined", "inlined_node", "stored_array"]
+__all__ = ["find_external_data", "hash_external_data", "inlined", "inlined_node", "stored_array"]
 
 _STORES = (
     re.compile(r"(?P<root>.+?)(?:/[0-9a-f]{2}){1,2}/[0-9a-f]{28,64}"),  # DVC: md5/d4/1d8cd9…
@@ -76,6 +77,34 @@ def find_external_data(path: Path | None, proto: onnx.ModelProto) -> Path | None
         entry = next(entry for entry in tensor.external_data if entry.key == "location")
         entry.value = real_paths[entry.value].relative_to(common_folder).as_posix()
     return common_folder
+
+
+def hash_external_data(proto: onnx.ModelProto, folder: Path | None) -> str:
+    """Return the hash of the files with a model's weights, in hexadecimal digits; empty where it stores all itself.
+
+    Raises
+    ------
+    ModelError
+        One cannot be read.
+
+    Examples
+    --------
+    >>> hash_external_data(onnx.load("model.onnx"), None)
+    ''
+    """
+    tensors = [tensor for tensor in all_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    if folder is None or not tensors:
+        return ""
+    total = hashlib.sha256()
+    for location in sorted({*map(_location, tensors)}):
+        try:
+            with open(folder / location, "rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"cannot read the weights {location!r}: {one_line(error)}; copy that file again"
+            ) from error
+    return total.hexdigest()
 
 
 def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:

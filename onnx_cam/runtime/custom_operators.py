@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from onnx_cam.errors import ModelError, one_line
+from onnx_cam.errors import ModelError, SettingError, one_line
 
 __all__ = ["operator_libraries", "register_libraries", "unknown_domain"]
 
@@ -37,19 +37,25 @@ def operator_libraries(
     ------
     ModelError
         A file is missing.
+    SettingError
+        It is no path, and no list of paths.
 
     Examples
     --------
     >>> operator_libraries(None)
     ()
     """
-    names = [libraries] if isinstance(libraries, str | os.PathLike) else list(libraries or ())
+    names = [libraries] if isinstance(libraries, str | os.PathLike) else libraries or ()
+    if not isinstance(names, Sequence) or not all(isinstance(name, str | os.PathLike) for name in names):
+        raise SettingError(
+            f"invalid custom_ops={libraries!r}: expected the path of a shared library, or a list of them"
+        )
     for name in names:
         if not os.path.isfile(name):
             raise ModelError(
                 f"no operator library '{os.fspath(name)}'; expected the path of a shared library (.so, .dll or .dylib)"
             )
-    return tuple(os.path.abspath(name) for name in names)
+    return tuple(dict.fromkeys(os.path.abspath(name) for name in names))
 
 
 def register_libraries(options: Any, libraries: Sequence[str]) -> None:

@@ -10,17 +10,25 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.inputs.values import InputValue
-from onnx_cam.graph.walk_protobuf import all_names
+from onnx_cam.graph.walk_protobuf import all_names, subgraphs
 
 __all__ = ["fix_inputs"]
 
+_BROADCASTING = {
+    *("Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Div", "Equal", "Exp", "Floor", "Greater"),
+    *("GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not"),
+    *("Or", "Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sqrt", "Sub", "Sum", "Tanh", "Where", "Xor"),
+}
+"""Operators to which a value for one image is the same as one that is repeated for each image."""
 
-def fix_inputs(proto: onnx.ModelProto, values: Mapping[str, InputValue], image: str) -> onnx.ModelProto:
+
+def fix_inputs(proto: onnx.ModelProto, values: Mapping[str, InputValue], image: str | None) -> onnx.ModelProto:
     """Return the model with inputs replaced by constants of the same names.
 
-    A value that follows the batch is repeated for each image of a run. Whether images then still score in a batch as
-    they do alone is for runs to prove.
+    A value that follows the batch has one entry; where an operator does not broadcast it, it is repeated for each image
+    of a run. Whether images then still score in a batch as they do alone is for runs to prove.
 
     Parameters
     ----------
@@ -28,8 +36,8 @@ def fix_inputs(proto: onnx.ModelProto, values: Mapping[str, InputValue], image: 
         The model; it is not changed.
     values : mapping of str to InputValue
         The inputs by name.
-    image : str
-        The input that takes the image.
+    image : str or None
+        The input that takes the image; without it, nothing is repeated.
 
     Examples
     --------
@@ -47,56 +55,82 @@ def fix_inputs(proto: onnx.ModelProto, values: Mapping[str, InputValue], image: 
         for index in reversed(range(len(entries))):
             if entries[index].name in values:
                 del entries[index]
-    image_info = next(info for info in graph.input if info.name == image)
-    batch = image_info.type.tensor_type.shape.dim[0]
-    nodes = _Nodes(graph, image)
-    for name, value in values.items():
-        if not value.follows_batch:
-            nodes.add_constant(name, value.array)
-        elif batch.dim_value > 0:
-            nodes.add_constant(name, np.repeat(value.array, batch.dim_value, axis=0))
-        else:
-            nodes.add_repeated(name, value.array)
+    constants = [_constant(name, value.array) for name, value in values.items()]
+    single = {name for name, value in values.items() if value.follows_batch}
     kept = list(graph.node)
     del graph.node[:]
-    graph.node.extend([*nodes.nodes, *kept])
+    graph.node.extend([*constants, *kept])
+    if image is None or not single:
+        return fixed
+    nodes = [_copied(node) for node in _Repeats(fixed, image).nodes(single)]
+    del graph.node[:]
+    graph.node.extend(nodes)
     return fixed
 
 
-class _Nodes:
-    """The nodes that take the place of inputs."""
+def _constant(name: str, value: NDArray[Any]) -> onnx.NodeProto:
+    # A node and not an initializer: up to IR 3 an initializer must be listed among the inputs.
+    return helper.make_node("Constant", [], [name], name=name, value=numpy_helper.from_array(value))
 
-    def __init__(self, graph: onnx.GraphProto, image: str) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self._names = all_names(graph)
+
+def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+class _Repeats:
+    """The nodes of a graph, with values for one image repeated where an operator does not broadcast them."""
+
+    def __init__(self, proto: onnx.ModelProto, image: str) -> None:
+        self._graph = proto.graph
+        self._constants = Constants(proto)
         self._image = image
+        self._names = all_names(proto.graph)
+        self._nodes: list[onnx.NodeProto] = []
+        self._repeated: dict[str, str] = {}
         self._batch = ""
 
-    def add_constant(self, name: str, value: NDArray[Any]) -> str:
-        # A node and not an initializer: up to IR 3 an initializer must be listed among the inputs.
-        tensor = numpy_helper.from_array(value)
-        self.nodes.append(helper.make_node("Constant", [], [name], name=name, value=tensor))
-        return name
+    def nodes(self, single: set[str]) -> list[onnx.NodeProto]:
+        """Return the nodes, given the tensors that hold a value for one image."""
+        single = set(single)
+        constants = {"", *(tensor.name for tensor in self._graph.initializer)}
+        for node in self._graph.node:
+            if node.op_type == "Constant":
+                constants.update(node.output)
+            if node.op_type in _BROADCASTING and not subgraphs(node):
+                # What is made of such values and constants alone is one value for one image, too.
+                if single.intersection(node.input) and single | constants >= set(node.input):
+                    single.update(node.output)
+            else:
+                for index, name in enumerate(node.input):
+                    if name in single:
+                        node.input[index] = self._repeat(name)
+            self._nodes.append(node)
+        return self._nodes
 
-    def add_repeated(self, name: str, value: NDArray[Any]) -> None:
-        """Add a value that is repeated for each image of the run's batch."""
-        if not self._batch:
-            shape = self._add("Shape", [self._image])
-            first = self.add_constant(self._new_name("first"), np.array([0]))
-            self._batch = self._add("Gather", [shape, first], axis=0)
-        ones = self.add_constant(self._new_name("ones"), np.ones(value.ndim - 1, np.int64))
-        repeats = self._add("Concat", [self._batch, ones], axis=0) if value.ndim > 1 else self._batch
-        single = self.add_constant(self._new_name(name), value)
-        self.nodes.append(helper.make_node("Tile", [single, repeats], [name], name=name))
+    def _repeat(self, name: str) -> str:
+        """Return the name of a tensor that repeats a value for each image of the run's batch."""
+        value = self._constants.evaluated(name)
+        if value is None or value.dtype.kind == "V":  # ONNX Runtime cannot repeat the short types
+            return name
+        if name not in self._repeated:
+            if not self._batch:
+                shape = self._add("Shape", [self._image])
+                self._batch = self._add("Gather", [shape, self._add("Constant", [], value=_integers([0]))], axis=0)
+            ones = self._add("Constant", [], value=_integers([1] * (value.ndim - 1)))
+            repeats = self._add("Concat", [self._batch, ones], axis=0) if value.ndim > 1 else self._batch
+            self._repeated[name] = self._add("Tile", [name, repeats])
+        return self._repeated[name]
 
     def _add(self, op: str, inputs: list[str], **attributes: Any) -> str:
-        name = self._new_name(op)
-        self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
-        return name
-
-    def _new_name(self, stem: str) -> str:
         number = 0
-        while (name := f"constant_inputs/{stem}_{number}") in self._names:
+        while (name := f"constant_inputs/{op}_{number}") in self._names:
             number += 1
         self._names.add(name)
+        self._nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
+
+
+def _integers(numbers: list[int]) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(numbers, np.int64))

@@ -29,11 +29,14 @@ def declared_text(info: onnx.ValueInfoProto) -> str:
     >>> declared_text(onnx.helper.make_tensor_value_info("flag", onnx.TensorProto.BOOL, []))
     "'flag' (a single value; bool)"
     """
+    if not info.type.HasField("tensor_type"):
+        return f"{info.name!r} ({(info.type.WhichOneof('value') or 'no type').replace('_type', '')})"
     number = info.type.tensor_type.elem_type
     known = number in onnx.TensorProto.DataType.values()
     kind = onnx.TensorProto.DataType.Name(number).lower() if known else f"type {number}"
     sizes = ", ".join("?" if size is None else str(size) for size in declared_sizes(info))
-    return f"{info.name!r} ({sizes or 'a single value'}; {kind})"
+    shape = sizes or ("a single value" if info.type.tensor_type.HasField("shape") else "any shape")
+    return f"{info.name!r} ({shape}; {kind})"
 
 
 def list_inputs(inputs: Iterable[onnx.ValueInfoProto]) -> str:

@@ -12,11 +12,12 @@ from onnx import helper, numpy_helper
 
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.inputs.axes_read import LayerAxes
-from onnx_cam.graph.walk_protobuf import all_names, all_nodes, subgraphs
+from onnx_cam.graph.walk_protobuf import all_names, all_nodes, find_attribute, subgraphs
 
 __all__ = ["ImageForm", "find_form", "with_four_dimensions"]
 
 _CHANNELS = (1, 3, 4)
+_RANK = 4
 _AXES_INPUT_SINCE = 13  # the opset that made the axes of Squeeze an input
 
 
@@ -105,8 +106,10 @@ def _form_of_sizes(sizes: Sequence[int | None]) -> ImageForm | None:
     """Return the form that three sizes suggest: rows and columns are many, channels are 1, 3 or 4."""
     if len(sizes) != 3:
         return None
-    first, _, last = sizes
+    first, second, last = sizes
     is_first, is_last = first in _CHANNELS, last in _CHANNELS
+    if is_last and (first is None) != (second is None):
+        return None  # the first may be a batch, of rows of numbers
     return ImageForm(added=(0,), is_guess=True) if is_first != is_last else None
 
 
@@ -141,8 +144,7 @@ def with_four_dimensions(proto: onnx.ModelProto, name: str, form: ImageForm) -> 
     inner = _new_name(f"{name}_as_declared", names)
     declared = _declare(graph, name, form)
     _rename_reads(graph.node, name, inner)
-    if form.parts:
-        _shorten(graph.node, inner, name, Constants(proto))
+    _shorten(graph.node, (inner, name), form, Constants(proto))
     kept = list(graph.node)
     del graph.node[:]
     if any(inner in (*node.input, *_outer_reads(node)) for node in kept):
@@ -200,13 +202,19 @@ def _as_declared(
     return [constant, helper.make_node("Squeeze", [name, axes], [inner], name=inner)]
 
 
-def _shorten(nodes: Any, inner: str, name: str, constants: Constants) -> None:
-    """Let a Reshape of what was flat read the new input itself, so that its rows and columns can be followed."""
+def _shorten(nodes: Any, tensors: tuple[str, str], form: ImageForm, constants: Constants) -> None:
+    """Let what only adds the missing dimensions read the new input itself, whose rows and columns can be followed."""
+    inner, name = tensors
     for node in nodes:
-        if node.op_type == "Reshape" and node.input[0] == inner and len(node.input) > 1:
-            shape = constants.evaluated(node.input[1])
-            if shape is not None and 0 not in shape.ravel()[1:]:
-                node.input[0] = name
+        if node.op_type not in ("Reshape", "Unsqueeze") or node.input[0] != inner:
+            continue
+        attribute = find_attribute(node, "shape" if node.op_type == "Reshape" else "axes")
+        value = constants.evaluated(node.input[1]) if attribute is None and len(node.input) > 1 else None
+        numbers = list(attribute.ints) if attribute is not None else [] if value is None else value.ravel().tolist()
+        if node.op_type == "Reshape" and numbers and 0 not in numbers[1:]:
+            node.input[0] = name
+        elif node.op_type == "Unsqueeze" and not form.parts and sorted(n % _RANK for n in numbers) == list(form.added):
+            node.CopyFrom(helper.make_node("Identity", [name], list(node.output), name=node.name))
 
 
 def _constant(name: str, values: Sequence[int]) -> tuple[str, onnx.NodeProto]:

@@ -67,7 +67,7 @@ class PreparedModel:
         """What was guessed."""
         if self.form is None or not self.form.is_guess:
             return ()
-        return (f"input {self.image!r} is taken as an image {self.form}, by its sizes: no convolution reads it",)
+        return (f"input {self.image!r} is taken as an image {self.form}, by its sizes: its graph does not tell",)
 
 
 def prepare_inputs(
@@ -97,18 +97,39 @@ def prepare_inputs(
     >>> prepare_inputs(file).file is file
     True
     """
-    values = values or {}
+    values = _checked(values)
     inputs = _open_inputs(file.proto.graph, values)
     _check_names(file, inputs, name, values)
     candidates = {key: info for key, info in inputs.items() if key not in values}
-    image = _Candidates(file, candidates).choose(name)
+    # With the values in place, shapes and axes that they give tell how the graph reads the image.
+    image = _Candidates(_with_values(file, inputs, values), candidates).choose(name)
     others = [candidates[key] for key in candidates if key != image.name]
     if others:
         raise ModelError(_needs_values(file.name, image.info, others))
-    constants = {key: read_value(value, inputs[key], image.info) for key, value in values.items()}
+    batch_info = None if image.form is not None and 0 in image.form.added else image.info
+    constants = {key: read_value(value, inputs[key], batch_info) for key, value in values.items()}
     prepared = PreparedModel(file, image.name, image.element_type, image.form, constants)
     proto = prepared.with_proto(file.proto)
     return prepared if proto is file.proto else replace(prepared, file=replace(file, proto=proto))
+
+
+def _checked(values: object) -> Mapping[str, object]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise SettingError(f"invalid constants={values!r}: expected a mapping of inputs' names to their values")
+    return values
+
+
+def _with_values(file: ModelFile, inputs: Mapping[str, onnx.ValueInfoProto], values: Mapping[str, object]) -> ModelFile:
+    """Return the file with the values in place, as far as they can be read while the image's input is unknown."""
+    known: dict[str, InputValue] = {}
+    for key, value in values.items():
+        try:
+            known[key] = read_value(value, inputs[key], None)
+        except SettingError:  # it may be the value of one image of a batch; if not, it is refused later
+            continue
+    return replace(file, proto=fix_inputs(file.proto, known, None)) if known else file
 
 
 def _open_inputs(graph: onnx.GraphProto, values: Mapping[str, object]) -> dict[str, onnx.ValueInfoProto]:
@@ -161,9 +182,9 @@ class _Candidates:
             if image is None:
                 raise ModelError(self._refusal(self.inputs[name]))
             return image
-        images = [info for info in self.inputs.values() if len(declared_sizes(info)) == _DIMENSIONS]
-        # Only where no input has four dimensions, one of fewer may be meant.
-        found = [image for info in images or self.inputs.values() if (image := self._as_image(info)) is not None]
+        found = [image for info in self.inputs.values() if (image := self._as_image(info)) is not None]
+        # An input of fewer dimensions, taken by its sizes alone, only counts where there is no other.
+        found = [image for image in found if image.form is None or not image.form.is_guess] or found
         if len(found) == 1:
             return found[0]
         if found:
@@ -171,6 +192,7 @@ class _Candidates:
                 f"{self.file.name} has {len(found)} inputs that can take the image; name it with --input, and give "
                 f"each of the others a value with --set NAME=VALUE. Its inputs: {list_inputs(self.inputs.values())}"
             )
+        images = [info for info in self.inputs.values() if len(declared_sizes(info)) == _DIMENSIONS]
         if len(images or self.inputs) == 1:
             raise ModelError(self._refusal(images[0] if images else next(iter(self.inputs.values()))))
         raise ModelError(
@@ -184,11 +206,14 @@ class _Candidates:
         element_type = element_type_of(info.type.tensor_type.elem_type)
         if element_type is None:
             return None
+        if not 1 <= len(sizes) <= _DIMENSIONS:
+            return None
+        layer = self._layer(info)
+        if layer is not None and len(layer.axes) != _DIMENSIONS:
+            return None  # it is a volume, or a signal
         if len(sizes) == _DIMENSIONS:
             return _Image(info, element_type)
-        if not 1 <= len(sizes) < _DIMENSIONS:
-            return None
-        form = find_form(self.file.proto.graph, info.name, sizes, self._layer(info))
+        form = find_form(self.file.proto.graph, info.name, sizes, layer)
         return None if form is None else _Image(info, element_type, form)
 
     def _layer(self, info: onnx.ValueInfoProto) -> LayerAxes | None:
@@ -206,5 +231,7 @@ class _Candidates:
 
 def _needs_values(model: str, image: onnx.ValueInfoProto, others: list[onnx.ValueInfoProto]) -> str:
     listed = ", ".join(map(declared_text, others))
+    if any(not info.type.HasField("tensor_type") for info in others):
+        return f"{model} needs more than the image {image.name!r}: {listed}, not all of them tensors; export it without"
     settings = " ".join(f"--set {info.name}=VALUE" for info in others)
     return f"{model} needs more than the image {image.name!r}: a value for {listed}; give it with {settings}"
