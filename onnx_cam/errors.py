@@ -47,11 +47,14 @@ __all__ = [
     "did_you_mean",
     "one_line",
     "one_line_text",
+    "printable",
 ]
 
 
 class OnnxCamError(Exception):
     """Base class of the errors that onnx-cam raises on purpose: catch it to catch them all.
+
+    Its message is one line, whatever names and texts of damaged files it quotes: what cannot be printed is escaped.
 
     Examples
     --------
@@ -62,6 +65,9 @@ class OnnxCamError(Exception):
     ...     print(error)
     no model file 'missing.onnx'; expected the path of an .onnx file
     """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(printable(value) if isinstance(value, str) else value for value in arguments))
 
 
 class ModelError(OnnxCamError):
@@ -299,3 +305,14 @@ def one_line_text(text: str) -> str:
     'two lines'
     """
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def printable(text: str) -> str:
+    r"""Return a text without what a terminal cannot print: a file's name may hold a line's end, or be no UTF-8.
+
+    Examples
+    --------
+    >>> printable("two\nlines.png")
+    'two\\nlines.png'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

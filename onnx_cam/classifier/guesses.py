@@ -18,6 +18,7 @@ __all__ = ["choose_size", "guesses", "resolve_preprocessing"]
 
 _DEFAULT_SIZE = (224, 224)
 _MAX_BATCH = 4096
+_MAX_VALUES = 1_000_000_000  # of a run's input, which are 4 GB: more is the size of a damaged file
 
 
 def resolve_preprocessing(
@@ -60,10 +61,11 @@ def choose_size(
     stated = requested or (preprocessing.size if preprocessing else None)
     default = stated or _DEFAULT_SIZE
     size = fixed[0] or default[0], fixed[1] or default[1]
-    if size[0] * size[1] > MAX_PIXELS or (image_input.batch or 1) > _MAX_BATCH:
+    pixels, batch = size[0] * size[1], image_input.batch or 1
+    if pixels > MAX_PIXELS or batch > _MAX_BATCH or pixels * image_input.channels * batch > _MAX_VALUES:
         raise ModelError(
-            f"{model} takes {image_input.batch or 1} images of {size[0]}×{size[1]}; expected at most "
-            f"{MAX_PIXELS:,} pixels and a batch of {_MAX_BATCH}"
+            f"{model} takes {batch} images of {size[0]}×{size[1]} with {image_input.channels} channels; expected at "
+            f"most {MAX_PIXELS:,} pixels, a batch of {_MAX_BATCH}, and {_MAX_VALUES:,} values in all"
         )
     if requested is None and stated is not None and stated != size:
         return size, [

@@ -51,14 +51,13 @@ def inspect(model: Classifier) -> list[Finding]:
 def _file(model: Classifier) -> list[Finding]:
     proto = model.file.proto
     opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in proto.opset_import)
-    producer = " ".join(filter(None, (proto.producer_name, proto.producer_version))) or "unknown"
     entry = recognise(model.file.sha256)
     recognised = [Finding("known as", entry["name"], f"the catalogue: {entry['source']}")] if entry else []
     return [
         Finding("model", str(model.file.path or "in memory"), f"sha256 {model.file.sha256}"),
         *recognised,
         Finding("opset", opsets, f"IR version {proto.ir_version}"),
-        Finding("producer", producer, "the file"),
+        Finding("producer", model.file.producer or "unknown", "the file"),
     ]
 
 

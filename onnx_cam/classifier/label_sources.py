@@ -43,7 +43,7 @@ _LABEL_FILES = (
     "{stem}.names",
     "synset.txt",
 )
-_MAX_METADATA = 16 << 20  # characters
+_MAX_YAML = 4 << 20  # characters; YAML is slow to parse
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def name_sources(model: ModelFile) -> Iterator[NameSource]:
     for wanted in KEYS:
         key, text = by_key.get(wanted, ("", ""))
         if wanted not in _TOO_GENERAL and text.strip() and not text.strip().isdecimal():  # a number counts the classes
-            yield NameSource(f"the model's metadata, {key}", partial(_from_metadata, text))
+            yield NameSource(f"the model's metadata, {key}", partial(parse_names, text))
     if names := model.metadata.get(_OPENVINO_KEY, "").split():
         yield NameSource(f"the model's metadata, {_OPENVINO_KEY}", partial(names_in, names))
     yield from _in_graph(model.proto)
@@ -116,15 +116,12 @@ def read_name_file(path: Path) -> NameList:
     return names_in(_parse_json(text))
 
 
-def _from_metadata(text: str) -> NameList:
-    if len(text) > _MAX_METADATA:
-        raise ValueError(f"more than {_MAX_METADATA >> 20} Mi characters")
-    return parse_names(text)
-
-
 def _from_configuration(path: Path) -> NameList | None:
     text = decode_names(read_small_file(path))
-    content = parse_yaml(text, name_or_index) if path.suffix in (".yaml", ".yml") else _parse_json(text)
+    is_yaml = path.suffix in (".yaml", ".yml")
+    if is_yaml and len(text) > _MAX_YAML:
+        raise ValueError(f"more than {_MAX_YAML >> 20} Mi characters")
+    content = parse_yaml(text, name_or_index) if is_yaml else _parse_json(text)
     held = find_held(content) if isinstance(content, Mapping) else None
     return None if held is None else names_in(held)
 

@@ -26,12 +26,14 @@ from onnx_cam.graph.read import ModelFile, ModelSource, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.names import PREPROCESSINGS
 from onnx_cam.runtime.custom_operators import operator_libraries
+from onnx_cam.runtime.memory import names_lack_of_memory
 
 __all__ = ["load"]
 
 _MAX_THREADS = 512
 
 
+@names_lack_of_memory
 def load(
     path: ModelSource,
     *,

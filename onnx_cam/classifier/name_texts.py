@@ -28,6 +28,8 @@ from onnx_cam.image.configurations.yaml_subset import parse_yaml
 
 __all__ = ["decode_names", "name_or_index", "parse_names"]
 
+_MAX_CHARACTERS = 4 << 20  # the 21,841 names of ImageNet-21k need less than 1 Mi; a text of 16 Mi takes 20 s to parse
+
 _MAX_DEPTH = 4
 _MAX_DIGITS = 9
 _INDEX_FIRST = re.compile(r"(?P<index>[0-9]{1,9})(?:\s*[:=,]\s*|\s+)(?P<name>\S.*)")
@@ -54,7 +56,7 @@ def parse_names(text: str, *, lines: bool = False, depth: int = 0) -> NameList:
     Raises
     ------
     ValueError
-        The text has none of these forms.
+        The text has none of these forms, or is far longer than the names of any model.
 
     Examples
     --------
@@ -70,6 +72,8 @@ def parse_names(text: str, *, lines: bool = False, depth: int = 0) -> NameList:
     ValueError: neither JSON, a Python literal nor YAML
     """
     text = text.removeprefix("\ufeff")
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError(f"more than {_MAX_CHARACTERS >> 20} Mi characters")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("not UTF-8 text")
     if _CONTROL.search(text):

@@ -8,9 +8,9 @@ both towards the centre by about as much, so that the root of their quotient is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,20 +84,19 @@ def _measure(layer_maps: Callable[[Floats], Floats], image: Floats, dtype: str) 
         return None
     # One image for each of 6×6 patches, whose values are replaced by others of the same kind.
     changed = _changed_images(image, dtype)
-    parts = [layer_maps(changed[start : start + _BATCH]) for start in range(0, len(changed), _BATCH)]
+    parts = [layer_maps(np.stack(list(islice(changed, _BATCH)))) for _ in range(0, _PATCHES**2, _BATCH)]
     change = np.abs(np.concatenate(parts).astype(np.float64) - plain[0]).sum(axis=1)  # (36, h, w)
     if not np.isfinite(change).all() or not change.any():
         return None
     return np.asarray(change / change.max()).reshape(_PATCHES, _PATCHES, *change.shape[1:])
 
 
-def _changed_images(image: Floats, dtype: str) -> Floats:
-    """Return an image with each of its patches changed, (36, C, H, W), row by row."""
+def _changed_images(image: Floats, dtype: str) -> Iterator[Floats]:
+    """Yield an image with each of its patches changed, 36 × (C, H, W), row by row; large ones do not fit together."""
     generator = np.random.default_rng(_SEED)
     rows = np.linspace(0, image.shape[1], _PATCHES + 1).round().astype(int)
     columns = np.linspace(0, image.shape[2], _PATCHES + 1).round().astype(int)
     spread = float(image.std()) or 1.0
-    changed = []
     for i, j in product(range(_PATCHES), range(_PATCHES)):
         place = np.s_[:, rows[i] : rows[i + 1], columns[j] : columns[j + 1]]
         one = image.copy()
@@ -105,8 +104,7 @@ def _changed_images(image: Floats, dtype: str) -> Floats:
             one[place] = np.where(one[place] > 127, one[place] - _PIXEL_STEP, one[place] + _PIXEL_STEP)
         else:
             one[place] += (2 * spread * generator.standard_normal(one[place].shape)).astype(np.float32)
-        changed.append(one)
-    return np.stack(changed)
+        yield one
 
 
 def _best_hypothesis(change: Doubles) -> LayerGeometry | None:

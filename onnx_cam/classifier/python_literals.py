@@ -10,7 +10,7 @@ from itertools import pairwise
 
 __all__ = ["parse_literal"]
 
-_MAX_CHARACTERS = 4 << 20  # Python's parser needs hundreds of bytes for each
+_MAX_CHARACTERS = 1 << 20  # Python's parser needs hundreds of bytes and 5 µs for each
 _LAYOUT = (tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT)
 _WRAPPERS = {
     "OrderedDict",

@@ -8,6 +8,7 @@ import sys
 import click
 
 from onnx_cam.cli.encoding import showable
+from onnx_cam.errors import printable
 
 __all__ = ["echo", "echo_json", "printable", "say"]
 
@@ -31,14 +32,3 @@ def echo_json(content: object) -> None:
 def say(message: str) -> None:
     """Print a line on standard error."""
     echo(f"onnx-cam: {printable(message)}", err=True)
-
-
-def printable(text: str) -> str:
-    r"""Return a text without what a terminal cannot print: a file's name may hold a line's end, or be no UTF-8.
-
-    Examples
-    --------
-    >>> printable("two\nlines.png")
-    'two\\nlines.png'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

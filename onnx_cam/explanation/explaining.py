@@ -39,6 +39,7 @@ from onnx_cam.methods.weights import Weighed, weighted_sum
 from onnx_cam.names import BASELINES, SCORES
 from onnx_cam.runtime.map_distance import unit_distance
 from onnx_cam.runtime.masks import is_dead
+from onnx_cam.runtime.memory import names_lack_of_memory
 from onnx_cam.runtime.scorer import Progress, Scorer
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -106,6 +107,7 @@ def explain(
 ) -> Explanation | list[Explanation]: ...
 
 
+@names_lack_of_memory
 def explain(
     model: Classifier | ModelSource,
     image: ImageLike | Picture,

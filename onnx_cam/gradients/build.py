@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor
 
 from onnx_cam.errors import ModelError, one_line
@@ -16,7 +15,7 @@ from onnx_cam.gradients.creation import constant
 from onnx_cam.gradients.dtypes import as_tensor
 from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
-from onnx_cam.graph.external_data import inlined, inlined_node
+from onnx_cam.graph.external_data import inlined_node, stored_array
 from onnx_cam.graph.walk_protobuf import subgraphs
 
 __all__ = ["Builder", "inline_functions", "needed_nodes"]
@@ -113,7 +112,7 @@ class Builder:
         """Return a node with its rule; the branches of an If become subgraphs of their own."""
         proto = inlined_node(proto, self._folder)
         domain = _domain(proto.domain)
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute if not _is_graph(a)}
+        attributes = {a.name: self._attribute(a, proto) for a in proto.attribute if not _is_graph(a)}
         subgraph_attributes = [a for a in proto.attribute if a.type == onnx.AttributeProto.GRAPH and _is_if(proto)]
         return Node(
             operator=proto.op_type,
@@ -126,6 +125,15 @@ class Builder:
             rule=self._rule(proto, domain),
             branches={a.name: self.subgraph(a.g) for a in subgraph_attributes},
         )
+
+    def _attribute(self, attribute: onnx.AttributeProto, proto: onnx.NodeProto) -> Any:
+        try:
+            return onnx.helper.get_attribute_value(attribute)
+        except ValueError as error:  # it refers to an attribute of a function, outside of one, or has no known type
+            raise ModelError(
+                f"cannot differentiate {self._model}: the attribute {attribute.name!r} of node {_name(proto)!r} "
+                "has no value; choose a method that needs no gradient, such as scorecam"
+            ) from error
 
     def _rule(self, proto: onnx.NodeProto, domain: str) -> Rule:
         if _is_if(proto):
@@ -161,15 +169,21 @@ class Builder:
             ) from error
 
     def _array(self, weight: onnx.TensorProto) -> NDArray[Any]:
-        return numpy_helper.to_array(inlined(weight, self._folder))
+        return stored_array(weight, self._folder)
 
     def _sparse(self, weight: onnx.SparseTensorProto) -> Tensor:
         """Return a sparse weight as a dense tensor; its indices are (n,) into the flat tensor, or (n, rank)."""
         values, indices = self._array(weight.values), self._array(weight.indices)
-        dense = np.zeros(tuple(weight.dims), values.dtype)
-        positions = np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)
-        dense[positions] = values
-        return as_tensor(dense)
+        try:
+            dense = np.zeros(tuple(weight.dims), values.dtype)
+            positions = np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)
+            dense[positions] = values
+            return as_tensor(dense)
+        except (ValueError, IndexError, TypeError, MemoryError) as error:
+            raise ModelError(
+                f"the sparse weight {weight.values.name!r} of {self._model} is damaged: {one_line(error, 120)}; "
+                "copy or export the model again"
+            ) from error
 
     def _keep(self, tensor: Tensor) -> str:
         """Store a tensor as a buffer and return the buffer's name."""

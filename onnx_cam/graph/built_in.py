@@ -21,6 +21,7 @@ _LARGEST_UNIT_CONSTANT = 16.0  # the constants for pixels from 0 to 255 are larg
 _UNIT_MEANS = (0.2, 0.8)
 _UNIT_STDS = (0.1, 0.8)
 _CHANNELS = 3
+_MAX_CHANNELS = 4096  # of an image; where a damaged file says more, memory would run out
 _KNOWN_MEANS = ((123.675, 116.28, 103.53), (123.68, 116.779, 103.939))  # ImageNet's and Caffe's, RGB, 0 to 255
 _LARGEST_VALUES = (255, 1023, 4095, 16383, 65535)
 _RANGE_MARGIN = 1.2  # of a mean and a deviation that are not exactly those of a range
@@ -142,7 +143,8 @@ def find_built_in(graph: gs.Graph, constants: Constants, image_input: str, layou
     axis = _channel_axis(sizes, layout)
     if axis is None:
         return None
-    image = ChannelState.of_image(len(sizes), axis, sizes[axis] if isinstance(sizes[axis], int) else _CHANNELS)
+    is_known = isinstance(sizes[axis], int) and 0 < sizes[axis] <= _MAX_CHANNELS
+    image = ChannelState.of_image(len(sizes), axis, sizes[axis] if is_known else _CHANNELS)
     finals = final_states(graph, follow_channels(graph, constants, image_input, image))
     if not finals or not all(state.is_same(finals[0]) for state in finals):
         return None

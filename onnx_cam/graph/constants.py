@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from onnx_cam.graph.external_data import inlined, inlined_node
+from onnx_cam.graph.external_data import inlined, inlined_node, stored_array
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk_protobuf import find_attribute, subgraphs
 
@@ -137,7 +137,7 @@ class Constants:
         return None if value is None else value.shape
 
     def _array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        return numpy_helper.to_array(inlined(tensor, self._folder))
+        return stored_array(tensor, self._folder)
 
     @cached_property
     def _constant_names(self) -> set[str]:

@@ -7,15 +7,18 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import onnx
+import onnx.numpy_helper
+from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
-__all__ = ["find_external_data", "hash_external_data", "inlined", "inlined_node"]
+__all__ = ["find_external_data", "hash_external_data", "inlined", "inlined_node", "stored_array"]
 
 _STORES = (
     re.compile(r"(?P<root>.+?)(?:/[0-9a-f]{2}){1,2}/[0-9a-f]{28,64}"),  # DVC: md5/d4/1d8cd9…
@@ -143,6 +146,32 @@ def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
             f"cannot read the weight {tensor.name!r} from {location!r}: {error}; copy that file beside the model again"
         ) from error
     return onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type, raw_data=content)
+
+
+def stored_array(tensor: onnx.TensorProto, folder: Path | None) -> NDArray[Any]:
+    """Return the values of a stored tensor.
+
+    Raises
+    ------
+    ModelError
+        The values cannot be read, or are fewer or more than the tensor's shape says.
+
+    Examples
+    --------
+    >>> stored_array(onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [2], [0.5, 1]), None)
+    array([0.5, 1. ], dtype=float32)
+    >>> stored_array(onnx.TensorProto(name="w", data_type=1, dims=[2**40], raw_data=bytes(4)), None)
+    Traceback (most recent call last):
+        ...
+    onnx_cam.errors.ModelError: the weight 'w' is damaged: cannot reshape ...; copy or export the model again
+    """
+    whole = inlined(tensor, folder)
+    try:
+        return onnx.numpy_helper.to_array(whole)
+    except Exception as error:  # onnx raises whatever a damaged tensor makes it raise
+        raise ModelError(
+            f"the weight {tensor.name!r} is damaged: {one_line(error, 120)}; copy or export the model again"
+        ) from error
 
 
 def inlined_node(node: onnx.NodeProto, folder: Path | None) -> onnx.NodeProto:

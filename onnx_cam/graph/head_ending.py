@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.heads import (
@@ -128,8 +129,15 @@ def constant(tensor: gs.Tensor, constants: Constants) -> float | None:
     if value is None:
         value = constants.evaluated(tensor.name)
     if value is None and isinstance(tensor, gs.Constant):  # a constant within a branch
-        value = np.asarray(tensor.values)
+        value = _value_in_branch(tensor)
     return float(np.ravel(value)[0]) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None
+
+
+def _value_in_branch(tensor: gs.Constant) -> NDArray[Any] | None:
+    try:
+        return np.asarray(tensor.values)
+    except Exception:  # of a damaged tensor, or of weights beside the model
+        return None
 
 
 def find_ending(tensor: gs.Tensor, constants: Constants) -> Ending | None:

@@ -19,6 +19,7 @@ from onnx_cam.graph.external_data import find_external_data
 from onnx_cam.graph.file_kinds import file_kind
 from onnx_cam.graph.file_kinds.folders import folder_kind
 from onnx_cam.graph.links import broken_link
+from onnx_cam.graph.soundness import check_names, make_sound
 
 __all__ = ["MAX_BYTES", "ModelFile", "ModelSource", "import_graph", "read_model"]
 
@@ -72,6 +73,11 @@ class ModelFile:
         return self.folder is not None
 
     @property
+    def producer(self) -> str:
+        """The name and version of the program that wrote the file; empty where it does not say."""
+        return " ".join(filter(None, map(_as_text, (self.proto.producer_name, self.proto.producer_version))))
+
+    @property
     def metadata(self) -> dict[str, str]:
         """The model's ``metadata_props``; bytes that are not UTF-8 are kept as lone surrogates."""
         return {_as_text(p.key): _as_text(p.value) for p in self.proto.metadata_props}
@@ -102,7 +108,10 @@ def read_model(source: ModelSource) -> ModelFile:
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     content = _read_bytes(path) if path is not None else _bytes_in_memory(source)
     proto = _parse(path, content)
-    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, find_external_data(path, proto))
+    check_names(proto, _called(path))
+    folder = find_external_data(path, proto)
+    make_sound(proto, _called(path))
+    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, folder)
 
 
 def _bytes_in_memory(source: object) -> bytes:
@@ -176,8 +185,12 @@ def _read_bytes(path: Path) -> bytes:
         raise ModelError(f"cannot read the model '{path}': {one_line(error)}") from error
 
 
+def _called(path: Path | None) -> str:
+    return _IN_MEMORY if path is None else f"'{path}'"
+
+
 def _parse(path: Path | None, content: bytes) -> onnx.ModelProto:
-    called = _IN_MEMORY if path is None else f"'{path}'"
+    called = _called(path)
     if not content:
         raise ModelError(f"{called} is empty; expected an ONNX model: copy or export it again")
     proto = onnx.ModelProto()

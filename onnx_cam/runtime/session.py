@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.image_input import ImageInput
 from onnx_cam.runtime.device_session import as_feed, open_device_session, run_error
+from onnx_cam.runtime.run_limit import LOOP_SECONDS, may_never_end, run_within
 
 __all__ = ["BatchShapeError", "Session"]
 
@@ -89,6 +90,7 @@ class Session:
             arena=False,
         )
         self._session = opened.session
+        self._seconds = LOOP_SECONDS if may_never_end(proto) else None
         self.device = opened.device
         self.provider = opened.provider
         self.cpu_fallback_nodes = opened.cpu_fallback_nodes
@@ -131,7 +133,7 @@ class Session:
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
         try:
             feed = {self.input.name: as_feed(self.input.feed(batch))}
-            arrays: list[NDArray[Any]] = self._session.run(list(outputs), feed)
+            arrays = run_within(self._session, outputs, feed, self._seconds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise run_error(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import unicodedata
 from collections import OrderedDict
 from pathlib import Path
@@ -406,6 +407,18 @@ def test_a_file_that_is_too_large_is_refused_and_never_cut(tmp_path: Path) -> No
     path.write_text("cat\ndog\nbird\n" + "h" * MAX_SMALL_FILE_BYTES + "\nfish\n")
     with pytest.raises(LabelsError, match=r"cannot read the labels '.*names.txt': the file is larger than 16 MiB"):
         find_labels(path, None, model(tmp_path), 4)
+
+
+@pytest.mark.parametrize("text", ["cat\n", "'cat', ", "- cat\n", "1: cat\n"])
+def test_texts_that_would_take_long_to_parse_are_refused_soon(text: str, tmp_path: Path) -> None:
+    content = text * ((5 << 20) // len(text))
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="more than 4 Mi characters"):
+        parse_names(content)
+    (tmp_path / "metadata.yaml").write_text(content)
+    labels = find_labels(None, None, model(tmp_path, {METADATA_KEY: content}), 4)
+    assert time.monotonic() - start < 5
+    assert sum("more than 4 Mi characters" in note for note in labels.notes) == 2
 
 
 def test_a_config_that_is_too_large_is_ignored(tmp_path: Path) -> None:

@@ -339,7 +339,6 @@ DAMAGED: dict[str, tuple[Step, Constant]] = {
         {"start": np.array([0, 1]), "end": np.array([3]), "axes": np.array([1, 99])},
     ),
     "a permutation of other axes": (step("Transpose", "image", "ready", perm=[9, 8, 7, 6]), {}),
-    "an axis that is text": (helper.make_node("Gather", ["image", "i"], ["ready"], axis="x"), {"i": np.array([0])}),
     "a weight without numbers": (step("Conv", "image w", "ready"), {"w": np.zeros((0, 3, 1, 1), np.float32)}),
     "infinite constants": (step("Mul", "image f", "ready"), {"f": np.float32(np.inf)}),
     "not a number": (step("Sub", "image f", "ready"), {"f": planes(np.full(3, np.nan))}),

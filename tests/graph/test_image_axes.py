@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import pytest
 from onnx import helper, numpy_helper
 
@@ -227,3 +228,14 @@ def test_a_class_token_put_between_the_patches_leaves_their_order_open(tmp_path:
     view = follow(nodes, constants, tmp_path)
     assert isinstance(view, Unsettled)
     assert view.reorders_tokens
+
+
+@pytest.mark.parametrize("attributes", [{"pads": 3}, {"pads": ["a"] * 4}, {"pads": [9] * 4, "dilations": [1]}])
+def test_attributes_of_a_damaged_node_settle_nothing(attributes: dict[str, Any]) -> None:
+    """ONNX does not say which attributes an operator of another domain has."""
+    weight = np.zeros((4, 3, 3, 3), np.float32)
+    conv = gs.Node("FusedConv", attrs=attributes, inputs=[gs.Variable("image"), gs.Variable("w")])
+    conv.outputs.append(gs.Variable("y"))
+    graph = helper.make_graph([], "main", [], [], [numpy_helper.from_array(weight, "w")])
+    facts = Facts(Constants(helper.make_model(graph)), {"image": (1, 3, 32, 32)})
+    assert isinstance(follow_image(gs.Graph([conv]), "image", (2, 3), facts)["y"], Unsettled)

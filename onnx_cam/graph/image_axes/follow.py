@@ -130,4 +130,6 @@ def _views(node: gs.Node, views: Mapping[str, View | Unsettled], facts: Facts) -
             return [here if view is None else view] * len(outputs)
     except MissingFact:
         facts.note_missing(node)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        pass  # attributes or constants that no such operator has: where its output lies is not settled
     return [here] * len(outputs)

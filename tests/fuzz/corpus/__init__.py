@@ -1,0 +1,1 @@
+"""The intact files that damage starts from, made in code."""

@@ -1,0 +1,1 @@
+"""What is changed in a file: its bytes, the values of a configuration, the messages of a protobuf."""
