@@ -33,7 +33,7 @@ __all__ = ["load"]
 _MAX_THREADS = 512
 
 
-@names_lack_of_memory
+@names_lack_of_memory()
 def load(
     path: ModelSource,
     *,
