@@ -12,6 +12,9 @@
 :mod:`.chance`           whether equal runs give equal scores
 :mod:`.guesses`          what has to be chosen or guessed, and the notes that say so
 :mod:`.layer_shapes`     the layers that can be explained, ranked by their shapes
+:mod:`.geometries`       where the layers' cells lie in the input, by the operators
+:mod:`.probe`            the same by runs with changed patches
+:mod:`.geometry_cache`   what such runs found, kept in the user's cache folder
 :mod:`.labels`           the names of the classes
 :mod:`.label_sources`    where names may be stated: metadata, graph, files beside the model
 :mod:`.name_lists`       names in lists and mappings
@@ -19,6 +22,7 @@
 :mod:`.python_literals`  lists and mappings in Python's notation
 :mod:`.inspection`       what ``onnx-cam inspect`` shows
 :mod:`.exporting`        the model with a layer as an extra output
+:mod:`.reloading`        loads a model again: what a pickled classifier becomes
 :mod:`.catalogue`        models known to work
 :mod:`.keeping`          what is kept from call to call
 =======================  ================================================================================

@@ -26,7 +26,7 @@ from onnx_cam.errors import LayerError, SettingError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import name_layer, prefer
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.layer_geometry import LayerGeometry

@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.inputs.prepare import PreparedModel
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.preprocessing import Preprocessing

@@ -15,7 +15,7 @@ from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.image_axes.follow import follow_image
 from onnx_cam.graph.image_axes.rules import Facts
 from onnx_cam.graph.image_axes.spans import Span, TokenSpan, Unsettled, View
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.layer_geometry import LayerGeometry, geometry_of_axes
 from onnx_cam.graph.tap import tap

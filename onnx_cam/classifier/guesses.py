@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.built_in import BuiltIn
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.configurations.choose import both_normalise, choose_preprocessing, loses_levels, with_stated_size
 from onnx_cam.image.files import MAX_PIXELS

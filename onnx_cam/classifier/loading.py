@@ -19,8 +19,8 @@ from onnx_cam.graph.built_in import find_built_in
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import find_heads
 from onnx_cam.graph.heads import HEADS, HeadKind
-from onnx_cam.graph.image_input import describe_image_input, with_size
 from onnx_cam.graph.inline import inline_layers
+from onnx_cam.graph.inputs.image_input import describe_image_input, with_size
 from onnx_cam.graph.inputs.prepare import prepare_inputs
 from onnx_cam.graph.read import ModelFile, ModelSource, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
@@ -33,7 +33,7 @@ __all__ = ["load"]
 _MAX_THREADS = 512
 
 
-@names_lack_of_memory
+@names_lack_of_memory()
 def load(
     path: ModelSource,
     *,

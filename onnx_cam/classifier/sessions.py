@@ -17,7 +17,7 @@ from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.keeping import make_room, read_only
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.score_graph import GraphOffset, score_graph
 from onnx_cam.graph.tap import tap

@@ -20,7 +20,7 @@ from onnx_cam.errors import ModelError, OutOfMemoryError, ScoreError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.head import AS_REQUESTED, Head, with_kind, with_scores
 from onnx_cam.graph.heads import HeadKind
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.preprocessing import Preprocessing

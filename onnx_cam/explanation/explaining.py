@@ -107,7 +107,7 @@ def explain(
 ) -> Explanation | list[Explanation]: ...
 
 
-@names_lack_of_memory
+@names_lack_of_memory()
 def explain(
     model: Classifier | ModelSource,
     image: ImageLike | Picture,

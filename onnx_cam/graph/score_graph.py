@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.emission import PREFIX, Emission
 from onnx_cam.graph.head import Head
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.tap import tap
 
 __all__ = ["GraphOffset", "arranged", "mask_columns", "score_graph"]

@@ -1,19 +1,21 @@
 """Running models: ONNX Runtime, its devices, and the loop that scores masked images.
 
-=======================  ==========================================================================
-:mod:`.devices`          what a user calls a device, and the execution provider that runs it
-:mod:`.device_session`   a model on the requested device, or one line that says why not
-:mod:`.session`          a model that takes images: arrays in, arrays out
-:mod:`.scores`           from a model's output to probabilities and logits
-:mod:`.masks`            from activation maps to masks: upsampling and min-max normalisation
-:mod:`.noise`            noise fields, drawn from a seed
-:mod:`.schedule`         what a method wants scored, and which of those inputs differ
-:mod:`.scorer`           the engine: every input of a schedule, scored in batches
-:mod:`.grid_run`         a grid of inputs cut into runs, and runs that fail repeated
-:mod:`.score_session`    a score graph on a device: maps in, scores out
-:mod:`.batch_size`       how many inputs a run takes
-:mod:`.memory`           errors that mean that memory ran out, and how much is free
-:mod:`.map_distance`     the distance of two maps whatever their scale
-:mod:`.self_test`        each device, tested with a convolution
-=======================  ==========================================================================
+========================  ==========================================================================
+:mod:`.devices`           what a user calls a device, and the execution provider that runs it
+:mod:`.device_session`    a model on the requested device, or one line that says why not
+:mod:`.custom_operators`  shared libraries of custom operators
+:mod:`.session`           a model that takes images: arrays in, arrays out
+:mod:`.run_limit`         ends runs of models with a Loop after a while
+:mod:`.scores`            from a model's output to probabilities and logits
+:mod:`.masks`             from activation maps to masks: upsampling and min-max normalisation
+:mod:`.noise`             noise fields, drawn from a seed
+:mod:`.schedule`          what a method wants scored, and which of those inputs differ
+:mod:`.scorer`            the engine: every input of a schedule, scored in batches
+:mod:`.grid_run`          a grid of inputs cut into runs, and runs that fail repeated
+:mod:`.score_session`     a score graph on a device: maps in, scores out
+:mod:`.batch_size`        how many inputs a run takes
+:mod:`.memory`            errors that mean that memory ran out, and how much is free
+:mod:`.map_distance`      the distance of two maps whatever their scale
+:mod:`.self_test`         each device, tested with a convolution
+========================  ==========================================================================
 """

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from onnx_cam.errors import OnnxCamError, OutOfMemoryError, one_line
 
 __all__ = ["free_cuda_memory", "is_out_of_memory", "names_lack_of_memory", "requested_bytes"]
 
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
 
 _OUT_OF_MEMORY = re.compile(
     r"failed to allocate memory|bad_?alloc|bad allocation|out of memory|out_of_memory|cannot allocate memory"
@@ -46,31 +43,27 @@ def requested_bytes(error: BaseException) -> int | None:
     return int(match[1]) if match else None
 
 
-def names_lack_of_memory(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Return a function whose MemoryErrors, of NumPy's or Python's own, are OutOfMemoryErrors that say what to do.
+@contextmanager
+def names_lack_of_memory() -> Iterator[None]:
+    """Let a MemoryError, of NumPy's or Python's own, become an OutOfMemoryError that says what to do.
+
+    It is a context, and a decorator.
 
     Examples
     --------
-    >>> @names_lack_of_memory
-    ... def allocate():
+    >>> with names_lack_of_memory():
     ...     raise MemoryError("Unable to allocate 8 TiB")
-    >>> allocate()
     Traceback (most recent call last):
         ...
     onnx_cam.errors.OutOfMemoryError: out of memory (Unable to allocate 8 TiB); try a smaller --size, or free some ...
     """
-
-    @wraps(function)
-    def guarded(*arguments: _Parameters.args, **settings: _Parameters.kwargs) -> _Result:
-        try:
-            return function(*arguments, **settings)
-        except OnnxCamError:
-            raise
-        except MemoryError as error:
-            detail = f" ({one_line(error, 120)})" if str(error) else ""
-            raise OutOfMemoryError(f"out of memory{detail}; try a smaller --size, or free some memory") from error
-
-    return guarded
+    try:
+        yield
+    except OnnxCamError:
+        raise
+    except MemoryError as error:
+        detail = f" ({one_line(error, 120)})" if str(error) else ""
+        raise OutOfMemoryError(f"out of memory{detail}; try a smaller --size, or free some memory") from error
 
 
 def free_cuda_memory(device: int = 0) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.emission import PREFIX
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.device_session import DeviceSession, run_error

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_cam.errors import OnnxCamError
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.runtime.devices import DEVICES, import_onnxruntime
 from onnx_cam.runtime.session import Session
 

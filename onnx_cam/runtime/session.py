@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.runtime.device_session import as_feed, open_device_session, run_error
 from onnx_cam.runtime.run_limit import LOOP_SECONDS, may_never_end, run_within
 

@@ -18,7 +18,7 @@ from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.head import Head, find_heads
 from onnx_cam.graph.heads import Logits, Softmax
-from onnx_cam.graph.image_input import ImageInput
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns, score_graph
 from onnx_cam.runtime.scores import logits, probabilities
 from tests import tiny

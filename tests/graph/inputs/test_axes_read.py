@@ -12,8 +12,8 @@ import pytest
 from onnx import helper
 
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.image_input import describe_image_input
 from onnx_cam.graph.inputs.axes_read import find_layer_axes
+from onnx_cam.graph.inputs.image_input import describe_image_input
 from onnx_cam.graph.inputs.prepare import prepare_inputs
 from onnx_cam.graph.read import ModelFile
 from tests import tiny
