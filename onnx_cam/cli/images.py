@@ -14,7 +14,7 @@ from onnx_cam.errors import ImageError, OnnxCamError, ScoreError
 if TYPE_CHECKING:
     from onnx_cam.classifier.classifier import Classifier
 
-__all__ = ["end_with", "for_each", "list_files", "split_target"]
+__all__ = ["end_with", "for_each", "list_files", "report_failure", "split_target"]
 
 Result = TypeVar("Result")
 
@@ -44,11 +44,16 @@ def for_each(work: Callable[[str], Result], names: Iterable[str]) -> tuple[list[
         try:
             results.append(work(name))
         except Exception as error:
-            if is_foreign(error) or (isinstance(error, OnnxCamError) and not isinstance(error, _OF_ONE_IMAGE)):
-                raise
+            report_failure(error, name)
             failed += 1
-            say_failure(error, name)
     return results, failed
+
+
+def report_failure(error: Exception, name: str) -> None:
+    """Report the error of an image, and go on; raise one with which the other images would fail, too."""
+    if is_foreign(error) or (isinstance(error, OnnxCamError) and not isinstance(error, _OF_ONE_IMAGE)):
+        raise error
+    say_failure(error, name)
 
 
 def end_with(failed: int, images: int) -> None:

@@ -134,7 +134,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
         settings=settings,
     )
     with results_folder(settings["out"]):
-        _, lost = for_each(job.explain, unique)
+        lost = run_pipeline(unique, Stages(job.read, job.explain, job.write, job.show))
     end_with(failed + lost, len(unique) + failed)
 
 
@@ -163,14 +163,18 @@ class _Job:
     quiet: bool
     settings: Mapping[str, Any]
 
-    def explain(self, path: str) -> None:
-        """Explain one image, write the results and print them."""
+    def read(self, path: str) -> Picture:
+        """Read an image."""
+        return self.classifier.open_picture(path, self.classifier.preprocessing)
+
+    def explain(self, path: str, picture: Picture) -> list[Explanation]:
+        """Explain an image."""
         import onnx_cam
 
         with terminal.progress(self.stems[path], self.quiet) as progress:
             results = onnx_cam.explain(
                 self.classifier,
-                path,
+                picture,
                 method=self.method,
                 target=self.target,
                 layer=self.settings["layer"],
@@ -180,21 +184,30 @@ class _Job:
                 batch_size=self.settings["batch_size"],
                 progress=progress,
             )
-        self.notes.say()
-        for result in results if isinstance(results, list) else [results]:
-            self._write(path, result)
+        return results if isinstance(results, list) else [results]
 
-    def _write(self, path: str, result: Explanation) -> None:
-        wants_error = "error" in self.settings["saved"]
-        files = result.save(
-            self.settings["out"],
-            stem=self.stems[path],
-            alpha=self.settings["alpha"],
-            colormap=self.settings["colormap"],
-            error=wants_error,
-        )
+    def write(self, path: str, results: Sequence[Explanation]) -> list[dict[str, Path]]:
+        """Write the results of an image, and return the paths of each."""
+        return [
+            result.save(
+                self.settings["out"],
+                stem=self.stems[path],
+                alpha=self.settings["alpha"],
+                colormap=self.settings["colormap"],
+                error="error" in self.settings["saved"],
+            )
+            for result in results
+        ]
+
+    def show(self, path: str, results: Sequence[Explanation], written: Sequence[dict[str, Path]]) -> None:
+        """Print the results of an image."""
+        self.notes.say()
+        for result, files in zip(results, written, strict=True):
+            self._show(path, result, files)
+
+    def _show(self, path: str, result: Explanation, files: dict[str, Path]) -> None:
         if not self.quiet:
-            if wants_error and result.error is None:
+            if "error" in self.settings["saved"] and result.error is None:
                 say(f"{path}: no error to save: the map is exact, and not a mean over several noise fields")
             for warning in result.warnings:
                 say(f"{path}: {warning}")
