@@ -78,7 +78,7 @@ class Classifier:
     ['relu2', 'conv2', 'relu1', 'conv1']
     """
 
-    def __init__(self, facts: ModelFacts, sessions: ModelSessions, reload: Reload) -> None:
+    def __init__(self, facts: ModelFacts, sessions: ModelSessions, reload: Reload[Classifier]) -> None:
         self.facts = facts
         self.sessions = sessions
         self._reload = reload
@@ -334,6 +334,6 @@ class Classifier:
             )
 
 
-def _loaded_again(reload: Reload, labels: Labels) -> Classifier:
+def _loaded_again(reload: Reload[Classifier], labels: Labels) -> Classifier:
     """Return what a pickled classifier becomes."""
     return reload().with_labels(labels)

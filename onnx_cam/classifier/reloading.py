@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from onnx_cam._version import __version__
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.external_data import hash_external_data
 from onnx_cam.graph.read import ModelFile, ModelSource
 
-if TYPE_CHECKING:
-    from onnx_cam.classifier.classifier import Classifier
-
 __all__ = ["Reload", "as_absolute"]
 
 
+class HasFile(Protocol):
+    """What is loaded from a model."""
+
+    @property
+    def file(self) -> ModelFile:
+        """The model, as it was read."""
+        ...
+
+
+Loaded = TypeVar("Loaded", bound=HasFile)
+
+
 @dataclass(frozen=True)
-class Reload:
+class Reload(Generic[Loaded]):
     """How a classifier is loaded again: what is pickled in its place.
 
     Attributes
@@ -38,7 +47,7 @@ class Reload:
         The version of onnx-cam that this was made by.
     """
 
-    load: Callable[..., Classifier]
+    load: Callable[..., Loaded]
     source: ModelSource
     sha256: str
     settings: Mapping[str, object]
@@ -47,8 +56,8 @@ class Reload:
 
     @classmethod
     def of(
-        cls, load: Callable[..., Classifier], source: ModelSource, file: ModelFile, settings: Mapping[str, object]
-    ) -> Reload:
+        cls, load: Callable[..., Loaded], source: ModelSource, file: ModelFile, settings: Mapping[str, object]
+    ) -> Reload[Loaded]:
         """Return how a model is loaded again.
 
         Parameters
@@ -65,11 +74,11 @@ class Reload:
         is_bytes = isinstance(source, bytes | bytearray | memoryview)
         return cls(load, bytes(source) if is_bytes else file.proto, file.sha256, settings)  # type: ignore[arg-type]
 
-    def with_weights(self, file: ModelFile) -> Reload:
+    def with_weights(self, file: ModelFile) -> Reload[Loaded]:
         """Return the same with the hash of the weights beside the model, which takes reading them."""
         return replace(self, weights_sha256=hash_external_data(file.proto, file.folder))
 
-    def __call__(self) -> Classifier:
+    def __call__(self) -> Loaded:
         """Load the model again.
 
         Raises

@@ -146,6 +146,11 @@ def test_numbers_beyond_the_type_are_refused(value: object) -> None:
         onnx_cam.load(model, constants={"v": value})
 
 
+def test_the_image_itself_has_no_value() -> None:
+    with pytest.raises(ModelError, match="no input left that takes the image; leave that one out"):
+        onnx_cam.load(tiny.model(), constants={"image": 0})
+
+
 @pytest.mark.parametrize("constants", [{1: 2}, {None: 1}, 5, [("a", 1)]])
 def test_constants_are_a_mapping_of_names(constants: Any) -> None:
     with pytest.raises(SettingError, match="expected a mapping of inputs' names to their values"):

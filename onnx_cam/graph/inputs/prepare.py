@@ -192,6 +192,11 @@ class _Candidates:
                 f"{self.file.name} has {len(found)} inputs that can take the image; name it with --input, and give "
                 f"each of the others a value with --set NAME=VALUE. Its inputs: {list_inputs(self.inputs.values())}"
             )
+        if not self.inputs:
+            raise ModelError(
+                f"{self.file.name} has no input left that takes the image; leave that one out of the values given with "
+                "--set"
+            )
         images = [info for info in self.inputs.values() if len(declared_sizes(info)) == _DIMENSIONS]
         if len(images or self.inputs) == 1:
             raise ModelError(self._refusal(images[0] if images else next(iter(self.inputs.values()))))
@@ -204,9 +209,7 @@ class _Candidates:
         """Return an input as one that takes an image; None where it cannot."""
         sizes = declared_sizes(info)
         element_type = element_type_of(info.type.tensor_type.elem_type)
-        if element_type is None:
-            return None
-        if not 1 <= len(sizes) <= _DIMENSIONS:
+        if element_type is None or not 1 <= len(sizes) <= _DIMENSIONS:
             return None
         layer = self._layer(info)
         if layer is not None and len(layer.axes) != _DIMENSIONS:
