@@ -17,7 +17,7 @@ from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
 from onnx_cam.cli.echo import echo, echo_json, say
 from onnx_cam.cli.evaluation import evaluate, report
-from onnx_cam.cli.images import end_with, for_each, list_files, split_target
+from onnx_cam.cli.images import end_with, list_files, split_target
 from onnx_cam.cli.options import (
     BATCH_SIZE,
     DRAWING,
@@ -30,13 +30,17 @@ from onnx_cam.cli.options import (
     TARGET,
     load_classifier,
 )
+from onnx_cam.cli.pipeline import Stages, run_pipeline
 from onnx_cam.cli.survey import survey, survey_score
 from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, METHODS, SCORES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnx_cam.classifier.classifier import Classifier
     from onnx_cam.explanation.result import Explanation
+    from onnx_cam.image.picture import Picture
     from onnx_cam.methods import Method
 
 __all__ = ["main"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -50,50 +50,61 @@ def run_pipeline(names: Sequence[str], stages: Stages[Read, Worked, Written]) ->
         An error with which the other images would fail, too.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        line = _Line(names, stages, reader, writer)
         try:
-            return sum(_results(names, stages, reader, writer))
+            return line.run()
         finally:
             for pool in (reader, writer):
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _results(
-    names: Sequence[str], stages: Stages[Read, Worked, Written], reader: ThreadPoolExecutor, writer: ThreadPoolExecutor
-) -> Iterator[bool]:
-    """Yield for each image whether it failed."""
-    rest = iter(names)
-    ahead: deque[tuple[str, Future[Read]]] = deque()
-    behind: deque[tuple[str, Worked, Future[Written]]] = deque()
+class _Line(Generic[Read, Worked, Written]):
+    """The images between the stages."""
 
-    def fill() -> None:
-        while len(ahead) < _AHEAD and (name := next(rest, None)) is not None:
-            ahead.append((name, reader.submit(stages.read, name)))
+    def __init__(
+        self,
+        names: Sequence[str],
+        stages: Stages[Read, Worked, Written],
+        reader: ThreadPoolExecutor,
+        writer: ThreadPoolExecutor,
+    ) -> None:
+        self._rest = iter(names)
+        self._stages = stages
+        self._reader, self._writer = reader, writer
+        self._ahead: deque[tuple[str, Future[Read]]] = deque()
+        self._behind: deque[tuple[str, Worked, Future[Written]]] = deque()
+        self._failed = 0
 
-    def show(most: int) -> Iterator[bool]:
+    def run(self) -> int:
+        """Take every image through the stages, and return how many failed."""
+        self._read_ahead()
+        while self._ahead:
+            name, picture = self._ahead.popleft()
+            self._read_ahead()
+            try:
+                worked = self._stages.work(name, picture.result())
+            except Exception as error:
+                self._show(most=0)  # what came before is shown before
+                self._report(error, name)
+                continue
+            self._behind.append((name, worked, self._writer.submit(self._stages.write, name, worked)))
+            self._show(most=_AHEAD)
+        self._show(most=0)
+        return self._failed
+
+    def _read_ahead(self) -> None:
+        while len(self._ahead) < _AHEAD and (name := next(self._rest, None)) is not None:
+            self._ahead.append((name, self._reader.submit(self._stages.read, name)))
+
+    def _show(self, most: int) -> None:
         """Show results in order, until at most so many are still to be written."""
-        while behind and (len(behind) > most or behind[0][2].done()):
-            name, worked, written = behind.popleft()
-            yield _failed(name, lambda: stages.show(name, worked, written.result()))  # noqa: B023 - called at once
+        while self._behind and (len(self._behind) > most or self._behind[0][2].done()):
+            name, worked, written = self._behind.popleft()
+            try:
+                self._stages.show(name, worked, written.result())
+            except Exception as error:
+                self._report(error, name)
 
-    fill()
-    while ahead:
-        name, picture = ahead.popleft()
-        fill()
-        worked: list[Worked] = []
-        if _failed(name, lambda: worked.append(stages.work(name, picture.result()))):  # noqa: B023 - called at once
-            yield from show(0)
-            yield True
-        else:
-            behind.append((name, worked[0], writer.submit(stages.write, name, worked[0])))
-            yield from show(_AHEAD)
-    yield from show(0)
-
-
-def _failed(name: str, stage: Callable[[], None]) -> bool:
-    """Run a stage, report its error if it is one of the image alone, and return whether there was one."""
-    try:
-        stage()
-    except Exception as error:
+    def _report(self, error: Exception, name: str) -> None:
         report_failure(error, name)
-        return True
-    return False
+        self._failed += 1
