@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,9 +45,10 @@ HOPS = [Function(*hop) for hop in re.findall(r"^\| `([\w./]+)` \| `([\w.]+)` \|"
 def traced() -> Iterator[list[Call]]:
     """Record every call of the package's functions, with the package's function that it came from."""
     calls: list[Call] = []
-    stack: list[Function | None] = []  # None: a function of another package
+    stacks: dict[int, list[Function | None]] = defaultdict(list)  # by thread; None: a function of another package
 
     def profile(frame: FrameType, event: str, _argument: Any) -> None:
+        stack = stacks[threading.get_ident()]
         if event == "call":
             path = Path(frame.f_code.co_filename)
             function = None
@@ -56,11 +59,13 @@ def traced() -> Iterator[list[Call]]:
         elif event == "return" and stack:
             stack.pop()
 
+    threading.setprofile(profile)  # the command's own threads, too
     sys.setprofile(profile)
     try:
         yield calls
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from onnx_cam.graph.inputs.prepare import prepare_inputs
 from onnx_cam.graph.read import ModelFile, ModelSource, import_graph, read_model
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.names import PREPROCESSINGS
+from onnx_cam.runtime.cores import threads_to_use
 from onnx_cam.runtime.custom_operators import operator_libraries
 from onnx_cam.runtime.memory import names_lack_of_memory
 
@@ -86,7 +87,7 @@ def load(
         Shared libraries of custom operators, to be registered with ONNX Runtime. They run as code of this process:
         only name libraries that you trust.
     threads : int, optional
-        Threads within an operator; ONNX Runtime's own choice by default.
+        The cores to use, of those that this process may use: all of them by default.
 
     Returns
     -------
@@ -124,7 +125,8 @@ def load(
     preprocessing = resolve_preprocessing(preprocess, file, image_input, built_in)
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
-    opener = SessionOpener(file.name, image_input, device, threads, file.folder, libraries)
+    usable_threads, thread_notes = threads_to_use(threads)
+    opener = SessionOpener(file.name, image_input, device, usable_threads, file.folder, libraries)
     trial = run_trial(prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
     if trial.is_open and (stated := stated_kind(file)) is not None:
         trial = trial.taken_as(*stated)
@@ -146,6 +148,7 @@ def load(
         preprocessing=preprocessing,
         labels=class_labels,
         notes=(
+            *thread_notes,
             *prepared.notes,
             *size_notes,
             *trial.notes,

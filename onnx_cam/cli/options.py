@@ -201,7 +201,7 @@ MODEL = options(
         "--threads",
         type=click.IntRange(1, 512),
         metavar="T",
-        help="Threads within an operator, from 1 to 512; by default ONNX Runtime decides.",
+        help="Number of cores to use, from 1 to 512; by default all that this process may use.",
     ),
 )
 

@@ -13,7 +13,11 @@
 :mod:`.scorer`            the engine: every input of a schedule, scored in batches
 :mod:`.grid_run`          a grid of inputs cut into runs, and runs that fail repeated
 :mod:`.score_session`     a score graph on a device: maps in, scores out
+:mod:`.concurrent_runs`   runs of one session that are under way at once
+:mod:`.lanes`             the lanes of a session: each runs a batch at a time
 :mod:`.batch_size`        how many inputs a run takes
+:mod:`.spread`            how the cores are shared out: runs at once, and threads of each
+:mod:`.cores`             how many cores the process may use
 :mod:`.memory`            errors that mean that memory ran out, and how much is free
 :mod:`.map_distance`      the distance of two maps whatever their scale
 :mod:`.self_test`         each device, tested with a convolution

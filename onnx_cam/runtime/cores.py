@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["cgroup_cores", "usable_cores"]
+__all__ = ["cgroup_cores", "threads_to_use", "usable_cores"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
@@ -29,6 +29,24 @@ def usable_cores(requested: int | None = None) -> int:
     limit = cgroup_cores()
     cores = min(_affinity(), math.inf if limit is None else math.ceil(limit))
     return max(1, int(min(cores, requested or math.inf)))
+
+
+def threads_to_use(requested: int | None) -> tuple[int | None, tuple[str, ...]]:
+    """Return the threads of a run that has the process to itself, and a note where they are fewer than requested.
+
+    None leaves the number to ONNX Runtime, which takes the machine's cores and knows no cgroup.
+
+    Examples
+    --------
+    >>> threads_to_use(1)
+    (1, ())
+    """
+    cores = usable_cores(requested)
+    if requested is None:
+        return (cores if cores < (os.cpu_count() or 1) else None), ()
+    if cores == requested:
+        return cores, ()
+    return cores, (f"{requested} threads were requested, and {cores} cores may be used: running on {cores}",)
 
 
 def cgroup_cores(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> float | None:

@@ -156,7 +156,11 @@ def test_a_process_that_forks_after_streams_have_run_works_on(tiny_path: Path) -
 def test_an_interrupt_ends_all_streams_at_once(tmp_path: Path) -> None:
     """A network of heavy layers, so that four streams would take minutes."""
     weights = tiny.weights()
-    wide = {"v1": np.full((64, 3, 9, 9), 0.01, np.float32), "v2": np.full((64, 64, 9, 9), 0.001, np.float32)}
+    normal = np.random.default_rng(0).standard_normal
+    wide = {
+        "v1": (normal((64, 3, 9, 9)) / 16).astype(np.float32),
+        "v2": (normal((64, 64, 9, 9)) / 72).astype(np.float32),
+    }
     node = helper.make_node
     nodes = [
         node("Conv", ["image", "v1"], ["a"], pads=[4] * 4), node("Relu", ["a"], ["r"]),
@@ -221,6 +225,18 @@ def test_half_a_core_is_one(limit: float | None, requested: int | None, cores: i
     monkeypatch.setattr("onnx_cam.runtime.cores.cgroup_cores", lambda: limit)
     monkeypatch.setattr("onnx_cam.runtime.cores._affinity", lambda: 4)
     assert usable_cores(requested) == cores
+
+
+def test_more_threads_than_cores_are_said_and_not_started(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnx_cam.runtime.cores._affinity", lambda: 2)
+    monkeypatch.setattr("onnx_cam.runtime.cores.cgroup_cores", lambda: None)
+    model = onnx_cam.load(tiny_path, device="cpu", preprocess="none", threads=8)
+    assert "8 threads were requested, and 2 cores may be used: running on 2" in model.notes
+    assert model.sessions.opener.threads == 2
+    assert explain(model, "scorecam").streams == 2
+    assert not onnx_cam.load(tiny_path, device="cpu", preprocess="none", threads=2).notes
+    monkeypatch.setattr("onnx_cam.runtime.cores.cgroup_cores", lambda: 0.5)
+    assert onnx_cam.load(tiny_path, device="cpu", preprocess="none").sessions.opener.threads == 1
 
 
 def test_the_spread_that_measures_best_is_kept() -> None:
