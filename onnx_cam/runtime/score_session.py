@@ -30,7 +30,7 @@ __all__ = ["ScoreSession", "TimedScores"]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-_BATCH_BYTES = 32 << 20  # of masked images, on a CPU: activations take some ten times as much
+_BATCH_BYTES = 32 << 20  # of masked images in all streams, on a CPU: activations take some ten times as much
 _LARGEST_BATCH = 256
 
 
@@ -143,7 +143,8 @@ class ScoreSession:
             return BatchSize(self._inputs_a_run, fixed=True)
         bytes_each = 4 * self._input.channels * self._size[0] * self._size[1]
         on_cpu = self._device is CPU
-        largest = max(1, min(_LARGEST_BATCH, _BATCH_BYTES // bytes_each)) if on_cpu else _LARGEST_BATCH
+        room = _BATCH_BYTES // (bytes_each * self.spread.streams)
+        largest = max(1, min(_LARGEST_BATCH, room)) if on_cpu else _LARGEST_BATCH
         free = partial(free_cuda_memory, self._index) if self._device.is_gpu else None
         return BatchSize(
             requested, first=self._device.first_batch, largest=largest, free=free, streams=self.spread.streams
