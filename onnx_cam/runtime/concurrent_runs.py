@@ -1,14 +1,14 @@
-"""Runs of one session that are under way at once, and what becomes of them."""
+"""Runs of one session that are under way at once: threads that take one task after the other."""
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from onnx_cam.errors import ScoreError
 from onnx_cam.runtime.score_session import ScoreSession, TimedScores
 
 __all__ = ["ConcurrentRuns", "EndedRun"]
@@ -26,30 +26,42 @@ class EndedRun(Generic[Task]):
         What was to be run, as the caller described it.
     result : TimedScores or None
         Its scores.
-    error : ScoreError or None
+    error : Exception or None
         Why there are none.
     """
 
     task: Task
     result: TimedScores | None
-    error: ScoreError | None
+    error: Exception | None
 
 
 class ConcurrentRuns(Generic[Task]):
     """A context in which a session runs several batches at once; when it is left early, they are stopped.
 
-    The threads live as long as the context, so that a process may fork before and after it.
+    Each thread takes a task, runs it, and takes the next, so that no stream waits for the caller; after a failure, none
+    takes another. The threads live as long as there are tasks: a process may fork before and after.
 
     Parameters
     ----------
     session : ScoreSession
         Bound to an image.
+    take : callable
+        Returns the next task; None where there is none left. It is called by one thread at a time.
+    run : callable
+        Runs a task.
     """
 
-    def __init__(self, session: ScoreSession) -> None:
+    def __init__(
+        self, session: ScoreSession, take: Callable[[], Task | None], run: Callable[[Task], TimedScores]
+    ) -> None:
         self._session = session
-        self._pool: ThreadPoolExecutor | None = None
-        self._tasks: dict[Future[TimedScores], Task] = {}
+        self._take = take
+        self._run = run
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._ended: queue.SimpleQueue[EndedRun[Task]] = queue.SimpleQueue()
+        self._under_way = 0
+        self._is_paused = False
 
     def __enter__(self) -> ConcurrentRuns[Task]:
         return self
@@ -57,50 +69,64 @@ class ConcurrentRuns(Generic[Task]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._tasks:
+        self._is_paused = True
+        if self._under_way:
             self._session.stop()
-        self.close()
-        self._tasks.clear()
+        self._join()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is under way."""
-        return bool(self._tasks)
+        """Whether a run is under way, or has ended and was not returned yet."""
+        return self._under_way > 0
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another run can start, or be prepared while the others are under way."""
-        return len(self._tasks) < self._most
-
-    def start(self, work: Callable[[], TimedScores], task: Task) -> None:
-        """Start a run."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="onnx-cam")
-        self._tasks[self._pool.submit(work)] = task
+    def start(self) -> None:
+        """Let as many threads take tasks as the session's spread has streams, and one more to prepare the next."""
+        if self._is_paused:
+            self._join()
+        self._is_paused = False
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for _ in range(len(self._threads), self._session.spread.streams + self._session.prepares_ahead):
+            thread = threading.Thread(target=self._work, name="onnx-cam stream", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def finished(self) -> list[EndedRun[Task]]:
         """Wait until a run has ended, and return those that have."""
-        wait(self._tasks, return_when=FIRST_COMPLETED)
-        return [self._ended(future) for future in list(self._tasks) if future.done()]
+        ended = [self._ended.get()]
+        while not self._ended.empty():
+            ended.append(self._ended.get())
+        self._under_way_changes(-len(ended))
+        return ended
 
     def drained(self) -> list[EndedRun[Task]]:
-        """Wait until all runs have ended, and return them."""
-        wait(self._tasks)
-        return [self._ended(future) for future in list(self._tasks)]
+        """Let no more tasks be taken, wait until all runs have ended, and return them."""
+        self._is_paused = True
+        self._join()
+        ended = []
+        while not self._ended.empty():
+            ended.append(self._ended.get())
+        self._under_way_changes(-len(ended))
+        return ended
 
-    def close(self) -> None:
-        """Let go of the threads: after this, another number of them may start."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
 
-    @property
-    def _most(self) -> int:
-        return self._session.spread.streams + self._session.prepares_ahead
+    def _under_way_changes(self, count: int) -> None:
+        with self._lock:
+            self._under_way += count
 
-    def _ended(self, future: Future[TimedScores]) -> EndedRun[Task]:
-        task = self._tasks.pop(future)
-        try:
-            return EndedRun(task, future.result(), None)
-        except ScoreError as error:
-            return EndedRun(task, None, error)
+    def _next(self) -> Task | None:
+        with self._lock:
+            task = None if self._is_paused else self._take()
+            self._under_way += task is not None
+            return task
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                self._ended.put(EndedRun(task, self._run(task), None))
+            except Exception as error:
+                self._is_paused = True  # until the caller has decided what becomes of it
+                self._ended.put(EndedRun(task, None, error))

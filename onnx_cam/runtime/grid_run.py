@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,15 +140,21 @@ class GridRun:
             A run failed twice, or a score is NaN or infinite.
         """
         remaining = [Block(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))]
-        with ConcurrentRuns[_Cut](self.session) as runs:
+
+        def take() -> _Cut | None:
+            """Cut as much off the last block as a batch takes: units × steps inputs."""
+            if not remaining:
+                return None
+            block, rest = remaining.pop().cut(batch.size, self._steps_a_run)
+            remaining.extend(rest)
+            return _Cut(block, batch.size)
+
+        with ConcurrentRuns[_Cut](self.session, take, self._scores) as runs:
             while remaining or runs.is_busy:
-                # Keep every stream busy: cut as much off the last block as a batch takes, units × steps inputs.
-                while remaining and runs.has_room:
-                    block, rest = remaining.pop().cut(batch.size, self._steps_a_run)
-                    remaining += rest
-                    runs.start(partial(self._scores, block, batch.size), _Cut(block, batch.size))
-                # Take the scores of the runs that have ended. Where one failed, let the others end what they began.
+                # Keep every stream busy, and take the scores of the runs that have ended.
+                runs.start()
                 ended = runs.finished()
+                # Where one failed, let the others end what they began, and run again what failed.
                 if not all(map(_is_sound, ended)):
                     ended += runs.drained()
                 yield from self._scored([run for run in ended if run.error is None], batch)
@@ -157,11 +162,9 @@ class GridRun:
                 if failed:
                     remaining += self._to_repeat(failed, batch)
                     self.session.reopen(out_of_memory=any(isinstance(run.error, OutOfMemoryError) for run in failed))
-                    runs.close()
                 elif self._should_change_spread(remaining, batch):
                     yield from self._scored(runs.drained(), batch)
                     self.session.follow_spread()
-                    runs.close()
 
     def _scored(self, ended: Sequence[EndedRun[_Cut]], batch: BatchSize) -> Iterator[Block]:
         """Yield the blocks of runs that gave scores, and let batch size and spread learn from full ones."""
@@ -190,6 +193,9 @@ class GridRun:
             One of them failed before, and no less can be run at once.
         """
         errors = [run.error for run in failed if run.error is not None]
+        for error in errors:
+            if not isinstance(error, ScoreError):
+                raise error
         out_of_memory = any(isinstance(error, OutOfMemoryError) for error in errors)
         is_less = out_of_memory and (batch.halve() or self.session.spreads.halve())
         blocks = []
@@ -215,8 +221,9 @@ class GridRun:
         """One where each input has a map of its own or the batch is fixed; otherwise any number will do."""
         return 1 if self.schedule.offset == "map" or self.session.fixed_batch else None
 
-    def _scores(self, block: Block, batch_size: int) -> TimedScores:
+    def _scores(self, cut: _Cut) -> TimedScores:
         """Return the scores of a block, (m, n, T)."""
+        block, batch_size = cut.block, cut.batch_size
         fields = None if self.fields is None else self.fields[block.steps]
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is reported by _check
             maps = self._normalised_maps(block, fields)  # (m, h, w)

@@ -152,9 +152,8 @@ class ScoreSession:
 
     @property
     def prepares_ahead(self) -> int:
-        """How many batches are prepared while others run: one, unless a single core does everything."""
-        is_single = self._device is CPU and self.spread == Spread(1, 1)
-        return 0 if is_single else 1
+        """How many batches are prepared while others run: one, unless the streams take all cores anyway."""
+        return int(self._device is not CPU or (self.spread.streams == 1 and self.spread.threads != 1))
 
     @property
     def layout(self) -> str:

@@ -75,7 +75,7 @@ class Failing:
         monkeypatch.setattr(ScoreSession, "run", run)
 
 
-@pytest.mark.parametrize("broken", [{0}, {1}, {0, 1, 2}, {3, 7}])
+@pytest.mark.parametrize("broken", [{0}, {1}, {0, 9}, {3, 7, 11}])
 def test_a_stream_that_fails_loses_nothing(broken: set[int], tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = explain(load(tiny_path, 3), "sscam2", samples=8, batch_size=2)
     Failing(monkeypatch, lambda number, _: ScoreError("a hiccup") if number in broken else None)
