@@ -70,14 +70,15 @@ class ConcurrentRuns(Generic[Task]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_paused = True
-        if self._under_way:
+        if self.is_busy:
             self._session.stop()
         self._join()
 
     @property
     def is_busy(self) -> bool:
         """Whether a run is under way, or has ended and was not returned yet."""
-        return self._under_way > 0
+        with self._lock:  # a task that is just being taken counts
+            return self._under_way > 0
 
     def start(self) -> None:
         """Let as many threads take tasks as the session's spread has streams, and one more to prepare the next."""

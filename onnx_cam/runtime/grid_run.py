@@ -124,8 +124,8 @@ class GridRun:
     def blocks(self, batch: BatchSize) -> Iterator[Block]:
         """Score the grid, and yield it block by block, in the order in which their runs end.
 
-        As many blocks run at once as the session's spread has streams, and one more is prepared meanwhile. A block that
-        failed is tried once more, in halves where memory ran out.
+        As many blocks run at once as the session's spread has streams. A block that failed is tried once more, in
+        halves where memory ran out.
 
         Parameters
         ----------
@@ -154,35 +154,42 @@ class GridRun:
                 # Keep every stream busy, and take the scores of the runs that have ended.
                 runs.start()
                 ended = runs.finished()
-                # Where one failed, let the others end what they began, and run again what failed.
-                if not all(map(_is_sound, ended)):
+                for run in ended:
+                    self._learn_from(run, batch)
+                # Where one failed, or another spread is to be taken, let the others end what they began.
+                if not all(map(_is_sound, ended)) or self._should_change_spread(remaining, batch):
                     ended += runs.drained()
-                yield from self._scored([run for run in ended if run.error is None], batch)
+                yield from self._scored(ended)
+                # Run again what failed.
                 failed = [run for run in ended if run.error is not None]
                 if failed:
                     remaining += self._to_repeat(failed, batch)
                     self.session.reopen(out_of_memory=any(isinstance(run.error, OutOfMemoryError) for run in failed))
-                elif self._should_change_spread(remaining, batch):
-                    yield from self._scored(runs.drained(), batch)
+                elif self.session.spread != self.session.spreads.current:
                     self.session.follow_spread()
 
-    def _scored(self, ended: Sequence[EndedRun[_Cut]], batch: BatchSize) -> Iterator[Block]:
-        """Yield the blocks of runs that gave scores, and let batch size and spread learn from full ones."""
+    def _scored(self, ended: Sequence[EndedRun[_Cut]]) -> list[Block]:
+        """Return the blocks of runs that gave scores.
+
+        Raises
+        ------
+        ScoreError
+            A score is NaN or infinite: of several the first is named.
+        """
         blocks = [replace(run.task.block, scores=run.result.scores) for run in ended if run.result is not None]
-        for run in ended:
-            if run.result is not None and run.task.batch_size == batch.size:
-                self._learn(run.result, batch)
-        # Of several scores that are no numbers, name the first.
         for block in sorted(blocks, key=lambda one: (one.units.start, one.steps.start)):
             self._check(block.scores, block)
-        yield from blocks
+        return blocks
 
-    def _learn(self, result: TimedScores, batch: BatchSize) -> None:
-        inputs, steps = result.scores[..., 0].size, result.scores.shape[1]
-        full = len(result.scores) == max(1, batch.size // steps)
+    def _learn_from(self, run: EndedRun[_Cut], batch: BatchSize) -> None:
+        """Let batch size and spread learn from a run that was full."""
+        if run.result is None or run.task.batch_size != batch.size:
+            return
+        scores, seconds = run.result.scores, run.result.seconds
+        inputs, full = scores[..., 0].size, len(scores) == max(1, batch.size // scores.shape[1])
         if batch.settled and full:
-            self.session.spreads.ran(result.spread, inputs, result.seconds)
-        batch.ran(inputs, result.seconds, full=full)
+            self.session.spreads.ran(run.result.spread, inputs, seconds)
+        batch.ran(inputs, seconds, full=full)
 
     def _to_repeat(self, failed: Sequence[EndedRun[_Cut]], batch: BatchSize) -> list[Block]:
         """Return the blocks of runs that failed, to be run once more; with less at once where memory ran out.
