@@ -84,7 +84,7 @@ def throughput(settings: Settings, image: str, device: str, runs: int = 5) -> No
                 engine = statistics.median(engine_seconds)
                 print(
                     f"| float{16 if half else 32} | {name} | {result.parameters.get('samples', 1)} "
-                    f"| {1 / statistics.median(bare_seconds):.0f} ({bare.batch}) | {1 / engine:.0f} "
+                    f"| {1 / statistics.median(bare_seconds):.0f} ({bare.best.batch}) | {1 / engine:.0f} "
                     f"({result.batch_size}) | {ratio:.3f} | {1 / (engine * result.passes):.2f} |",
                     flush=True,
                 )

@@ -3,18 +3,21 @@
     python -m benchmarks.throughput MODEL IMAGE --method scorecam [--samples N] [--preprocess …] [--device cpu]
 
 MODEL is a file, or `lite0` for the EfficientNet-Lite0 of `onnx-cam demo`. Bare inference is `session.run` of the model
-file on random input, with the session settings of onnx-cam, at its best batch size: the one measured first or the
-engine's own, whichever is faster at the time. The engine's time is that of the whole call after the image was read,
-including the noise fields. The two take turns in one process, and the ratio is the median over the turns. If other
-programs use the machine, its speed drifts between turns: with `--interleave` each of the engine's batches is followed
-by a bare one of the same size.
+file on random input, with the session settings of onnx-cam, in its best configuration: how many runs at once, how many
+threads each, and how many images a run, searched in the same process before the comparison. The engine's time is that
+of the whole call after the image was read, including the noise fields. The two take turns, bare inference before and
+after each of the engine's runs, and the ratio is the median over the turns: where other programs use the machine, its
+speed drifts between them.
 """
 
 from __future__ import annotations
 
 import platform
 import statistics
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -23,105 +26,103 @@ import numpy as np
 import onnx_cam
 from benchmarks.versions import versions_line
 from onnx_cam.demo import demo_model
-from onnx_cam.runtime.device_session import open_device_session
-from onnx_cam.runtime.devices import import_onnxruntime
+from onnx_cam.runtime.cores import usable_cores
+from onnx_cam.runtime.device_session import DeviceSession, open_device_session
+from onnx_cam.runtime.devices import CPU, import_onnxruntime
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 BARE_SECONDS = 1.5  # of bare inference before each of the engine's runs, and again after it
+SEARCH_SECONDS = 0.7  # of each configuration
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """How bare inference is run: runs at once, threads of each, and images a run."""
+
+    streams: int
+    threads: int | None
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.streams}×{self.threads or 'all'}, {self.batch}"
 
 
 class Bare:
     """Bare inference: the model file, run on random input."""
 
     def __init__(self, model: onnx_cam.Classifier, threads: int | None, batches: tuple[int, ...] = BATCHES) -> None:
-        self.loaded = open_device_session(
-            model.file.proto,
-            name=model.name,
-            device=model.sessions.opener.device,
-            threads=threads,
-            folder=model.file.folder,
-        )
-        self.input = model.input
+        self.model = model
+        self.sessions: dict[int | None, DeviceSession] = {}
         self.outputs = [model.head.output]
         shape = (model.input.channels, *model.size)
         self.images = np.random.default_rng(0).standard_normal((max(batches), *shape), np.float32) * 50
-        fixed = model.input.batch
-        self.batch = fixed or min(batches, key=lambda batch: self.seconds_a_pass(batch, 1.0))
+        sizes = batches if model.input.batch is None else (model.input.batch,)
+        spreads = _spreads(usable_cores(threads)) if self.session(None).device is CPU else ((1, None),)
+        candidates = [Configuration(streams, count, size) for streams, count in spreads for size in sizes]
+        self.best = min(candidates, key=lambda one: self.seconds_a_pass(one, SEARCH_SECONDS))
 
-    def seconds_a_pass(self, batch: int, seconds: float) -> float:
+    def session(self, threads: int | None) -> DeviceSession:
+        """Return the session with so many threads."""
+        if threads not in self.sessions:
+            device = self.model.sessions.opener.device
+            proto, folder = self.model.file.proto, self.model.file.folder
+            self.sessions[threads] = open_device_session(
+                proto, name=self.model.name, device=device, threads=threads, folder=folder
+            )
+        return self.sessions[threads]
+
+    def seconds_a_pass(self, configuration: Configuration, seconds: float) -> float:
         """Return the mean time of a forward pass; on CUDA the input and output stay on the device."""
-        run = self.bound_run(batch)
-        for _ in range(3):
+        runs = [self._bound_run(configuration) for _ in range(configuration.streams)]
+        for run in runs:
             run()
-        passes, started = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - started) < seconds:
-            run()
-            passes += batch
-        return elapsed / passes
-
-    def bound_run(self, batch: int) -> Any:
-        """Return a function that runs one batch of this size."""
-        if "CUDA" in self.loaded.provider:
-            return self._run_on_device(batch)
-        feed = {self.input.name: self.input.feed(self.images[:batch])}
-        return lambda: self.loaded.session.run(self.outputs, feed)
-
-    def _run_on_device(self, batch: int) -> Any:
-        binding = self.loaded.session.io_binding()
-        value = self.loaded.place(self.input.feed(self.images[:batch]))
-        binding.bind_ortvalue_input(self.input.name, value)
-        binding.bind_output(self.outputs[0], "cpu")
-        return lambda: self.loaded.session.run_with_iobinding(binding)
-
-
-def interleave(
-    model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
-) -> tuple[list[float], list[float], Any]:
-    """Return the same as `compare`, but run a bare batch of the same size after each of the engine's batches."""
-    onnx_cam.explain(model, image, **settings)
-    bare_seconds, engine_seconds = [], []
-    for run in range(runs):
-        clock = _Clock(bare)
-        result = onnx_cam.explain(model, image, **settings, seed=run, progress=clock)
-        bare_seconds.append(clock.seconds / clock.passes)
-        engine_seconds.append((result.seconds - clock.seconds) / result.passes)
-    return bare_seconds, engine_seconds, result
-
-
-class _Clock:
-    """Run and time a bare batch whenever the engine reports progress."""
-
-    def __init__(self, bare: Bare) -> None:
-        self.bare = bare
-        self.runs: dict[int, Any] = {}
-        self.seconds = 0.0
-        self.passes = self.before = 0
-
-    def __call__(self, done: int, planned: int) -> None:
-        batch = self.bare.input.batch or done - self.before
-        if batch not in self.runs:
-            self.runs[batch] = self.bare.bound_run(batch)
+        passes = [0] * len(runs)
         started = time.perf_counter()
-        self.runs[batch]()
-        self.passes += batch
-        self.before = done
-        self.seconds += time.perf_counter() - started
+
+        def repeat(stream: int) -> None:
+            while time.perf_counter() - started < seconds:
+                runs[stream]()
+                passes[stream] += configuration.batch
+
+        threads = [threading.Thread(target=repeat, args=(stream,)) for stream in range(len(runs))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return (time.perf_counter() - started) / sum(passes)
+
+    def _bound_run(self, configuration: Configuration) -> Callable[[], object]:
+        """Return a function that runs one batch."""
+        opened, images = self.session(configuration.threads), self.images[: configuration.batch]
+        name, batch = self.model.input.name, self.model.input.feed(images)
+        if "CUDA" not in opened.provider:
+            return lambda: opened.session.run(self.outputs, {name: batch})
+        binding = opened.session.io_binding()
+        binding.bind_ortvalue_input(name, opened.place(batch))
+        binding.bind_output(self.outputs[0], "cpu")
+        return lambda: opened.session.run_with_iobinding(binding)
+
+
+def _spreads(cores: int) -> tuple[tuple[int, int | None], ...]:
+    """Return how runs and threads can share so many cores: as many runs as cores, half of them, and so on."""
+    streams = [cores]
+    while streams[-1] > 1:
+        streams.append(streams[-1] // 2)
+    return tuple((count, max(1, cores // count)) for count in streams)
 
 
 def compare(
     model: onnx_cam.Classifier, image: Any, settings: dict[str, Any], runs: int, bare: Bare
 ) -> tuple[list[float], list[float], Any]:
     """Return the seconds per forward pass of bare inference and of the engine in each run, and the last explanation."""
-    # The first call also loads the score graph and measures the engine's batch size.
-    engine_batch = onnx_cam.explain(model, image, **settings).batch_size
-    sizes = {bare.batch, bare.input.batch or engine_batch}
+    # The first call also loads the score graph, and measures the engine's streams and its batch size.
+    onnx_cam.explain(model, image, **settings)
     bare_seconds, engine_seconds = [], []
     for run in range(runs):
-        before = min(bare.seconds_a_pass(size, BARE_SECONDS) for size in sizes)
+        before = bare.seconds_a_pass(bare.best, BARE_SECONDS)
         result = onnx_cam.explain(model, image, **settings, seed=run)
         engine_seconds.append(result.seconds / result.passes)
-        after = min(bare.seconds_a_pass(size, BARE_SECONDS) for size in sizes)
-        bare_seconds.append((before + after) / 2)
+        bare_seconds.append((before + bare.seconds_a_pass(bare.best, BARE_SECONDS)) / 2)
     return bare_seconds, engine_seconds, result
 
 
@@ -137,7 +138,6 @@ def compare(
 @click.option("--threads", type=int, default=None, help="Threads of ONNX Runtime; its own choice by default.")
 @click.option("--batch-size", type=int, default=None, help="Batch size of the engine; measured by default.")
 @click.option("--runs", default=5, show_default=True, help="Runs of each method.")
-@click.option("--interleave", "interleaved", is_flag=True, help="Take turns batch by batch instead of run by run.")
 def main(  # noqa: PLR0917
     path: str,
     image: str,
@@ -147,7 +147,6 @@ def main(  # noqa: PLR0917
     device: str,
     threads: int | None,
     runs: int,
-    interleaved: bool,
     **other_settings: Any,
 ) -> None:
     """Print a line for each method: forward passes per second of bare inference and of the engine, and their ratio.
@@ -160,22 +159,27 @@ def main(  # noqa: PLR0917
     bare = Bare(model, threads)
     runtime = f"{model.provider} ({import_onnxruntime().get_device()})"
     print(f"{model.name} on {platform.machine()}, {runtime}; {versions_line()}\n")
-    print("| method | N | passes | bare, passes/s (batch size) | engine, passes/s (batch size) | ratio (range) |")
+    print("| method | N | passes | bare, passes/s (streams × threads, batch) | engine, the same | ratio (range) |")
     print("|---|---|---|---|---|---|")
-    turns = interleave if interleaved else compare
     for method in methods:
         settings = {"method": method, **{k: v for k, v in other_settings.items() if v is not None}}
         if samples is not None and method != "scorecam":
             settings["samples"] = samples
-        bare_seconds, engine_seconds, result = turns(model, image, settings, runs, bare)
+        bare_seconds, engine_seconds, result = compare(model, image, settings, runs, bare)
         ratios = [b / e for b, e in zip(bare_seconds, engine_seconds, strict=True)]
         print(
             f"| {method} {result.variant} | {result.parameters.get('samples', 1)} | {result.passes} "
-            f"| {1 / statistics.median(bare_seconds):.1f} ({bare.batch}) "
-            f"| {1 / statistics.median(engine_seconds):.1f} ({result.batch_size}) "
+            f"| {1 / statistics.median(bare_seconds):.1f} ({bare.best}) "
+            f"| {1 / statistics.median(engine_seconds):.1f} ({_configuration(model, result)}) "
             f"| {statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f}) |",
             flush=True,
         )
+
+
+def _configuration(model: onnx_cam.Classifier, result: onnx_cam.Explanation) -> Configuration:
+    """Return what the engine chose."""
+    threads = max(1, usable_cores(model.sessions.opener.threads) // result.streams)
+    return Configuration(result.streams, threads, result.batch_size)
 
 
 if __name__ == "__main__":
