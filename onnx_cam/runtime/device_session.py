@@ -160,6 +160,8 @@ def _session_options(threads: int | None, folder: Path | None, optimise: bool, a
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = arena
+    if not arena:  # a session that runs now and then would keep the cores busy while it waits for its next run
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if threads is not None:
         options.intra_op_num_threads = threads

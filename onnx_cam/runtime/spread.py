@@ -15,7 +15,7 @@ __all__ = ["Spread", "SpreadChoice"]
 _RUNS = 3  # that each stream measures; the first one sets up its buffers and does not count
 _WORTH_IT = 0.97  # fewer streams of more threads must take less than this share of the time
 _MOST_STREAMS = 32  # each holds the activations of a batch
-_LEAST_LOADS = 20  # a spread is tried where that many times the loading of its session remain to be run
+_LEAST_LOADS = 6  # a spread is tried where that many times the loading of its session remain to be run
 
 
 @dataclass(frozen=True)
