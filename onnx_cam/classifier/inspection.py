@@ -82,8 +82,8 @@ def _input_source(model: Classifier) -> str:
 
 def _constants(model: Classifier) -> list[Finding]:
     """Return the inputs beside the image, with the values that they were given."""
-    values = model.facts.prepared.constants
-    return [Finding(f"constant {name}", str(value.describe()), "as given with --set") for name, value in values.items()]
+    constants = model.facts.prepared.describe_constants()
+    return [Finding(f"constant {name}", str(value), "as given with --set") for name, value in constants.items()]
 
 
 def _batch(model: Classifier) -> Finding:

@@ -363,7 +363,7 @@ def _explained_model(classifier: Classifier, layer: Layer, preprocessing: Prepro
     return ExplainedModel(
         path=None if classifier.file.path is None else str(classifier.file.path),
         sha256=classifier.file.sha256,
-        constants={name: value.describe() for name, value in classifier.facts.prepared.constants.items()},
+        constants=classifier.facts.prepared.describe_constants(),
         custom_ops=classifier.sessions.opener.libraries,
         layer=layer.name,
         layer_shape=layer.shape,

@@ -77,7 +77,7 @@ def _setup(classifier: Classifier, layer: Layer) -> dict[str, Any]:
         "onnxruntime_version": package_versions()["onnxruntime"],
         "provider": classifier.provider,
         "input": classifier.input.name,
-        "constants": {name: value.describe() for name, value in classifier.facts.prepared.constants.items()},
+        "constants": classifier.facts.prepared.describe_constants(),
         "output": classifier.head.output,
         "head": classifier.head.kind.name,
         "layer": layer.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import onnx
 
@@ -55,11 +56,15 @@ class PreparedModel:
             proto = with_four_dimensions(proto, self.image, self.form)
         return fold_branches(fix_inputs(proto, self.constants, self.image)) if self.constants else proto
 
+    def describe_constants(self) -> dict[str, Any]:
+        """Return the values of the other inputs as plain JSON values, by their names."""
+        return {name: value.describe() for name, value in self.constants.items()}
+
     @property
     def digest(self) -> str:
         """A hash of the file, of the input that takes the image, and of the values of the others."""
         parts = [self.file.sha256, self.image]
-        parts += [f"{name} {value.describe()}" for name, value in sorted(self.constants.items())]
+        parts += [f"{name} {value}" for name, value in sorted(self.describe_constants().items())]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
     @property
