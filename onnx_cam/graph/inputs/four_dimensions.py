@@ -51,18 +51,13 @@ class ImageForm:
         return "without a dimension " + " or ".join(missing)
 
 
-def find_form(
-    graph: onnx.GraphProto, name: str, sizes: Sequence[int | None], layer: LayerAxes | None
-) -> ImageForm | None:
+def find_form(sizes: Sequence[int | None], layer: LayerAxes | None) -> ImageForm | None:
     """Return how an input holds an image; None where it does not, as far as graph and sizes tell.
 
     Parameters
     ----------
-    graph : onnx.GraphProto
-    name : str
-        The input.
     sizes : sequence of int or None
-        The sizes of its one to three dimensions; None where they are free.
+        The sizes of the input's one to three dimensions; None where they are free.
     layer : LayerAxes or None
         What the first convolution or pooling reads of it.
 
@@ -71,7 +66,7 @@ def find_form(
     >>> from onnx_cam.graph.inputs.axes_read import Axis
     >>> rows, columns = Axis(1, 28), Axis(2, 28)
     >>> layer = LayerAxes((Axis(0, None), Axis(None, 1), rows, columns), channels_last=False)
-    >>> find_form(onnx.GraphProto(), "image", [None, 28, 28], layer).added
+    >>> find_form([None, 28, 28], layer).added
     (1,)
     """
     if layer is None:

@@ -221,7 +221,7 @@ class _Candidates:
             return None  # it is a volume, or a signal
         if len(sizes) == _DIMENSIONS:
             return _Image(info, element_type)
-        form = find_form(self.file.proto.graph, info.name, sizes, layer)
+        form = find_form(sizes, layer)
         return None if form is None else _Image(info, element_type, form)
 
     def _layer(self, info: onnx.ValueInfoProto) -> LayerAxes | None:
