@@ -183,17 +183,13 @@ class ScoreSession:
             "columns": mask_columns(columns, self.layout, self._input.channels),
         }
         self.follow_spread()
-        self._place()
 
     def follow_spread(self) -> None:
-        """Take the spread that was chosen last; no run may be under way."""
-        if self.spread == self.spreads.current:
-            return
+        """Take the spread that was chosen last, and place what is bound for it; no run may be under way."""
         if self.spread.threads != self.spreads.current.threads:
-            self._opened = None
-        self.spread, self._lanes = self.spreads.current, None
-        if self._bound:
-            self._place()
+            self._opened, self._lanes, self._fields = None, None, {}
+        self.spread = self.spreads.current
+        self._place()
 
     def release(self) -> None:
         """Let go of what was bound, and of the session too where memory ran out: it keeps all it ever allocated."""
@@ -280,7 +276,7 @@ class ScoreSession:
         with self._placing:
             if key not in self._fields:
                 assert self._opened is not None
-                while len(self._fields) > self.spread.streams:
+                while len(self._fields) >= self.spread.streams:
                     del self._fields[next(iter(self._fields))]
                 self._fields[key] = self._opened.place(fields)
             return self._fields[key]
