@@ -29,6 +29,7 @@
 :mod:`.walk_protobuf`   all graphs, nodes and tensors of a protobuf
 :mod:`.free_batch`      makes a fixed batch size free
 :mod:`.tap`             makes tensors extra outputs
+:mod:`.new_nodes`       nodes that are put into a graph, and names for what they make
 :mod:`.emission`        writes the nodes of the score graph
 :mod:`.score_graph`     one graph that masks, runs the model, and scores
 ======================  =============================================================

@@ -8,6 +8,7 @@ import onnx
 from onnx import helper
 
 from onnx_cam.graph.constants import Constants
+from onnx_cam.graph.new_nodes import replace_nodes, unused_name
 from onnx_cam.graph.walk_protobuf import all_names, all_nodes, find_attribute, subgraphs
 
 __all__ = ["fold_branches"]
@@ -69,16 +70,8 @@ def _folded(proto: onnx.ModelProto, branches: Mapping[int, onnx.GraphProto]) -> 
     nodes: list[onnx.NodeProto] = []
     for place, node in enumerate(folded.graph.node):
         nodes += _inlined(branches[place], node.output, names) if place in branches else [node]
-    kept = [_copied(node) for node in nodes]
-    del folded.graph.node[:]
-    folded.graph.node.extend(kept)
+    replace_nodes(folded.graph, nodes)
     return folded
-
-
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
 
 
 def _inlined(branch: onnx.GraphProto, outputs: Sequence[str], names: set[str]) -> list[onnx.NodeProto]:
@@ -87,7 +80,7 @@ def _inlined(branch: onnx.GraphProto, outputs: Sequence[str], names: set[str]) -
     copy.CopyFrom(branch)
     constants = [helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in copy.initializer]
     made = [name for node in [*constants, *copy.node] for name in node.output if name]
-    new_names = {name: _new_name(name, names) for name in made}
+    new_names = {name: unused_name(name, names) for name in made}
     ends: list[onnx.NodeProto] = []
     for output, name in zip(copy.output, outputs, strict=True):
         if output.name in new_names and new_names[output.name] not in outputs:
@@ -109,11 +102,3 @@ def _rename(nodes: Sequence[onnx.NodeProto], new_names: Mapping[str, str]) -> No
         for graph in subgraphs(node):
             for output in graph.output:
                 output.name = new_names.get(output.name, output.name)
-
-
-def _new_name(name: str, names: set[str]) -> str:
-    """Return a name for a tensor of a branch: its own, unless another tensor has that, e.g. of another If's branch."""
-    while name in names:
-        name += "_"
-    names.add(name)
-    return name

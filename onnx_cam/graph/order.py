@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import onnx
 
+from onnx_cam.graph.new_nodes import replace_nodes
 from onnx_cam.graph.walk_protobuf import subgraphs
 
 __all__ = ["free_names", "sort_nodes"]
@@ -39,9 +40,7 @@ def sort_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> str | None:
     if len(order) < len(sources):
         rest = set(range(len(sources))).difference(order)
         return f"{_on_cycle(graph.node[place] for place in rest)!r} is computed from itself"
-    copies = [onnx.NodeProto.FromString(graph.node[place].SerializeToString()) for place in order]
-    del graph.node[:]
-    graph.node.extend(copies)
+    replace_nodes(graph, [graph.node[place] for place in order])
     return None
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.inputs.values import InputValue
+from onnx_cam.graph.new_nodes import constant_node, replace_nodes
 from onnx_cam.graph.walk_protobuf import all_names, subgraphs
 
 __all__ = ["fix_inputs"]
@@ -55,28 +55,12 @@ def fix_inputs(proto: onnx.ModelProto, values: Mapping[str, InputValue], image: 
         for index in reversed(range(len(entries))):
             if entries[index].name in values:
                 del entries[index]
-    constants = [_constant(name, value.array) for name, value in values.items()]
+    constants = [constant_node(name, value.array) for name, value in values.items()]
     single = {name for name, value in values.items() if value.follows_batch}
-    kept = list(graph.node)
-    del graph.node[:]
-    graph.node.extend([*constants, *kept])
-    if image is None or not single:
-        return fixed
-    nodes = [_copied(node) for node in _Repeats(fixed, image).nodes(single)]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace_nodes(graph, [*constants, *graph.node])
+    if image is not None and single:
+        replace_nodes(graph, _Repeats(fixed, image).nodes(single))
     return fixed
-
-
-def _constant(name: str, value: NDArray[Any]) -> onnx.NodeProto:
-    # A node and not an initializer: up to IR 3 an initializer must be listed among the inputs.
-    return helper.make_node("Constant", [], [name], name=name, value=numpy_helper.from_array(value))
-
-
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
 
 
 class _Repeats:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.inputs.axes_read import LayerAxes
+from onnx_cam.graph.new_nodes import constant_node, replace_nodes, unused_name
 from onnx_cam.graph.walk_protobuf import all_names, all_nodes, find_attribute, subgraphs
 
 __all__ = ["ImageForm", "find_form", "with_four_dimensions"]
@@ -136,15 +136,12 @@ def with_four_dimensions(proto: onnx.ModelProto, name: str, form: ImageForm) -> 
     changed.CopyFrom(proto)
     graph = changed.graph
     names = all_names(graph)
-    inner = _new_name(f"{name}_as_declared", names)
+    inner = unused_name(f"{name}_as_declared", names)
     declared = _declare(graph, name, form)
     _rename_reads(graph.node, name, inner)
     _shorten(graph.node, (inner, name), form, Constants(proto))
-    kept = list(graph.node)
-    del graph.node[:]
-    if any(inner in (*node.input, *_outer_reads(node)) for node in kept):
-        graph.node.extend(_as_declared(form, (name, inner), declared, _opset(changed), names))
-    graph.node.extend(kept)
+    if any(inner in (*node.input, *_outer_reads(node)) for node in graph.node):
+        replace_nodes(graph, [*_as_declared(form, (name, inner), declared, _opset(changed), names), *graph.node])
     return changed
 
 
@@ -189,11 +186,13 @@ def _as_declared(
     if form.parts and len(sizes) == 2:
         return [helper.make_node("Flatten", [name], [inner], name=inner, axis=1)]
     if form.parts:
-        shape, constant = _constant(_new_name(f"{name}_shape", names), sizes)
+        shape = unused_name(f"{name}_shape", names)
+        constant = constant_node(shape, sizes)
         return [constant, helper.make_node("Reshape", [name, shape], [inner], name=inner)]
     if opset < _AXES_INPUT_SINCE:
         return [helper.make_node("Squeeze", [name], [inner], name=inner, axes=list(form.added))]
-    axes, constant = _constant(_new_name(f"{name}_axes", names), form.added)
+    axes = unused_name(f"{name}_axes", names)
+    constant = constant_node(axes, form.added)
     return [constant, helper.make_node("Squeeze", [name, axes], [inner], name=inner)]
 
 
@@ -210,18 +209,6 @@ def _shorten(nodes: Any, tensors: tuple[str, str], form: ImageForm, constants: C
             node.input[0] = name
         elif node.op_type == "Unsqueeze" and not form.parts and sorted(n % _RANK for n in numbers) == list(form.added):
             node.CopyFrom(helper.make_node("Identity", [name], list(node.output), name=node.name))
-
-
-def _constant(name: str, values: Sequence[int]) -> tuple[str, onnx.NodeProto]:
-    # A node and not an initializer: up to IR 3 an initializer must be listed among the inputs.
-    return name, helper.make_node("Constant", [], [name], name=name, value=numpy_helper.from_array(np.array(values)))
-
-
-def _new_name(name: str, names: set[str]) -> str:
-    while name in names:
-        name += "_"
-    names.add(name)
-    return name
 
 
 def _opset(proto: onnx.ModelProto) -> int:
