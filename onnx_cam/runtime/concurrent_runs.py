@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from onnx_cam.errors import OutOfMemoryError
 from onnx_cam.runtime.score_session import ScoreSession, TimedScores
 
 __all__ = ["ConcurrentRuns", "EndedRun"]
@@ -88,8 +89,13 @@ class ConcurrentRuns(Generic[Task]):
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for _ in range(len(self._threads), self._session.spread.streams + self._session.prepares_ahead):
             thread = threading.Thread(target=self._work, name="onnx-cam stream", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there is no memory for its stack, or a limit on threads is reached
+                if not self._threads:
+                    raise OutOfMemoryError(f"out of memory: no thread can start ({error})") from error
+                break  # the others take all tasks
             self._threads.append(thread)
-            thread.start()
 
     def finished(self) -> list[EndedRun[Task]]:
         """Wait until a run has ended, and return those that have."""

@@ -281,8 +281,8 @@ class Scorer:
             return np.zeros((units, steps, self.target_count))
         except MemoryError as error:
             raise OutOfMemoryError(
-                f"the scores of {units} channels, {steps} samples and {self.target_count} targets do not fit into "
-                "memory; use fewer --samples, or fewer targets at once"
+                f"out of memory: the scores of {units} channels, {steps} samples and {self.target_count} targets do "
+                "not fit; use fewer --samples, or fewer targets at once"
             ) from error
 
     def _grid_fields(self, schedule: Schedule, grid: Grid, session: ScoreSession) -> Floats | None:
