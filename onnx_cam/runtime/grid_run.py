@@ -1,102 +1,29 @@
-"""One grid of inputs on one session: cut into runs, and runs that fail repeated."""
+"""One grid of inputs on one session: normalised maps and factors for each run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.errors import OutOfMemoryError, ScoreError
-from onnx_cam.runtime.batch_size import BatchSize
-from onnx_cam.runtime.concurrent_runs import ConcurrentRuns, EndedRun
+from onnx_cam.runtime.block_run import Block, BlockRun
 from onnx_cam.runtime.masks import normalised
 from onnx_cam.runtime.schedule import BLANK, NO_FIELD, Grid, Schedule
-from onnx_cam.runtime.score_session import ScoreSession, TimedScores
+from onnx_cam.runtime.score_session import TimedScores
 from onnx_cam.runtime.scores import ScoreKind
 
-__all__ = ["Block", "GridRun"]
+__all__ = ["GridRun"]
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-
-_FULL_ENOUGH = 0.75  # of a batch: the more steps share a map's mask the better, but not at the price of small batches
 
 
 @dataclass(frozen=True)
-class Block:
-    """A rectangle of a grid: some units at some steps, and their scores (m, n, T) once they are there.
-
-    Attributes
-    ----------
-    units, steps : slice
-    scores : ndarray of shape (m, n, T), float64
-    has_failed : bool
-        Whether a run of it failed.
-    """
-
-    units: slice
-    steps: slice
-    scores: Doubles = field(default_factory=lambda: np.zeros(0))
-    has_failed: bool = False
-
-    def cut(self, size: int, steps_a_run: int | None) -> tuple[Block, list[Block]]:
-        """Cut off a part of at most `size` inputs, and return it with the rest: more units of the same steps last.
-
-        Parameters
-        ----------
-        size : int
-            The batch size.
-        steps_a_run : int, optional
-            How many steps each run takes; chosen here where any number will do.
-
-        Examples
-        --------
-        >>> first, rest = Block(slice(0, 10), slice(0, 3)).cut(6, None)
-        >>> first.units, first.steps, [block.units for block in rest]
-        (slice(0, 2, None), slice(0, 3, None), [slice(2, 10, None)])
-        """
-        count, width = self.units.stop - self.units.start, self.steps.stop - self.steps.start
-        n = steps_a_run or _most_steps_a_run(width, size)
-        m = min(count, max(1, size // n))
-        units = slice(self.units.start, self.units.start + m)
-        steps = slice(self.steps.start, self.steps.start + n)
-        rest = []
-        if n < width:
-            rest.append(replace(self, steps=slice(steps.stop, self.steps.stop)))
-        if m < count:
-            rest.append(replace(self, units=slice(units.stop, self.units.stop), steps=steps))
-        return replace(self, units=units, steps=steps), rest
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A block to be run, and the batch size that it was cut for."""
-
-    block: Block
-    batch_size: int
-
-
-def _most_steps_a_run(steps: int, size: int) -> int:
-    """Return the most steps a run, of those that divide all steps evenly and leave a batch of `size` nearly full."""
-    divisors = [n for n in range(1, min(size, steps) + 1) if steps % n == 0]
-    return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
-
-
-def _is_sound(run: EndedRun[_Cut]) -> bool:
-    """Whether a run gave scores, and numbers."""
-    return run.result is not None and bool(np.isfinite(run.result.scores).all())
-
-
-@dataclass(frozen=True)
-class GridRun:
+class GridRun(BlockRun):
     """One grid on one session.
 
     Attributes
     ----------
-    session : ScoreSession
-        Bound to the image.
     schedule : Schedule
         What the grid is a part of.
     grid : Grid
@@ -108,131 +35,29 @@ class GridRun:
         ``(H, W)``.
     image_name : str
         For messages.
-    failures : list of str
-        Takes the messages of runs that failed and were repeated.
     """
 
-    session: ScoreSession
     schedule: Schedule
     grid: Grid
     score_kind: ScoreKind
     fields: Floats | None
     size: tuple[int, int]
     image_name: str
-    failures: list[str]
-
-    def blocks(self, batch: BatchSize) -> Iterator[Block]:
-        """Score the grid, and yield it block by block, in the order in which their runs end.
-
-        As many blocks run at once as the session's spread has streams. A block that failed is tried once more, in
-        halves where memory ran out.
-
-        Parameters
-        ----------
-        batch : BatchSize
-            How many inputs a run takes; it learns from each run.
-
-        Raises
-        ------
-        OutOfMemoryError
-            A single input does not fit.
-        ScoreError
-            A run failed twice, or a score is NaN or infinite.
-        """
-        remaining = [Block(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))]
-
-        def take() -> _Cut | None:
-            """Cut as much off the last block as a batch takes: units × steps inputs."""
-            if not remaining:
-                return None
-            block, rest = remaining.pop().cut(batch.size, self._steps_a_run)
-            remaining.extend(rest)
-            return _Cut(block, batch.size)
-
-        with ConcurrentRuns[_Cut](self.session, take, self._scores) as runs:
-            while remaining or runs.is_busy:
-                # Keep every stream busy, and take the scores of the runs that have ended.
-                runs.start()
-                ended = runs.finished()
-                for run in ended:
-                    self._learn_from(run, batch)
-                # Where one failed, or another spread is to be taken, let the others end what they began.
-                if not all(map(_is_sound, ended)) or self._should_change_spread(remaining, batch):
-                    ended += runs.drained()
-                yield from self._scored(ended)
-                # Run again what failed.
-                failed = [run for run in ended if run.error is not None]
-                if failed:
-                    remaining += self._to_repeat(failed, batch)
-                    self.session.reopen(out_of_memory=any(isinstance(run.error, OutOfMemoryError) for run in failed))
-                elif self.session.spread != self.session.spreads.current:
-                    self.session.follow_spread()
-
-    def _scored(self, ended: Sequence[EndedRun[_Cut]]) -> list[Block]:
-        """Return the blocks of runs that gave scores.
-
-        Raises
-        ------
-        ScoreError
-            A score is NaN or infinite: of several the first is named.
-        """
-        blocks = [replace(run.task.block, scores=run.result.scores) for run in ended if run.result is not None]
-        for block in sorted(blocks, key=lambda one: (one.units.start, one.steps.start)):
-            self._check(block.scores, block)
-        return blocks
-
-    def _learn_from(self, run: EndedRun[_Cut], batch: BatchSize) -> None:
-        """Let batch size and spread learn from a run that was full."""
-        if run.result is None or run.task.batch_size != batch.size:
-            return
-        scores, seconds = run.result.scores, run.result.seconds
-        inputs, full = scores[..., 0].size, len(scores) == max(1, batch.size // scores.shape[1])
-        if batch.settled and full:
-            self.session.spreads.ran(run.result.spread, inputs, seconds)
-        batch.ran(inputs, seconds, full=full)
-
-    def _to_repeat(self, failed: Sequence[EndedRun[_Cut]], batch: BatchSize) -> list[Block]:
-        """Return the blocks of runs that failed, to be run once more; with less at once where memory ran out.
-
-        Raises
-        ------
-        ScoreError
-            One of them failed before, and no less can be run at once.
-        """
-        errors = [run.error for run in failed if run.error is not None]
-        for error in errors:
-            if not isinstance(error, ScoreError):
-                raise error
-        out_of_memory = any(isinstance(error, OutOfMemoryError) for error in errors)
-        is_less = out_of_memory and (batch.halve() or self.session.spreads.halve())
-        blocks = []
-        for run, error in zip(failed, errors, strict=True):
-            if run.task.block.has_failed and not is_less:
-                raise error
-            blocks.append(replace(run.task.block, has_failed=not is_less))
-            self.failures.append(str(error))
-            # Its traceback holds on to the session, whose memory is to be freed.
-            error.__traceback__ = error.__cause__ = error.__context__ = None
-        return blocks
-
-    def _should_change_spread(self, remaining: Sequence[Block], batch: BatchSize) -> bool:
-        """Whether another spread was chosen, or is worth a try with the inputs that remain."""
-        spreads = self.session.spreads
-        if spreads.next is not None and batch.settled:
-            inputs = sum((b.units.stop - b.units.start) * (b.steps.stop - b.steps.start) for b in remaining)
-            spreads.try_next(inputs, self.session.load_seconds)
-        return self.session.spread != spreads.current
 
     @property
-    def _steps_a_run(self) -> int | None:
+    def shape(self) -> tuple[int, int]:
+        """``(U, n)``."""
+        return self.grid.shape
+
+    @property
+    def steps_a_run(self) -> int | None:
         """One where each input has a map of its own or the batch is fixed; otherwise any number will do."""
         return 1 if self.schedule.offset == "map" or self.session.fixed_batch else None
 
-    def _scores(self, cut: _Cut) -> TimedScores:
-        """Return the scores of a block, (m, n, T)."""
-        block, batch_size = cut.block, cut.batch_size
+    def run_block(self, block: Block, batch_size: int) -> TimedScores:
+        """Run a block of m units at n steps: the scores are (m, n, T)."""
         fields = None if self.fields is None else self.fields[block.steps]
-        with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is reported by _check
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is reported afterwards
             maps = self._normalised_maps(block, fields)  # (m, h, w)
             steps = block.steps.stop - block.steps.start
             full = min(max(1, batch_size // steps), self.grid.shape[0])
@@ -254,17 +79,14 @@ class GridRun:
     def _offset_scale(self, block: Block) -> Floats:
         return self.grid.offset_scale[block.units].astype(np.float32)
 
-    def _check(self, scores: Doubles, block: Block) -> None:
-        """Name the first input of a block whose score is NaN or infinite."""
-        bad = np.argwhere(~np.isfinite(scores).all(axis=2))
-        if len(bad):
-            unit, step = block.units.start + int(bad[0, 0]), block.steps.start + int(bad[0, 1])
-            factor = self.grid.factor[unit] * self.grid.path[step]
-            raise ScoreError(
-                f"the model's score is NaN or infinite for {self._input_name(unit, step)} of {self.image_name} "
-                f"(mask times {factor:.3g}, noise of {self.grid.offset_scale[unit]:.3g}); expected finite scores: "
-                "try a smaller --sigma, another --layer, or check the model"
-            )
+    def not_finite(self, unit: int, step: int) -> str:
+        """Return the message for an input whose score is NaN or infinite."""
+        factor = self.grid.factor[unit] * self.grid.path[step]
+        return (
+            f"the model's score is NaN or infinite for {self._input_name(unit, step)} of {self.image_name} "
+            f"(mask times {factor:.3g}, noise of {self.grid.offset_scale[unit]:.3g}); expected finite scores: "
+            "try a smaller --sigma, another --layer, or check the model"
+        )
 
     def _input_name(self, unit: int, step: int) -> str:
         """Return what one input is called in a message: its channel, and its sample where it has an offset."""

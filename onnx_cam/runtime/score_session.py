@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -254,21 +254,64 @@ class ScoreSession:
         ScoreError
             The runtime failed.
         """
-        padded = max(full, len(maps)) if self._device.tunes_shapes else len(maps)
-        count = self.fixed_batch or padded
+        count = self._count(len(maps), full)
         inputs = {"maps": maps, "scale": scale, "offset_scale": offset_scale}
-        arrays = {PREFIX + name: _padded(array, count) for name, array in inputs.items() if array is not None}
+        arrays = {name: _padded(array, count) for name, array in inputs.items() if array is not None}
+        result = self._timed(score_kind, arrays, fields, f"a run of {len(maps)} maps")
+        return replace(result, scores=result.scores.reshape(count, steps, -1)[: len(maps)])
+
+    def run_images(self, score_kind: ScoreKind, images: Floats, *, full: int = 0) -> TimedScores:
+        """Score B images as they are, as soon as a lane is free; for a graph whose offset is added to the input.
+
+        The session is bound to an image of zeros: what is added to it is the whole input.
+
+        Parameters
+        ----------
+        score_kind : {"probability", "logit"}
+        images : ndarray of shape (B, C·P), float32
+            As :func:`onnx_cam.graph.score_graph.arranged` returns them, flat.
+        full : int
+            How many images a full batch has; as for `run`.
+
+        Returns
+        -------
+        TimedScores
+            Of shape (B, 1, T).
+
+        Raises
+        ------
+        OutOfMemoryError, ScoreError
+            As for `run`.
+        """
+        count = self._count(len(images), full)
+        # One map, of zeros, at `count` steps, of which each adds its own image: 0 · 0 + 1 · image.
+        arrays = {
+            "maps": np.zeros((1, 1, 1), np.float32),
+            "offset_scale": np.ones(1, np.float32),
+            "offset_fields": _padded(images, count),
+        }
+        result = self._timed(score_kind, arrays, None, f"a run of {len(images)} images")
+        return replace(result, scores=result.scores.reshape(count, 1, -1)[: len(images)])
+
+    def _count(self, inputs: int, full: int) -> int:
+        """Return to how many inputs a batch is filled up."""
+        return self.fixed_batch or (max(full, inputs) if self._device.tunes_shapes else inputs)
+
+    def _timed(
+        self, score_kind: ScoreKind, arrays: dict[str, NDArray[Any]], fields: Floats | None, what: str
+    ) -> TimedScores:
+        """Run one batch in a free lane, and return its scores (m·n, T)."""
         assert self._lanes is not None
         with self._lanes.take() as lane:
             started = time.perf_counter()
             try:
                 values = {} if fields is None else {PREFIX + "offset_fields": self._placed_fields(fields)}
-                scores = lane.run(arrays, values, PREFIX + score_kind)
+                named = {PREFIX + name: array for name, array in arrays.items()}
+                scores = lane.run(named, values, PREFIX + score_kind)
             except Exception as error:  # ONNX Runtime's exceptions share no base but this
-                raise run_error(error, self._name, f"a run of {len(maps)} maps") from error
+                raise run_error(error, self._name, what) from error
             seconds = time.perf_counter() - started
-        shaped = np.asarray(scores, np.float64).reshape(count, steps, -1)[: len(maps)]
-        return TimedScores(shaped, seconds, self.spread)
+        return TimedScores(np.asarray(scores, np.float64), seconds, self.spread)
 
     def _placed_fields(self, fields: Floats) -> Any:
         """Return offset fields on the device; those of the last steps are kept."""

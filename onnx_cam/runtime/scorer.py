@@ -259,7 +259,7 @@ class Scorer:
         session = self._model.score_session(offset)
         batch = session.new_batch_size(self._requested_batch) if self._requested_batch else session.batch
         fields = self._grid_fields(schedule, grid, session)  # (n, …), or None
-        run = GridRun(session, schedule, grid, score_kind, fields, self.size, self._image_name, self.failures)
+        run = GridRun(session, self.failures, schedule, grid, score_kind, fields, self.size, self._image_name)
         # Image and upsampling stay on the device for all runs; the scores come back block by block.
         session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking)
         scores = self._table(*grid.shape)

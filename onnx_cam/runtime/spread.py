@@ -58,6 +58,8 @@ class SpreadChoice:
         The spread of the next runs.
     settled : bool
         Whether that is final, unless memory runs out.
+    most_streams : int
+        The most runs there are at once: those of the first spread.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class SpreadChoice:
         streams = min(cores, _MOST_STREAMS)
         self.current = first or Spread(streams, max(1, cores // streams))
         self.settled = first is not None or cores == 1
+        self.most_streams = self.current.streams
         self._cores = cores
         self._seconds: list[float] = []
         self._best: tuple[float, Spread] | None = None  # seconds an input, all streams together
