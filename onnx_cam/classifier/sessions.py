@@ -264,6 +264,12 @@ class ModelSessions:
             self._baselines[key] = read_only(self.scores(image[None], score_kind)[0])
         return self._baselines[key], is_new
 
+    def kept_baseline(self, image: Floats, score_kind: ScoreKind) -> Doubles | None:
+        """Return f^c of an image for every class where `baseline_scores` has kept it; otherwise None."""
+        if not self._baselines:
+            return None
+        return self._baselines.get((score_kind, hashlib.sha256(image.tobytes()).digest()))
+
     def forget_baselines(self) -> None:
         """Let go of the kept baselines, so that the next map counts the pass of its own, whatever ran before."""
         self._baselines.clear()

@@ -24,6 +24,8 @@ from onnx_cam.image.picture import Picture
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
+from onnx_cam.metrics.inputs import ScoredInput
+from onnx_cam.metrics.scoring import score_together
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["ImageEvaluator", "Task", "method_key"]
@@ -32,6 +34,8 @@ Floats = NDArray[np.float32]
 
 _COPY_SIDE = 400  # pixels of the longer side of the small copy of an image
 _COPY_QUALITY = 85
+_MOST_PASSES_AT_RISK = 128
+"""Forward passes of maps that are made but not measured, and with that not stored."""
 
 
 def method_key(method: Method, seed: int) -> str:
@@ -118,7 +122,7 @@ class ImageEvaluator:
     left_out : dict of str to str
         Why the other methods do not work.
     watch : callable, optional
-        Called with the forward passes done for a map and those planned for it.
+        Called with the forward passes done for maps that were not yielded yet, and those planned for them.
 
     Examples
     --------
@@ -179,29 +183,43 @@ class ImageEvaluator:
         if task.only_correct and image.predicted != task.label:
             return
         needed = {figure_key(metric, image.seen.facts): metric for metric in self.metrics}
+        waiting: list[_UnmeasuredMap] = []
         for name, method in tuple(self.methods.items()):
             # Of a stored map only the figures that are missing are measured.
             stored = task.maps.get(name)
             missing = {key: metric for key, metric in needed.items() if stored is None or key not in stored.figures}
             if not missing and stored is not None:
                 continue
+            passes_at_risk = sum(one.passes for one in waiting)
             try:
-                yield self._measure(image, method, missing, stored)
+                waiting.append(self._make_map(image, method, missing, stored, passes_at_risk))
             except (MissingExtraError, ModelError, SettingError) as error:
                 if not self.lenient or len(self.methods) == 1:
                     raise
                 del self.methods[name]
                 self.left_out[name] = str(error)
+                continue
+            # Maps wait to be measured together, but no longer than a stop of the run would be a loss.
+            if passes_at_risk + waiting[-1].passes > _MOST_PASSES_AT_RISK:
+                yield from _measure(waiting)
+                waiting = []
+        yield from _measure(waiting)
 
-    def _measure(
-        self, image: _OpenImage, method: Method, metrics: Mapping[str, Metric], stored: MeasuredMap | None
-    ) -> MeasuredMap:
-        """Return a method's map with the figures of some metrics; the stored map, where it is enough."""
+    def _make_map(
+        self,
+        image: _OpenImage,
+        method: Method,
+        metrics: Mapping[str, Metric],
+        stored: MeasuredMap | None,
+        passes_at_risk: int,
+    ) -> _UnmeasuredMap:
+        """Return a method's map, to be measured by some metrics; the stored map, where it is enough."""
         cams: list[Floats]  # L for the predicted class and, where a metric compares with it, for the second class
         record: Mapping[str, Any]
         second = any(metric.needs_second_class for metric in metrics.values())
+        made = stored is None or second
         if stored is None or second:
-            cams, record = self._explain(image, method, second=second)
+            cams, record = self._explain(image, method, second=second, passes_before=passes_at_risk)
         else:
             cams, record = [stored.cam], stored.record
         masked = MaskedImage(
@@ -216,11 +234,20 @@ class ImageEvaluator:
             batch_size=self.batch_size,
             frame=self.layer.geometry.frame,
         )
-        figures = {key: metric.measure(masked) for key, metric in metrics.items()}
-        cost = {"measuring_passes": masked.passes}
-        return MeasuredMap(image.picture.sha256, method_key(method, self.seed), cams[0], {**cost, **record}, figures)
+        unmeasured = _UnmeasuredMap(
+            image.picture.sha256,
+            method_key(method, self.seed),
+            record,
+            masked,
+            metrics,
+            passes=record["passes"] if made else 0,
+        )
+        masked.recall(unmeasured.inputs)  # the next explanation leaves other scores
+        return unmeasured
 
-    def _explain(self, image: _OpenImage, method: Method, *, second: bool) -> tuple[list[Floats], dict[str, Any]]:
+    def _explain(
+        self, image: _OpenImage, method: Method, *, second: bool, passes_before: int
+    ) -> tuple[list[Floats], dict[str, Any]]:
         """Return the map for the predicted class, that for the second class if it is needed, and the first's record."""
         # Without this, the pass of the baseline would be counted only for the first image after a start, and a run that
         # was continued would count other passes.
@@ -230,6 +257,11 @@ class ImageEvaluator:
         # the map of the first would depend on whether there is a second.
         has_limit = isinstance(method, MeanScoreMethod) and method.limit is not None
         groups = [[index] for index in classes] if has_limit else [classes]
+
+        def report(done: int, planned: int) -> None:
+            if self.watch:
+                self.watch(passes_before + done, passes_before + planned)
+
         explanations = [
             explanation
             for targets in groups
@@ -241,10 +273,54 @@ class ImageEvaluator:
                 layer=self.layer,
                 seed=self.seed,
                 batch_size=self.batch_size,
-                progress=self.watch,
+                progress=report,
             )
         ]
         return [explanation.cam for explanation in explanations], explanations[0].record()
+
+
+@dataclass(frozen=True)
+class _UnmeasuredMap:
+    """A map that is made, and waits for its figures.
+
+    Attributes
+    ----------
+    image, method : str
+        The image's hash, and the key of the method.
+    record : mapping
+        How the map was made.
+    masked : MaskedImage
+        The image with the map.
+    metrics : mapping of str to Metric
+        By the keys of the figures.
+    passes : int
+        The forward passes that this run has taken for the map.
+    """
+
+    image: str
+    method: str
+    record: Mapping[str, Any]
+    masked: MaskedImage
+    metrics: Mapping[str, Metric]
+    passes: int
+
+    @cached_property
+    def inputs(self) -> list[ScoredInput]:
+        """What the metrics have the model score."""
+        return [one for metric in self.metrics.values() for one in metric.inputs(self.masked)]
+
+    def measured(self) -> MeasuredMap:
+        """Return the map with its figures."""
+        figures = {key: metric.measure(self.masked) for key, metric in self.metrics.items()}
+        cost = {"measuring_passes": self.masked.passes}
+        return MeasuredMap(self.image, self.method, self.masked.cam, {**cost, **self.record}, figures)
+
+
+def _measure(maps: Sequence[_UnmeasuredMap]) -> Iterator[MeasuredMap]:
+    """Yield maps of one image with their figures: what their metrics have the model score shares batches."""
+    score_together([(one.masked, one.inputs) for one in maps])
+    for one in maps:
+        yield one.measured()
 
 
 class _OpenImage:

@@ -39,7 +39,5 @@ class AverageDrop(MaskingMetric):
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the drop in %; None where it is not defined."""
-        whole = image.score(self.score)
-        if whole <= 0:
-            return Measurement(None)
-        return Measurement(100 * max(0.0, whole - image.masked_score(self.score, self.keep)) / whole)
+        whole, masked = map(float, image.scores(self.inputs(image)))
+        return Measurement(100 * max(0.0, whole - masked) / whole if whole > 0 else None)

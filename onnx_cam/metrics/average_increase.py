@@ -39,4 +39,5 @@ class AverageIncrease(MaskingMetric):
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return 100 where the score rises, otherwise 0."""
-        return Measurement(100.0 * (image.score(self.score) < image.masked_score(self.score, self.keep)))
+        whole, masked = image.scores(self.inputs(image))
+        return Measurement(100.0 * bool(whole < masked))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
-import numpy as np
-
+from onnx_cam.metrics.inputs import BaselineImage, ImageTimesMap, PartOfImage, ScoredInput, WholeImage
 from onnx_cam.metrics.masked_image import MaskedImage
-from onnx_cam.metrics.pixels import area, keep_masks
+from onnx_cam.metrics.pixels import area, step_counts
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = ["CurveMetric", "MaskingMetric", "Measurement", "Metric"]
@@ -94,9 +94,16 @@ class Metric(ABC):
         """The forward passes that measuring one map takes."""
         return 0
 
+    def inputs(self, image: MaskedImage) -> Sequence[ScoredInput]:
+        """Return the inputs whose scores `measure` needs; none by default.
+
+        A run scores the inputs of all metrics, and of several maps, in shared batches, before it measures.
+        """
+        return ()
+
     @abstractmethod
     def measure(self, image: MaskedImage) -> Measurement:
-        """Return the metric's value for the map of an image."""
+        """Return the metric's value for the map of an image, from the scores of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,10 @@ class MaskingMetric(Metric):
     def passes(self) -> int:
         """One, which the metrics with the same settings share."""
         return 1
+
+    def inputs(self, image: MaskedImage) -> Sequence[ScoredInput]:
+        """Return the image and the image multiplied by the map, whose scores are Y and O."""
+        return WholeImage(self.score), ImageTimesMap(self.score, self.keep)
 
 
 @dataclass(frozen=True)
@@ -162,14 +173,22 @@ class CurveMetric(Metric):
         """One for each step; the image's own score has been measured by then."""
         return self.steps
 
+    def inputs(self, image: MaskedImage) -> Sequence[ScoredInput]:
+        """Return the points of the curve, steps + 1 inputs.
+
+        Raises
+        ------
+        SettingError
+            There are more steps than pixels.
+        """
+        # Removing the most important pixels first is the same as keeping the least important ones, in reverse order.
+        points: list[ScoredInput] = [BaselineImage(self.score, self.baseline)]
+        for count in step_counts(image.image[0].size, self.steps):
+            points.append(PartOfImage(self.score, self.baseline, count, most_important=not self.removes))
+        points.append(WholeImage(self.score))
+        return points[::-1] if self.removes else points
+
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the area and the curve, steps + 1 scores."""
-        # The masks of the pixels that are the image's, at each point between the two ends of the curve. Removing the
-        # most important pixels first is the same as keeping the least important ones, in reverse order.
-        masks = keep_masks(image.importance, self.steps, most_important=not self.removes)  # (steps − 1, H, W)
-        ends = [image.baseline_score(self.baseline, self.score), image.score(self.score)]
-        if self.removes:
-            masks, ends = masks[::-1], ends[::-1]
-        between = image.score_composed(masks, self.baseline, self.score) if len(masks) else np.zeros(0)
-        curve = np.concatenate([ends[:1], between, ends[1:]])  # (steps + 1,)
+        curve = image.scores(self.inputs(image))  # (steps + 1,)
         return Measurement(area(curve), tuple(map(float, curve)))

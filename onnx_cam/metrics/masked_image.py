@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,24 +12,21 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.graph.frame import WHOLE, Frame
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.preprocessing import Preprocessing
-from onnx_cam.metrics.pixels import pixel_order
-from onnx_cam.runtime.masks import Masking, masks
-from onnx_cam.runtime.schedule import Schedule
-from onnx_cam.runtime.scorer import Scorer
-from onnx_cam.runtime.scores import ScoreKind
+from onnx_cam.metrics.inputs import ScoredInput
+from onnx_cam.metrics.pixels import pixel_ranks
+from onnx_cam.runtime.masks import Masking, interpolation_matrix, masks, normalised
 
 __all__ = ["MaskedImage"]
 
 Floats = NDArray[np.float32]
-
-_UNCHANGED = Masking(normalise="never")
-"""The map is the mask already."""
+Doubles = NDArray[np.float64]
 
 
 class MaskedImage:
     """An image, the class that is explained, and the map that explains it.
 
-    Scores are computed when a metric first asks for them, and kept for the other metrics.
+    A score is computed once, and kept for the other metrics: for several maps of an image together by
+    :func:`onnx_cam.metrics.scoring.score_together`, or else when a metric first asks for it.
 
     Parameters
     ----------
@@ -56,15 +53,17 @@ class MaskedImage:
     Attributes
     ----------
     passes : int
-        The forward passes so far.
+        The forward passes that the scores take. One that several maps share counts for each of them, so that the number
+        does not depend on what else is measured.
 
     Examples
     --------
     >>> import onnx_cam
+    >>> from onnx_cam.metrics.inputs import WholeImage
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
     >>> result = onnx_cam.explain(model, "cat.jpg")
     >>> image = MaskedImage(model, model.network_input("cat.jpg"), result.target.index, result.cam)
-    >>> image.importance.shape, f"{image.score('probability'):.2f}"
+    >>> image.importance.shape, f"{image.scores([WholeImage('probability')])[0]:.2f}"
     ((20, 20), '0.95')
     """
 
@@ -91,97 +90,84 @@ class MaskedImage:
         self.second_cam = second_cam
         self.passes = 0
         self._preprocessing = preprocessing
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._masking = Masking(frame=frame)
-        self._scores: dict[tuple[object, ...], float] = {}
+        self._baselines: dict[str, Floats] = {}
+        self._scores: dict[ScoredInput, float] = {}
+
+    @cached_property
+    def mask(self) -> Floats:
+        """``s(U(L))``, by which X is multiplied, (H, W) float32; 0 everywhere if L is constant."""
+        frame, aligned = self._masking.frame, self._masking.align_corners
+        maps = normalised(self.cam[None], self._size, self._masking)[0]  # (h, w)
+        rows = interpolation_matrix(maps.shape[0], self._size[0], aligned, frame.rows)
+        columns = interpolation_matrix(maps.shape[1], self._size[1], aligned, frame.columns)
+        # In the order of the score graph, so that the masked image is, bit for bit, the one that methods score.
+        return np.asarray(rows @ (maps @ columns.T), np.float32)
 
     @cached_property
     def importance(self) -> Floats:
-        """``L↑ = s(U(L))``, the map at the size of X, (H, W) float32 in [0, 1]; 0 everywhere if L is constant."""
-        size = self.image.shape[1], self.image.shape[2]
-        return np.asarray(np.clip(masks(self.cam[None], size, self._masking)[0], 0, 1), np.float32)
+        """``L↑``, by which pixels are ordered, (H, W) float32 in [0, 1]; 0 everywhere if L is constant."""
+        return np.asarray(np.clip(masks(self.cam[None], self._size, self._masking)[0], 0, 1), np.float32)
 
-    def score(self, kind: ScoreKind) -> float:
-        """Return ``Y = f^c(X)``, the score of the image."""
-        return self._once(("image", kind), lambda: self._score_images(self.image, kind))
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.image.shape[1], self.image.shape[2]
 
-    def baseline_score(self, baseline: str, kind: ScoreKind) -> float:
-        """Return ``f^c(X_b)``, the score of a baseline."""
-        return self._once(("baseline", baseline, kind), lambda: self._score_images(self._baseline(baseline), kind))
+    def kept(self, count: int, *, most_important: bool) -> Floats:
+        """Return the mask that keeps so many of the most or the least important pixels, (H, W) float32, 0 or 1."""
+        kept = self._ranks < count if most_important else self._ranks >= self._ranks.size - count
+        return kept.astype(np.float32)
 
-    def masked_score(self, kind: ScoreKind, keep: float) -> float:
-        """Return ``O = f^c(X ⊙ L↑)``, where L↑ is 0 outside the given share of the most important pixels."""
-        return self._once(("masked", kind, keep), lambda: self._score_masked(kind, keep))
+    def baseline(self, name: str) -> Floats:
+        """Return X_b, (C, H, W) float32; it is made once."""
+        if name not in self._baselines:
+            self._baselines[name] = make_baseline(name, self.image, self._preprocessing)
+        return self._baselines[name]
 
-    def score_composed(self, pixel_masks: Floats, baseline: str, kind: ScoreKind) -> NDArray[np.float64]:
-        """Return the scores of the image inside masks m and the baseline outside, ``f^c(X ⊙ m + X_b ⊙ (1 − m))``.
+    def scores(self, inputs: Sequence[ScoredInput]) -> Doubles:
+        """Return the scores of inputs; those that are not there yet are computed now.
 
         Parameters
         ----------
-        pixel_masks : ndarray of shape (B, H, W), float32
-            m, 0 or 1, neither of them everywhere.
-        baseline : str
-        kind : {"probability", "logit"}
+        inputs : sequence of ScoredInput
 
         Returns
         -------
-        ndarray of shape (B,), float64
+        ndarray of shape (len(inputs),), float64
+
+        Raises
+        ------
+        OutOfMemoryError
+            Not even one input fits.
+        ScoreError
+            The model failed, twice, or a score is NaN or infinite.
         """
-        outside = self._baseline(baseline)
-        schedule = Schedule(maps=pixel_masks, path=np.ones(1), masking=_UNCHANGED)
-        image = self.image
-        if outside.any():
-            # X ⊙ m + X_b ⊙ (1 − m) = (X − X_b) ⊙ m + X_b: a masked image with the offset X_b.
-            image = self.image - outside
-            schedule = Schedule(
-                maps=pixel_masks,
-                path=np.ones(1),
-                masking=_UNCHANGED,
-                offset="input",
-                offset_scale=np.ones(len(pixel_masks)),
-                offset_fields=outside[None],
-            )
-        return self._run(image, schedule, kind)
+        from onnx_cam.metrics.scoring import score_together
 
-    def _score_masked(self, kind: ScoreKind, keep: float) -> float:
-        masking, maps = self._masking, self.cam[None]
-        if keep < 1:
-            masking, maps = _UNCHANGED, _most_important(self.importance, keep)[None]
-        schedule = Schedule(maps=maps, path=np.ones(1), masking=masking, score_dead=True)
-        return float(self._run(self.image, schedule, kind)[0])
+        if self.missing(inputs):
+            self.recall(inputs)
+            score_together([(self, inputs)])
+        return np.array([self._scores[one] for one in inputs])
 
-    def _run(self, image: Floats, schedule: Schedule, kind: ScoreKind) -> NDArray[np.float64]:
+    def recall(self, inputs: Sequence[ScoredInput]) -> None:
+        """Take over the scores that the map's explanation has left: they need no forward pass."""
         with self.classifier.in_use:
-            scorer = Scorer(
-                self.classifier.sessions,
-                image,
-                [self.target],
-                np.zeros_like(image),
-                seed=0,
-                batch_size=self._batch_size,
-            )
-            scores = scorer.run(schedule, kind)[:, 0, 0]  # (B,)
-        self.passes += scorer.passes
-        return scores
+            for one in self.missing(inputs):
+                if not one.depends_on_map:
+                    scores = self.classifier.sessions.kept_baseline(one.pixels(self), one.score)
+                    if scores is not None:
+                        self._scores[one] = float(scores[self.target])
 
-    def _score_images(self, image: Floats, kind: ScoreKind) -> float:
-        with self.classifier.in_use:
-            scores, ran = self.classifier.sessions.baseline_scores(image, kind)
-        self.passes += ran
-        return float(scores[self.target])
+    def missing(self, inputs: Iterable[ScoredInput]) -> list[ScoredInput]:
+        """Return the inputs without a score yet, each once."""
+        return [one for one in dict.fromkeys(inputs) if one not in self._scores]
 
-    def _baseline(self, name: str) -> Floats:
-        return make_baseline(name, self.image, self._preprocessing)
+    def take(self, scores: Mapping[ScoredInput, float]) -> None:
+        """Take the scores of inputs, and count a forward pass for each."""
+        self._scores.update(scores)
+        self.passes += len(scores)
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], float]) -> float:
-        if key not in self._scores:
-            self._scores[key] = make()
-        return self._scores[key]
-
-
-def _most_important(importance: Floats, keep: float) -> Floats:
-    """Return the importance of the most important pixels, and 0 for the others, (H, W) float32."""
-    positions = pixel_order(importance)[: max(1, round(keep * importance.size))]
-    mask = np.zeros(importance.size, np.float32)
-    mask[positions] = importance.reshape(-1)[positions]
-    return mask.reshape(importance.shape)
+    @cached_property
+    def _ranks(self) -> NDArray[np.int32]:
+        return pixel_ranks(self.importance)

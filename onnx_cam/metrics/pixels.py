@@ -1,4 +1,4 @@
-"""Pixels in the order of their importance, and masks that keep some of them."""
+"""Pixels in the order of their importance, and the areas under curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.errors import SettingError
 
-__all__ = ["area", "keep_masks", "pixel_order"]
+__all__ = ["area", "pixel_order", "pixel_ranks", "step_counts"]
 
 Floats = NDArray[np.float32]
 
@@ -32,21 +32,29 @@ def pixel_order(importance: Floats) -> NDArray[np.int64]:
     return np.argsort(-importance.reshape(-1), kind="stable").astype(np.int64)
 
 
-def keep_masks(importance: Floats, steps: int, *, most_important: bool) -> Floats:
-    """Return the masks that keep a share i/steps of the pixels, for 0 < i < steps.
+def pixel_ranks(importance: Floats) -> NDArray[np.int32]:
+    """Return each pixel's place in the order of importance, 0 for the most important one.
 
     Parameters
     ----------
     importance : ndarray of shape (H, W), float32
-    steps : int
-        At least 1.
-    most_important : bool
-        Whether the most important pixels are kept, or the least important ones.
 
     Returns
     -------
-    ndarray of shape (steps − 1, H, W), float32
-        0 or 1. Each mask keeps more pixels than the one before.
+    ndarray of shape (H, W), int32
+
+    Examples
+    --------
+    >>> pixel_ranks(np.array([[0.2, 0.9], [0.9, 0.1]], np.float32)).tolist()
+    [[2, 0], [1, 3]]
+    """
+    ranks = np.empty(importance.size, np.int32)
+    ranks[pixel_order(importance)] = np.arange(importance.size, dtype=np.int32)
+    return ranks.reshape(importance.shape)
+
+
+def step_counts(pixels: int, steps: int) -> list[int]:
+    """Return how many pixels a share i/steps of them is, for 0 < i < steps.
 
     Raises
     ------
@@ -55,18 +63,12 @@ def keep_masks(importance: Floats, steps: int, *, most_important: bool) -> Float
 
     Examples
     --------
-    >>> importance = np.array([[0.2, 0.9], [0.9, 0.1]], np.float32)
-    >>> keep_masks(importance, 4, most_important=True).reshape(3, 4).astype(int).tolist()
-    [[0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]
+    >>> step_counts(10, 4)
+    [2, 5, 8]
     """
-    if steps > importance.size:
-        raise SettingError(f"steps={steps}, but the input has {importance.size} pixels; expected no more steps")
-    order = pixel_order(importance)
-    rank = np.empty(importance.size, np.int64)
-    rank[order if most_important else order[::-1]] = np.arange(importance.size)
-    counts = np.rint(np.arange(1, steps) * importance.size / steps)
-    masks = (rank[None] < counts[:, None]).astype(np.float32)  # (steps − 1, H·W)
-    return masks.reshape(steps - 1, *importance.shape)
+    if steps > pixels:
+        raise SettingError(f"steps={steps}, but the input has {pixels} pixels; expected no more steps")
+    return [int(count) for count in np.rint(np.arange(1, steps) * pixels / steps)]
 
 
 def area(curve: NDArray[np.float64]) -> float:

@@ -50,7 +50,8 @@ class Win(MaskingMetric):
 
     def measure(self, image: MaskedImage) -> Measurement:
         """Return the drop ``Y − O``."""
-        return Measurement(image.score(self.score) - image.masked_score(self.score, self.keep))
+        whole, masked = image.scores(self.inputs(image))
+        return Measurement(float(whole - masked))
 
     def wins(self, ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return 100 for each image on which our drop is smaller than theirs, otherwise 0; all of shape (n,)."""

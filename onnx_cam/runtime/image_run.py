@@ -1,4 +1,4 @@
-"""Images that are scored as they are: prepared by the threads that run them, a batch each, so that few exist at once."""
+"""Images that are scored as they are: the threads that run them prepare them, a batch each."""
 
 from __future__ import annotations
 

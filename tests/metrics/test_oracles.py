@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.errors import SettingError
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.metrics import (
     AverageDrop,
@@ -28,7 +29,7 @@ from onnx_cam.metrics import (
     choose_metrics,
 )
 from onnx_cam.metrics.interval import mean_interval
-from onnx_cam.metrics.pixels import area, keep_masks, pixel_order
+from onnx_cam.metrics.pixels import area, pixel_order, pixel_ranks, step_counts
 from tests import tiny
 from tests.oracle import Network
 
@@ -114,10 +115,20 @@ def test_deletion_and_insertion_go_pixel_by_pixel(
 def test_the_order_of_the_pixels_is_that_of_the_upsampled_map() -> None:
     importance = np.array([[0.2, 0.9], [0.9, 0.1]], np.float32)
     assert pixel_order(importance).tolist() == [1, 2, 0, 3]  # ties by position
-    kept = keep_masks(importance, 4, most_important=True)
-    assert kept.reshape(3, 4).tolist() == [[0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]
-    kept = keep_masks(importance, 4, most_important=False)
-    assert kept.reshape(3, 4).tolist() == [[0, 0, 0, 1], [1, 0, 0, 1], [1, 0, 1, 1]]
+    assert pixel_ranks(importance).tolist() == [[2, 0], [1, 3]]
+
+
+def test_the_masks_of_a_curve_keep_the_first_or_the_last_pixels_in_order(classifier: Classifier) -> None:
+    image = masked(classifier, cam_of(4))
+    order = pixel_order(image.importance)
+    assert step_counts(order.size, 7) == [round(i * order.size / 7) for i in range(1, 7)]
+    for count in step_counts(order.size, 7):
+        for most_important, kept in ((True, order[:count]), (False, order[-count:])):
+            mask = np.zeros(order.size)
+            mask[kept] = 1
+            np.testing.assert_array_equal(image.kept(count, most_important=most_important).ravel(), mask)
+    with pytest.raises(SettingError, match="steps=401, but the input has 400 pixels"):
+        step_counts(400, 401)
 
 
 def test_the_area_under_a_straight_line_is_half_its_height() -> None:
