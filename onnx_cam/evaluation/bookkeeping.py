@@ -10,12 +10,13 @@ from onnx_cam.errors import ImageError, OnnxCamError
 from onnx_cam.evaluation.datasets import Sample
 from onnx_cam.evaluation.datasets.sample_labels import SampleLabels
 from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
-from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task, method_key
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator, method_key
 from onnx_cam.evaluation.remaining_passes import RemainingPasses
 from onnx_cam.evaluation.results.evaluation import WRONG_CLASS, figure_key
 from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.results_file import ResultsFile
+from onnx_cam.evaluation.task import Task
 from onnx_cam.explanation.versions import package_versions
 from onnx_cam.image.files import read_image
 from onnx_cam.metrics.interval import LEVEL, RESAMPLES

@@ -56,6 +56,7 @@ class RemainingPasses:
             keys[name]: _map_passes(method, channels) + steps for name, method in evaluator.methods.items()
         }
         self._done = 0.0
+        self._told = 0  # of the passes done, the most that was reported: maps are finished in groups
         self._keys = dict(keys)
         self._open_maps: dict[str, set[str]] = {}  # the keys of the methods that each image still waits for
 
@@ -70,7 +71,7 @@ class RemainingPasses:
             self._images -= 1
 
     def within_map(self, done: int, planned: int) -> None:
-        """Report forward passes done for a map that is not finished."""
+        """Report forward passes done for maps that are not finished."""
         self._report(done)
 
     def finish_map(self, measured: MeasuredMap) -> None:
@@ -86,7 +87,8 @@ class RemainingPasses:
             # The maps that images in work still wait for, and every method's map of each image after them.
             in_work = sum(self._expected(key) for keys in self._open_maps.values() for key in keys)
             remaining = in_work + self._images * sum(map(self._expected, self._estimates))
-            self._progress(round(self._done) + within, round(self._done + max(remaining, within)))
+            self._told = max(self._told, round(self._done) + within)
+            self._progress(self._told, max(self._told, round(self._done + max(remaining, within))))
 
     def _expected(self, key: str) -> float:
         costs = self._costs[key]

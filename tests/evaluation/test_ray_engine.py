@@ -21,10 +21,11 @@ from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.datasets import open_dataset
 from onnx_cam.evaluation.engines import ray_engine
 from onnx_cam.evaluation.engines.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
-from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator
 from onnx_cam.evaluation.method_names import choose_named_methods
 from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
 from onnx_cam.evaluation.results.results_file import FILE_NAME
+from onnx_cam.evaluation.task import Task
 from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
 from onnx_cam.metrics.base import Measurement
 from tests.evaluation.made import image_facts

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from onnx_cam.errors import DatasetError, ImageError, OnnxCamError, OutOfMemoryError, ScoreError
-from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator
 from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.task import Task
 
 __all__ = ["Engine", "LocalEngine", "Outcome"]
 

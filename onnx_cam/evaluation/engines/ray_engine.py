@@ -19,7 +19,8 @@ from onnx_cam.errors import DeviceError, MissingExtraError, ScoreError, SettingE
 from onnx_cam.evaluation.engines.local import Outcome
 from onnx_cam.evaluation.engines.ray_rows import COLUMNS, DONE, STOP, Row, read_error, read_outcome
 from onnx_cam.evaluation.engines.ray_worker import Attempts, Worker, WorkerSettings
-from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator
+from onnx_cam.evaluation.task import Task
 from onnx_cam.runtime.devices import running_device
 
 __all__ = ["RayEngine"]

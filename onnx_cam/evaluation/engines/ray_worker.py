@@ -15,7 +15,8 @@ from onnx_cam.classifier.loading import load
 from onnx_cam.errors import DeviceError, ModelError, OnnxCamError, ScoreError, SettingError
 from onnx_cam.evaluation.engines.local import LocalEngine
 from onnx_cam.evaluation.engines.ray_rows import COLUMNS, DONE, STOP, Row, write_error, write_outcome
-from onnx_cam.evaluation.image_evaluator import ImageEvaluator, Task
+from onnx_cam.evaluation.image_evaluator import ImageEvaluator
+from onnx_cam.evaluation.task import Task
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric
