@@ -143,7 +143,7 @@ class MeasuredMap:
         L, the map at the layer's resolution.
     record : mapping
         The record of :meth:`onnx_cam.Explanation.record`, and ``measuring_passes``: the forward passes that the figures
-        took.
+        take. One that several maps share counts for each of them.
     figures : mapping of str to Measurement
         By the keys of the metrics.
 
