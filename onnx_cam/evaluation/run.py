@@ -69,8 +69,8 @@ def evaluate(
     """Explain every image of a dataset by several methods, and measure each map.
 
     Each result is stored as soon as it is computed, in ``results.sqlite`` in the folder `out`; maps of few forward
-    passes are stored with the others of their image. If the run is interrupted, the same call continues it. At the end ``summary.json``, ``tables.csv``, ``tables.json`` and
-    ``report.html`` are written beside it.
+    passes are stored with the others of their image. If the run is interrupted, the same call continues it. At the end
+    ``summary.json``, ``tables.csv``, ``tables.json`` and ``report.html`` are written beside it.
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ class Task:
 
     Examples
     --------
+    >>> from onnx_cam.evaluation.datasets import Box
     >>> task = Task(Sample("cat.jpg", "cat.jpg", "cat", (Box(8, 4, 36, 28), Box(0, 0, 9, 9))), 1, (1, 3))
     >>> task.boxes_of(target=3)  # of the two classes in the image
     ((0, 0, 9, 9),)

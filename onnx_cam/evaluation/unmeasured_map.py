@@ -10,7 +10,7 @@ from typing import Any
 from onnx_cam.evaluation.results.records import MeasuredMap
 from onnx_cam.metrics import MaskedImage, Metric
 from onnx_cam.metrics.inputs import ScoredInput
-from onnx_cam.metrics.scoring import score_together
+from onnx_cam.metrics.masked_image import score_together
 
 __all__ = ["UnmeasuredMap", "measure_together"]
 

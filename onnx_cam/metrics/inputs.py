@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.runtime.scores import ScoreKind
 
-if TYPE_CHECKING:
-    from onnx_cam.metrics.masked_image import MaskedImage
-
-__all__ = ["BaselineImage", "ImageTimesMap", "PartOfImage", "ScoredInput", "WholeImage"]
+__all__ = ["BaselineImage", "ImageTimesMap", "ImageWithMap", "PartOfImage", "ScoredInput", "WholeImage"]
 
 Floats = NDArray[np.float32]
+
+
+class ImageWithMap(Protocol):
+    """What inputs are made of: :class:`onnx_cam.metrics.masked_image.MaskedImage` provides it."""
+
+    image: Floats
+    """X, (C, H, W)."""
+
+    @property
+    def mask(self) -> Floats:
+        """``s(U(L))``, (H, W)."""
+        ...
+
+    @property
+    def importance(self) -> Floats:
+        """``L↑``, (H, W) in [0, 1]."""
+        ...
+
+    def kept(self, count: int, *, most_important: bool) -> Floats:
+        """Return the mask that keeps so many of the most or the least important pixels, (H, W), 0 or 1."""
+        ...
+
+    def baseline(self, name: str) -> Floats:
+        """Return X_b, (C, H, W)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class ScoredInput(ABC):
     score: ScoreKind
 
     @abstractmethod
-    def pixels(self, image: MaskedImage) -> Floats:
+    def pixels(self, image: ImageWithMap) -> Floats:
         """Return the input for an image and its map, (C, H, W) float32."""
 
     @abstractmethod
@@ -65,7 +87,7 @@ class WholeImage(ScoredInput):
 
     depends_on_map: ClassVar[bool] = False
 
-    def pixels(self, image: MaskedImage) -> Floats:
+    def pixels(self, image: ImageWithMap) -> Floats:
         """Return X, (C, H, W) float32."""
         return image.image
 
@@ -92,7 +114,7 @@ class BaselineImage(ScoredInput):
 
     baseline: str
 
-    def pixels(self, image: MaskedImage) -> Floats:
+    def pixels(self, image: ImageWithMap) -> Floats:
         """Return X_b, (C, H, W) float32."""
         return image.baseline(self.baseline)
 
@@ -118,7 +140,7 @@ class ImageTimesMap(ScoredInput):
 
     keep: float
 
-    def pixels(self, image: MaskedImage) -> Floats:
+    def pixels(self, image: ImageWithMap) -> Floats:
         """Return ``X ⊙ L↑``, (C, H, W) float32."""
         if self.keep == 1:
             return image.image * image.mask
@@ -153,7 +175,7 @@ class PartOfImage(ScoredInput):
     pixels_kept: int
     most_important: bool
 
-    def pixels(self, image: MaskedImage) -> Floats:
+    def pixels(self, image: ImageWithMap) -> Floats:
         """Return the image on the baseline, (C, H, W) float32."""
         mask = image.kept(self.pixels_kept, most_important=self.most_important)  # m, (H, W)
         outside = image.baseline(self.baseline)

@@ -15,8 +15,8 @@ from onnx import helper
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import ScoreError
-from onnx_cam.metrics import AverageDrop, Deletion, Insertion, MaskedImage, Metric, Win, choose_metrics
-from onnx_cam.metrics.scoring import score_together
+from onnx_cam.metrics import AverageDrop, Deletion, Insertion, MaskedImage, Measurement, Metric, Win, choose_metrics
+from onnx_cam.metrics.masked_image import score_together
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 from tests import tiny
@@ -43,7 +43,7 @@ def masked(model: Classifier, cam: Floats, x: Floats | None = None, batch_size: 
     return MaskedImage(model, image, CLASS, cam, second_cam=cam[::-1], specificity=0.5, batch_size=batch_size)
 
 
-def scored(images: Sequence[MaskedImage], metrics: Sequence[Metric] = METRICS) -> list[list[object]]:
+def scored(images: Sequence[MaskedImage], metrics: Sequence[Metric] = METRICS) -> list[list[Measurement]]:
     """Return the figures of each image's map, all scored together."""
     score_together([(image, [one for metric in metrics for one in metric.inputs(image)]) for image in images])
     return [[metric.measure(image) for metric in metrics] for image in images]
@@ -105,9 +105,9 @@ def test_probabilities_and_logits_are_scored_beside_each_other(tiny_path: Path) 
     model = load(tiny_path)
     x = tiny.image(3)
     (figures,) = scored([masked(model, cams(1)[0])], [Insertion("logit", steps=2), Deletion("probability", steps=2)])
-    insertion, deletion = (figure.curve for figure in figures)  # type: ignore[attr-defined]
-    for curve, kind in ((insertion[::-1], "logit"), (deletion, "probability")):
-        assert curve[0] == pytest.approx(model.sessions.scores(x[None], kind)[0, CLASS], abs=1e-6)
+    insertion, deletion = (figure.curve for figure in figures)
+    assert insertion[-1] == pytest.approx(model.sessions.scores(x[None], "logit")[0, CLASS], abs=1e-6)
+    assert deletion[0] == pytest.approx(model.sessions.scores(x[None], "probability")[0, CLASS], abs=1e-6)
 
 
 def test_a_pass_that_the_explanation_has_run_is_not_counted(tiny_path: Path, runs: list[int]) -> None:
@@ -193,6 +193,6 @@ def test_a_real_models_figures_are_those_of_single_passes(photo: Path, runs: lis
         alone = masked(load(REAL, 1, preprocess="imagenet"), cam, x, batch_size=1)
         for metric, figure in zip(metrics, figures, strict=True):
             expected = metric.measure(alone)
-            found = [figure.value, *figure.curve]  # type: ignore[attr-defined]
-            np.testing.assert_allclose(found, [expected.value, *expected.curve], rtol=0, atol=1e-12)
+            assert figure.value == pytest.approx(expected.value, abs=1e-10)
+            assert figure.curve == pytest.approx(expected.curve, abs=1e-12)
     assert set(runs) == {1}

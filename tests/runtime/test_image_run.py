@@ -25,7 +25,7 @@ from tests import tiny
 Floats = NDArray[np.float32]
 TARGET = 1
 SHAPE = (3, tiny.SIZE, tiny.SIZE)
-IMAGES = np.random.default_rng(0).standard_normal((23, *SHAPE)).astype(np.float32) / 4
+IMAGES: Floats = np.random.default_rng(0).standard_normal((23, *SHAPE), np.float32) / np.float32(4)
 
 
 def load(model: onnx.ModelProto, folder: Path, streams: int = 2, **settings: Any) -> Classifier:
@@ -68,8 +68,9 @@ def channels_last() -> onnx.ModelProto:
         outputs=[tiny.value_info("logits", ["batch", tiny.CLASSES])],
     )
     del model.graph.input[:]
-    shape = ["batch", tiny.SIZE, tiny.SIZE, 3]
-    model.graph.input.append(helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape))
+    model.graph.input.append(
+        helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", tiny.SIZE, tiny.SIZE, 3])
+    )
     return model
 
 
@@ -109,18 +110,19 @@ def test_neither_batch_nor_streams_change_a_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("streams", "count", "batch_size", "sizes"),
+    ("streams", "inputs", "sizes"),
     [
-        (2, 4, 16, [2, 2]),
-        (1, 4, 16, [4]),
-        (2, 23, 16, [12, 11]),
-        (2, 23, 4, [4, 4, 4, 4, 4, 3]),
-        (4, 3, 16, [1, 1, 1]),
+        (2, (4, 16), [2, 2]),
+        (1, (4, 16), [4]),
+        (2, (23, 16), [12, 11]),
+        (2, (23, 4), [4, 4, 4, 4, 4, 3]),
+        (4, (3, 16), [1, 1, 1]),
     ],
 )
 def test_all_streams_have_as_much_to_do(
-    streams: int, count: int, batch_size: int, sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streams: int, inputs: tuple[int, int], sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    count, batch_size = inputs
     model = load(tiny.model(), tmp_path, streams)
     watched = Watched(monkeypatch, lambda *_: None)
     score(model, IMAGES[:count], batch_size=batch_size)
@@ -146,7 +148,8 @@ def test_only_the_images_that_are_run_next_exist(tmp_path: Path, monkeypatch: py
         with lock:
             made += 1
             most = max(most, made - done)
-        return IMAGES[number % len(IMAGES)]
+        image: Floats = IMAGES[number % len(IMAGES)]
+        return image
 
     def run_images(session: ScoreSession, kind: Any, images: Floats, **settings: Any) -> Any:
         nonlocal done
