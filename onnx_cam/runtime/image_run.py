@@ -126,9 +126,9 @@ class ImageRun(BlockRun):
         Of 4 images and 2 streams each takes 2, whatever the batch size is. The streams are counted as they are at
         first, so that the measured spread changes no batch.
         """
-        if self.session.fixed_batch:
-            return batch_size
         streams = self.session.spreads.most_streams
+        if self.session.fixed_batch or streams == 1:
+            return batch_size
         rounds = math.ceil(self.count / (streams * batch_size))
         return math.ceil(self.count / (streams * rounds))
 

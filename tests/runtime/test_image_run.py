@@ -113,7 +113,7 @@ def test_neither_batch_nor_streams_change_a_bit(tmp_path: Path) -> None:
     ("streams", "inputs", "sizes"),
     [
         (2, (4, 16), [2, 2]),
-        (1, (4, 16), [4]),
+        (1, (23, 16), [16, 7]),
         (2, (23, 16), [12, 11]),
         (2, (23, 4), [4, 4, 4, 4, 4, 3]),
         (4, (3, 16), [1, 1, 1]),
