@@ -24,13 +24,13 @@ from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.cores import usable_cores
 from onnx_cam.runtime.device_session import DeviceSession, open_device_session
 from onnx_cam.runtime.devices import CPU, providers_for
-from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 
 if TYPE_CHECKING:
     from onnx_cam.gradients import GraphModule
+    from onnx_cam.runtime.score_session import ScoreSession
 
 __all__ = ["Activations", "ModelSessions", "SessionOpener"]
 
@@ -232,6 +232,10 @@ class ModelSessions:
         self._last_activations = key, read_only(maps[0]), read_only(scores)
         return Activations(*self._last_activations[1:], ran=True)
 
+    def prepare(self, layer: Layer) -> None:
+        """Open the session that the first image needs, before that is there."""
+        self._tapped_session(layer)
+
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""
         tensor = self._tapped_session(layer).run(images, [layer.output])[0]
@@ -280,6 +284,8 @@ class ModelSessions:
 
     def score_session(self, offset: GraphOffset) -> ScoreSession:
         """Return the session of the score graph with this offset; it is kept, with the batch size that suits it."""
+        from onnx_cam.runtime.score_session import ScoreSession
+
         if offset not in self._score_sessions:
             make_room(self._score_sessions, _KEPT_SESSIONS)
             self._score_sessions[offset] = ScoreSession(

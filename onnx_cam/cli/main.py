@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``onnx-cam --help`` ans
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.collection import without_collection
 from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
 from onnx_cam.cli.echo import echo, echo_json, say
@@ -32,7 +34,7 @@ from onnx_cam.cli.options import (
 )
 from onnx_cam.cli.pipeline import Stages, run_pipeline
 from onnx_cam.cli.survey import survey, survey_score
-from onnx_cam.errors import SettingError
+from onnx_cam.errors import OnnxCamError, SettingError
 from onnx_cam.names import BASELINES, METHODS, SCORES
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
         settings=settings,
     )
     with results_folder(settings["out"]):
-        lost = run_pipeline(unique, Stages(job.read, job.explain, job.write, job.show))
+        lost = run_pipeline(unique, Stages(job.prepare, job.read, job.explain, job.write, job.show))
     end_with(failed + lost, len(unique) + failed)
 
 
@@ -166,6 +168,11 @@ class _Job:
     as_json: bool
     quiet: bool
     settings: Mapping[str, Any]
+
+    def prepare(self) -> None:
+        """Load what the first image needs; what is wrong with it is said when an image is explained."""
+        with suppress(OnnxCamError, MemoryError):
+            self.classifier.sessions.prepare(self.classifier.layer(self.settings["layer"]))
 
     def read(self, path: str) -> Picture:
         """Read an image."""
@@ -224,9 +231,10 @@ class _Job:
 
 def _method(settings: dict[str, Any]) -> Method:
     """Return the method, judged by the command's words alone: what is wrong there is wrong usage."""
-    from onnx_cam.drawing.overlay import check_drawing
-    from onnx_cam.explanation.explaining import check_settings
-    from onnx_cam.methods import make_method
+    with without_collection():
+        from onnx_cam.drawing.overlay import check_drawing
+        from onnx_cam.explanation.explaining import check_settings
+        from onnx_cam.methods import make_method
 
     try:
         own = ("variant", "samples", "sigma", "budget", "tolerance")
