@@ -232,10 +232,6 @@ class ModelSessions:
         self._last_activations = key, read_only(maps[0]), read_only(scores)
         return Activations(*self._last_activations[1:], ran=True)
 
-    def prepare(self, layer: Layer) -> None:
-        """Open the session that the first image needs, before that is there."""
-        self._tapped_session(layer)
-
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""
         tensor = self._tapped_session(layer).run(images, [layer.output])[0]

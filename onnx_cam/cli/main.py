@@ -6,7 +6,6 @@ Nothing heavy is imported before a command runs, so that ``onnx-cam --help`` ans
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ from onnx_cam.cli.options import (
 )
 from onnx_cam.cli.pipeline import Stages, run_pipeline
 from onnx_cam.cli.survey import survey, survey_score
-from onnx_cam.errors import OnnxCamError, SettingError
+from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, METHODS, SCORES
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
         settings=settings,
     )
     with results_folder(settings["out"]):
-        lost = run_pipeline(unique, Stages(job.prepare, job.read, job.explain, job.write, job.show))
+        lost = run_pipeline(unique, Stages(job.read, job.explain, job.write, job.show))
     end_with(failed + lost, len(unique) + failed)
 
 
@@ -168,11 +167,6 @@ class _Job:
     as_json: bool
     quiet: bool
     settings: Mapping[str, Any]
-
-    def prepare(self) -> None:
-        """Load what the first image needs; what is wrong with it is said when an image is explained."""
-        with suppress(OnnxCamError, MemoryError):
-            self.classifier.sessions.prepare(self.classifier.layer(self.settings["layer"]))
 
     def read(self, path: str) -> Picture:
         """Read an image."""

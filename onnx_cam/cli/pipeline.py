@@ -25,8 +25,6 @@ class Stages(Generic[Read, Worked, Written]):
 
     Attributes
     ----------
-    prepare : callable
-        Makes ready for the first image while that is read; runs in the caller's thread.
     read : callable
         Takes a name; runs in a thread of its own.
     work : callable
@@ -37,7 +35,6 @@ class Stages(Generic[Read, Worked, Written]):
         Takes a name, what the work gave and what was written; runs in the caller's thread, in the names' order.
     """
 
-    prepare: Callable[[], None]
     read: Callable[[str], Read]
     work: Callable[[str, Read], Worked]
     write: Callable[[str, Worked], Written]
@@ -81,7 +78,6 @@ class _Line(Generic[Read, Worked, Written]):
     def run(self) -> int:
         """Take every image through the stages, and return how many failed."""
         self._read_ahead()
-        self._stages.prepare()
         while self._ahead:
             name, picture = self._ahead.popleft()
             self._read_ahead()

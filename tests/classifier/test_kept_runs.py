@@ -16,6 +16,7 @@ import pytest
 import onnx_cam
 from onnx_cam.classifier import sessions
 from onnx_cam.classifier.run_cache import OFF, read_entry, write_entry
+from onnx_cam.runtime.session import Session
 from tests import tiny
 from tests.places import SHARED
 
@@ -32,7 +33,7 @@ def opened(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     """Return the list of the sessions that a model opens from now on, with the cache switched on."""
     names = Sessions()
 
-    class Counted(sessions.Session):
+    class Counted(Session):
         def __init__(self, proto: onnx.ModelProto, *, name: str, **settings: Any) -> None:
             names.append(name)
             super().__init__(proto, name=name, **settings)
@@ -97,7 +98,7 @@ def test_logits_of_a_concluded_head_are_scored_as_before(opened: Sessions, tmp_p
     """The session that is opened late has the same outputs as the trial's."""
     path = tiny.save(tiny.softmax_model(), tmp_path)
     scores = [load(path).sessions.scores(X[None], "logit") for _ in range(2)]
-    assert np.array_equal(*scores)
+    assert np.array_equal(scores[0], scores[1])
 
 
 def test_a_changed_file_of_the_same_name_is_run(opened: Sessions, tmp_path: Path) -> None:
