@@ -299,14 +299,16 @@ class Classifier:
 
     def _find_geometry(self, layer: Layer) -> LayerGeometry | None:
         """Return the geometry that a run finds, or found once for this file; None where none fits."""
-        geometry = read_geometry(self.facts.prepared.digest, layer.name, self.size)
+        # The digest is that of the file: weights in other files and libraries of operators are not in it.
+        is_kept = not self.file.external and not self.sessions.opener.libraries
+        geometry = read_geometry(self.facts.prepared.digest, layer.name, self.size) if is_kept else None
         if geometry is not None:
             return geometry
         try:
             geometry = find_geometry(partial(self.sessions.layer_maps, layer), self.trial_images(2), self.input.dtype)
         except BatchShapeError as error:
             self._images_each[layer.name] = error.images_each
-        if geometry is not None:
+        if geometry is not None and is_kept:
             write_geometry(self.facts.prepared.digest, layer.name, self.size, geometry)
         return geometry
 

@@ -154,6 +154,15 @@ def test_where_the_operators_do_not_say_it_a_run_does(case: str, own_cache: Path
     assert load(path).layer().geometry.flipped_rows
 
 
+def test_with_weights_in_other_files_it_is_found_each_time(own_cache: Path, tmp_path: Path) -> None:
+    nodes, constants = windows(RUNS["put together as it was"][0])
+    path = tmp_path / "external.onnx"
+    proto = onnx.load(behind(nodes, constants, tmp_path / "windows"))
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=256)
+    assert load(path).layer().geometry.source == "run"
+    assert not own_cache.exists()
+
+
 @pytest.mark.parametrize("content", [{}, {"frame": 3}, {"frame": {"top": 1, "left": 0, "bottom": 0, "right": 1}}])
 def test_a_damaged_cache_is_not_read(content: dict[str, Any], own_cache: Path) -> None:
     write_geometry("hash", "layer", (8, 8), LayerGeometry(Frame(0.1, 0.2, 0.9, 0.8), source="run"))
