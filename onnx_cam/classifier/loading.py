@@ -53,7 +53,8 @@ def load(
 ) -> Classifier:
     """Load an image classifier from an ONNX file.
 
-    What the graph suggests about batch and head is checked by running the model; what had to be guessed is in the
+    What the graph suggests about batch and head is checked by running the model, or by what such runs gave before: that
+    is kept in the user's cache folder, unless ``ONNX_CAM_NO_CACHE`` is set to 1. What had to be guessed is in the
     result's `notes`.
 
     Parameters
