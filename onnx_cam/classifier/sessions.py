@@ -71,6 +71,8 @@ class SessionOpener:
     @cached_property
     def asks_for_cpu(self) -> bool:
         """Whether ONNX Runtime is only asked for the CPU, so that this is known without a session."""
+        if self.device != "auto":
+            return self.device == CPU.name
         return [provider for provider, _ in providers_for(self.device)] == [CPU.provider]
 
     def open(self, proto: onnx.ModelProto, batch: BatchFacts | None = None, *, optimise: bool = True) -> Session:

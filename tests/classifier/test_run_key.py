@@ -90,12 +90,17 @@ def test_where_libraries_of_operators_take_part_there_is_none() -> None:
     assert key(opener=lambda one: replace(one, libraries=("/lib/operators.so",))) is None
 
 
-@pytest.mark.parametrize(
-    "providers", [["CUDAExecutionProvider", "CPUExecutionProvider"], ["OpenVINOExecutionProvider"]]
-)
-def test_on_other_devices_there_is_none(providers: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt", "openvino"])
+def test_on_other_devices_there_is_none(device: str) -> None:
+    assert key(opener=lambda one: replace(one, device=device)) is None
+
+
+def test_by_default_there_is_none_where_another_device_may_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = ["CPUExecutionProvider"]
     monkeypatch.setattr(sessions, "providers_for", lambda device: [(provider, {}) for provider in providers])
-    assert key() is None
+    assert key(opener=lambda one: replace(one, device="auto")) == key()
+    providers.insert(0, "CUDAExecutionProvider")
+    assert key(opener=lambda one: replace(one, device="auto")) is None
 
 
 def test_with_weights_in_other_files_there_is_none(tmp_path: Path) -> None:
