@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,7 +32,8 @@ _CHUNK_BYTES = 1 << 20
 def read_at_most(file: BinaryIO, limit: int) -> bytes:
     """Return a file's bytes, at most `limit` + 1 of them: if it is one more than the limit, the file is too large.
 
-    ``file.read(limit + 1)`` would allocate that much memory first.
+    ``file.read(limit + 1)`` would allocate that much memory first. A file of a known size is read at once, without a
+    copy.
 
     Examples
     --------
@@ -39,10 +41,22 @@ def read_at_most(file: BinaryIO, limit: int) -> bytes:
     >>> read_at_most(io.BytesIO(b"abcdef"), limit=2)
     b'abc'
     """
-    content = bytearray()
-    while len(content) <= limit and (chunk := file.read(min(_CHUNK_BYTES, limit + 1 - len(content)))):
-        content += chunk
-    return bytes(content)
+    chunks, missing = [], limit + 1
+    size = max(_known_size(file), _CHUNK_BYTES)
+    while missing and (chunk := file.read(min(size + 1, missing))):
+        chunks.append(chunk)
+        missing -= len(chunk)
+        size = _CHUNK_BYTES
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _known_size(file: BinaryIO) -> int:
+    """Return the size of a regular file; 0 for anything else."""
+    try:
+        status = os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):  # it has no descriptor
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def read_small_file(path: str | os.PathLike[str]) -> bytes:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.run_cache import OFF
 from onnx_cam.demo import demo_image, demo_model
 from tests import tiny
+
+os.environ[OFF] = "1"  # every test runs its models; those of the cache switch it on, in a folder of their own
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, switched on; it is made when something is kept."""
+    monkeypatch.delenv(OFF)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "onnx-cam"
 
 
 @pytest.fixture(scope="session")

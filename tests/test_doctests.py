@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import onnx_cam
+from onnx_cam.classifier.run_cache import OFF
 from onnx_cam.errors import MissingExtraError
 from tests.examples import write_example_files
 from tests.places import ROOT
@@ -58,6 +59,8 @@ def run(example_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         folder = tmp_path / str(position)
         shutil.copytree(example_files, folder)
         monkeypatch.chdir(folder)
+        monkeypatch.delenv(OFF, raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         example.globs |= {"tiny_path": str(folder / "model.onnx"), "tiny_image": str(folder / "cat.png")}
         report: list[str] = []
         doctest.DocTestRunner(verbose=False, optionflags=OPTIONS).run(example, out=report.append)

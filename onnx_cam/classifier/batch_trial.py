@@ -15,10 +15,11 @@ from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.sessions import SessionOpener
 from onnx_cam.errors import ModelError, ScoreError
 from onnx_cam.graph.free_batch import free_batch
+from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.tap import Dequantized, tap
 from onnx_cam.runtime.session import Session
 
-__all__ = ["TRIAL_IMAGES", "BatchTrial", "ScoredAlone", "try_batches"]
+__all__ = ["TRIAL_IMAGES", "BatchTrial", "ScoredAlone", "any_batch", "try_batches"]
 
 Floats = NDArray[np.float32]
 
@@ -127,12 +128,11 @@ def try_batches(alone: ScoredAlone, graph: gs.Graph, opener: SessionOpener) -> B
     if fixed is None:
         return _try_free_batch(alone, opener, scales_by_batch=scales_by_batch)
     # Free the batch in the graph, and prove by runs that this changed nothing.
-    freed = free_batch(alone.proto, opener.image_input.name)
+    batch, freed = any_batch(alone.proto, opener.image_input)
     untold = scales_by_batch or alone.is_too_random
     freed_session = None if untold else _open_or_none(alone, freed, opener)
     if freed_session is not None and alone.hold_together(freed_session):
-        source = f"the file fixes it to {fixed}; freed, and checked by runs of several images"
-        return BatchTrial(BatchFacts(None, False, source), freed, freed_session)
+        return BatchTrial(batch, freed, freed_session)
     # A batch of 1 has no other image to mix with; a larger one may have.
     mixes = fixed != 1 and (alone.is_too_random or not alone.hold_together(alone.session))
     source = "the graph: with its batch freed it fails, or the scores change"
@@ -147,10 +147,25 @@ def try_batches(alone: ScoredAlone, graph: gs.Graph, opener: SessionOpener) -> B
     return BatchTrial(batch, alone.proto, alone.open(opener, alone.proto, batch), (note,))
 
 
+def any_batch(proto: onnx.ModelProto, image_input: ImageInput) -> tuple[BatchFacts, onnx.ModelProto]:
+    """Return what is known of a model that runs have shown to take batches of any size, and the model to run.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+    image_input : ImageInput
+        The input that takes the image; a batch that it fixes is freed.
+    """
+    if image_input.batch is None:
+        return BatchFacts(None, False, "the graph"), proto
+    source = f"the file fixes it to {image_input.batch}; freed, and checked by runs of several images"
+    return BatchFacts(None, False, source), free_batch(proto, image_input.name)
+
+
 def _try_free_batch(alone: ScoredAlone, opener: SessionOpener, *, scales_by_batch: bool) -> BatchTrial:
     """Find out the same for a file that leaves the batch free."""
     if not scales_by_batch and not alone.is_too_random and alone.hold_together(alone.session):
-        return BatchTrial(BatchFacts(None, False, "the graph"), alone.proto, alone.session)
+        return BatchTrial(any_batch(alone.proto, opener.image_input)[0], alone.proto, alone.session)
     source = "a run: several images together fail, or change the scores"
     note = "batches of several images fail, or change the scores: running the images one at a time"
     if alone.is_too_random:

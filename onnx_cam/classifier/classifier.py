@@ -20,8 +20,9 @@ from onnx_cam.classifier.labels import Labels
 from onnx_cam.classifier.layer_shapes import choose_by_geometry, rank_by_shape
 from onnx_cam.classifier.probe import find_geometry
 from onnx_cam.classifier.reloading import Reload
+from onnx_cam.classifier.run_cache import entry_name
 from onnx_cam.classifier.sessions import ModelSessions
-from onnx_cam.classifier.trial import trial_images
+from onnx_cam.classifier.trial_images import trial_images
 from onnx_cam.errors import LayerError, SettingError
 from onnx_cam.graph.constants import Constants
 from onnx_cam.graph.find_layers import name_layer, prefer
@@ -254,11 +255,21 @@ class Classifier:
 
     @cached_property
     def _layers(self) -> list[Layer]:
-        graph, proto, image = self.facts.graph, self.facts.proto, self.trial_images(1)
+        graph, proto, image = self.facts.graph, self.facts.proto, partial(self.trial_images, 1)
         open_session = partial(self.sessions.open, optimise=False)
         # Find the spatial layers. The default is the one nearest to the scores, unless the metadata names another.
         batch = self.fixed_batch or 1
-        ranked = rank_by_shape(graph, proto, self.head.output, batch=batch, image=image, open_session=open_session)
+        ranked = rank_by_shape(
+            graph,
+            proto,
+            self.head.output,
+            batch=batch,
+            image=image,
+            open_session=open_session,
+            key=None
+            if self.facts.run_key is None
+            else entry_name(self.facts.run_key, self.head.output, self.facts.batch),
+        )
         ranked = prefer(ranked, self.file.metadata.get(LAYER_KEY))
         # Find where their cells lie in the input: a default whose cells cannot be placed is passed over.
         placed = settle_geometries(
@@ -267,6 +278,7 @@ class Classifier:
             proto=proto,
             constants=Constants(self.facts.prepared.file),
             image_input=self.input,
+            size=self.size,
             image=image,
             open_session=open_session,
         )
@@ -287,14 +299,16 @@ class Classifier:
 
     def _find_geometry(self, layer: Layer) -> LayerGeometry | None:
         """Return the geometry that a run finds, or found once for this file; None where none fits."""
-        geometry = read_geometry(self.facts.prepared.digest, layer.name, self.size)
+        # The digest is that of the file: weights in other files and libraries of operators are not in it.
+        is_kept = not self.file.external and not self.sessions.opener.libraries
+        geometry = read_geometry(self.facts.prepared.digest, layer.name, self.size) if is_kept else None
         if geometry is not None:
             return geometry
         try:
             geometry = find_geometry(partial(self.sessions.layer_maps, layer), self.trial_images(2), self.input.dtype)
         except BatchShapeError as error:
             self._images_each[layer.name] = error.images_each
-        if geometry is not None:
+        if geometry is not None and is_kept:
             write_geometry(self.facts.prepared.digest, layer.name, self.size, geometry)
         return geometry
 

@@ -73,6 +73,8 @@ class ModelFacts:
         What was guessed, or done otherwise than requested, a line each.
     randomness : str
         Why equal runs give different scores, e.g. because the graph draws random numbers; empty where they do not.
+    run_key : str or None
+        The name under which what runs found is kept in the cache; None where it is not.
     """
 
     file: ModelFile
@@ -90,3 +92,4 @@ class ModelFacts:
     labels: Labels
     notes: tuple[str, ...]
     randomness: str = ""
+    run_key: str | None = None

@@ -37,7 +37,8 @@ def settle_geometries(
     proto: onnx.ModelProto,
     constants: Constants,
     image_input: ImageInput,
-    image: Floats,
+    size: tuple[int, int],
+    image: Callable[[], Floats],
     open_session: Opener,
 ) -> list[Layer]:
     """Return the layers with their geometry, as far as the operators between the image and each of them say it.
@@ -53,13 +54,16 @@ def settle_geometries(
         Its constants.
     image_input : ImageInput
         The input that takes the image.
-    image : ndarray of shape (1, C, H, W), float32
-        For a run that measures shapes and values which the file leaves open.
+    size : tuple of int
+        ``(H, W)`` of the network's input.
+    image : callable
+        Returns an image (1, C, H, W), float32, for a run that measures shapes and values which the file leaves open.
     open_session : callable
         Loads a rewritten model.
     """
+    blank = np.zeros((1, image_input.channels, *size), np.float32)
     axes = _CHANNELS_LAST if image_input.layout == "NHWC" else _CHANNELS_FIRST
-    facts = Facts(constants, shapes={image_input.name: image_input.feed(image).shape})
+    facts = Facts(constants, shapes={image_input.name: image_input.feed(blank).shape})
     placed = list(layers)
     for _ in range(_MOST_RUNS):
         # Follow the image; where an operator's effect depends on a shape or a value, measure it and follow again.
@@ -104,13 +108,13 @@ def _unsettled(layer: Layer, view: Unsettled) -> Layer:
     return replace(layer, geometry=LayerGeometry(source="unsettled", reason=view.reason, a_run_can_tell=can_tell))
 
 
-def _measure(facts: Facts, proto: onnx.ModelProto, image: Floats, open_session: Opener) -> bool:
+def _measure(facts: Facts, proto: onnx.ModelProto, image: Callable[[], Floats], open_session: Opener) -> bool:
     """Run the model with the missing tensors as extra outputs, and note what they are; return whether that worked."""
     names = sorted(name for name in facts.missing if name not in facts.shapes)
     if not names:
         return False
     try:
-        arrays = open_session(tap(proto, names)).run_once(image, names)
+        arrays = open_session(tap(proto, names)).run_once(image(), names)
     except OnnxCamError:  # a tensor that is no output of its own, e.g. within a branch
         return False
     facts.shapes.update({name: array.shape for name, array in zip(names, arrays, strict=True)})

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict
-from pathlib import Path
 
-from onnx_cam.errors import OutputError
-from onnx_cam.files import prepare_folder, read_small_file, write_files
+from onnx_cam.classifier.run_cache import entry_name, read_entry, write_entry
 from onnx_cam.graph.frame import Frame
 from onnx_cam.graph.layer_geometry import LayerGeometry
 
 __all__ = ["read_geometry", "write_geometry"]
 
+_KIND = "geometry"
 _FORMAT = 1
 """Raised when the probe changes, so that what an earlier one found is not used."""
 
@@ -32,11 +29,13 @@ def read_geometry(sha256: str, layer: str, size: tuple[int, int]) -> LayerGeomet
     size : tuple of int
         ``(H, W)`` of the network's input.
     """
+    content = read_entry(_KIND, _name(sha256, layer, size))
+    if content is None:
+        return None
     try:
-        content = json.loads(read_small_file(_path(sha256, layer, size)))
         edges = [float(content["frame"][edge]) for edge in ("top", "left", "bottom", "right")]
         flags = [content[flag] for flag in _FLAGS]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
     frame = Frame(*edges)
     sound = frame.top < frame.bottom and frame.left < frame.right and all(isinstance(flag, bool) for flag in flags)
@@ -47,18 +46,10 @@ def read_geometry(sha256: str, layer: str, size: tuple[int, int]) -> LayerGeomet
 
 
 def write_geometry(sha256: str, layer: str, size: tuple[int, int], geometry: LayerGeometry) -> None:
-    """Keep a geometry; a cache folder that cannot be written to is left alone."""
-    path = _path(sha256, layer, size)
+    """Keep a geometry."""
     content = {"frame": asdict(geometry.frame), **{flag: getattr(geometry, flag) for flag in _FLAGS}}
-    try:
-        prepare_folder(path.parent)
-        write_files({path: json.dumps(content).encode()})
-    except OutputError:
-        return
+    write_entry(_KIND, _name(sha256, layer, size), content)
 
 
-def _path(sha256: str, layer: str, size: tuple[int, int]) -> Path:
-    from platformdirs import user_cache_path
-
-    key = hashlib.sha256(f"{_FORMAT} {sha256} {layer} {size[0]}x{size[1]}".encode("utf-8", "backslashreplace"))
-    return user_cache_path("onnx-cam", appauthor=False) / "geometry" / f"{key.hexdigest()[:32]}.json"
+def _name(sha256: str, layer: str, size: tuple[int, int]) -> str:
+    return entry_name(_FORMAT, sha256, layer, size)

@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx_cam.classifier.kept_runs import read_shapes, write_shapes
 from onnx_cam.graph.find_layers import find_candidates, prefer, rank_layers
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import Dequantized, Unblocked, tap
@@ -33,8 +34,9 @@ def rank_by_shape(
     scores: str,
     *,
     batch: int,
-    image: Floats,
+    image: Callable[[], Floats],
     open_session: Opener,
+    key: str | None = None,
 ) -> list[Layer]:
     """Return the layers of a model that keep a height and width, the one nearest to the scores first, as the default.
 
@@ -48,10 +50,12 @@ def rank_by_shape(
         The output that holds the scores.
     batch : int
         How many images a run takes: tokens have it as their first dimension.
-    image : ndarray of shape (1, C, H, W), float32
-        For a run, where the runtime's inference leaves a shape open.
+    image : callable
+        Returns an image (1, C, H, W), float32, for a run where the runtime's inference leaves a shape open.
     open_session : callable
         Loads a rewritten model.
+    key : str, optional
+        The name under which the shapes are kept in the cache; without it they are not.
     """
     # What could be explained, as the operators tell: outputs of convolutions and what follows them, and tokens.
     candidates = find_candidates(graph, scores)
@@ -64,8 +68,12 @@ def rank_by_shape(
     if not taps:
         return []
     # Which of them are spatial, as their shapes tell.
-    session = open_session(tap(proto, taps.values()))
-    shapes = _shapes(session, list(taps), {c.name for c in tokens}, image)
+    shapes = None if key is None else read_shapes(key, list(taps))
+    if shapes is None:
+        session = open_session(tap(proto, taps.values()))
+        shapes = _shapes(session, list(taps), {c.name for c in tokens}, image)
+        if key is not None:
+            write_shapes(key, list(taps), shapes)
     tokens = [c for c in tokens if shapes.get(c.name, (0,))[0] == batch]
     grid = shapes.get(patches, ())[2:] if patches else ()
     patch_grid = (grid[0], grid[1]) if len(grid) == 2 else None
@@ -128,7 +136,9 @@ def _area(layer: Layer) -> float:
     return (frame.bottom - frame.top) * (frame.right - frame.left)
 
 
-def _shapes(session: Session, names: Sequence[str], tokens: set[str], image: Floats) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    session: Session, names: Sequence[str], tokens: set[str], image: Callable[[], Floats]
+) -> dict[str, tuple[int, ...]]:
     """Return the shapes of float tensors: the runtime's own inference, or a run where that leaves one open.
 
     Of tokens the first dimension counts, too: it may be windows and not the batch.
@@ -136,6 +146,6 @@ def _shapes(session: Session, names: Sequence[str], tokens: set[str], image: Flo
     inferred = {name: shape for name, (shape, kind) in session.outputs.items() if kind in _FLOATS}
     shapes = {name: inferred[name] for name in names if name in inferred}
     unknown = [n for n, shape in shapes.items() if not shape or None in (shape if n in tokens else shape[1:])]
-    arrays = session.run_once(image, unknown) if unknown else []
+    arrays = session.run_once(image(), unknown) if unknown else []
     measured = {name: array.shape for name, array in zip(unknown, arrays, strict=True)}
     return {name: measured.get(name, tuple(size or 1 for size in shape)) for name, shape in shapes.items()}

@@ -12,6 +12,7 @@ from onnx_cam.classifier.guesses import choose_size, guesses, resolve_preprocess
 from onnx_cam.classifier.labels import GivenLabels, Labels, find_labels
 from onnx_cam.classifier.problem_type import stated_kind
 from onnx_cam.classifier.reloading import Reload, as_absolute
+from onnx_cam.classifier.run_key import run_key
 from onnx_cam.classifier.sessions import ModelSessions, SessionOpener
 from onnx_cam.classifier.trial import Trial, run_trial
 from onnx_cam.errors import LabelsError, SettingError, did_you_mean
@@ -52,7 +53,8 @@ def load(
 ) -> Classifier:
     """Load an image classifier from an ONNX file.
 
-    What the graph suggests about batch and head is checked by running the model; what had to be guessed is in the
+    What the graph suggests about batch and head is checked by running the model, or by what such runs gave before: that
+    is kept in the user's cache folder, unless ``ONNX_CAM_NO_CACHE`` is set to 1. What had to be guessed is in the
     result's `notes`.
 
     Parameters
@@ -127,7 +129,10 @@ def load(
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
     usable_threads, thread_notes = threads_to_use(threads)
     opener = SessionOpener(file.name, image_input, device, usable_threads, file.folder, libraries)
-    trial = run_trial(prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
+    key = run_key(prepared, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
+    trial = run_trial(
+        prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind, key=key
+    )
     if trial.is_open and (stated := stated_kind(file)) is not None:
         trial = trial.taken_as(*stated)
     # Name the classes, and gather everything that was guessed.
@@ -157,6 +162,7 @@ def load(
             *class_labels.notes,
         ),
         randomness=trial.randomness,
+        run_key=key,
     )
     sessions = ModelSessions(
         opener,
@@ -165,7 +171,7 @@ def load(
         size=input_size,
         batch=trial.batch,
         is_binary=trial.is_binary,
-        session=trial.session,
+        open_session=trial.open_session,
     )
     settings = {
         "device": device,

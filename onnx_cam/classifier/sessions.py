@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +23,14 @@ from onnx_cam.graph.score_graph import GraphOffset, score_graph
 from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.cores import usable_cores
 from onnx_cam.runtime.device_session import DeviceSession, open_device_session
-from onnx_cam.runtime.devices import CPU
-from onnx_cam.runtime.score_session import ScoreSession
+from onnx_cam.runtime.devices import CPU, providers_for
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 
 if TYPE_CHECKING:
     from onnx_cam.gradients import GraphModule
+    from onnx_cam.runtime.score_session import ScoreSession
 
 __all__ = ["Activations", "ModelSessions", "SessionOpener"]
 
@@ -67,6 +67,13 @@ class SessionOpener:
     threads: int | None
     folder: Path | None
     libraries: tuple[str, ...] = ()
+
+    @cached_property
+    def asks_for_cpu(self) -> bool:
+        """Whether ONNX Runtime is only asked for the CPU, so that this is known without a session."""
+        if self.device != "auto":
+            return self.device == CPU.name
+        return [provider for provider, _ in providers_for(self.device)] == [CPU.provider]
 
     def open(self, proto: onnx.ModelProto, batch: BatchFacts | None = None, *, optimise: bool = True) -> Session:
         """Return a session for the model or a rewritten one.
@@ -123,10 +130,10 @@ class Activations:
     ran: bool
 
 
-def _spreads(session: Session, threads: int | None) -> SpreadChoice:
+def _spreads(threads: int | None, *, on_cpu: bool) -> SpreadChoice:
     """Return how a model's runs are spread over the cores of a CPU; any other device runs one batch at a time."""
     cores = usable_cores(threads)
-    return SpreadChoice(cores) if session.device is CPU else SpreadChoice(cores, Spread(1, threads))
+    return SpreadChoice(cores) if on_cpu else SpreadChoice(cores, Spread(1, threads))
 
 
 class ModelSessions:
@@ -145,8 +152,8 @@ class ModelSessions:
         How many images the model takes at once.
     is_binary : bool
         Whether the output holds a single number for two classes.
-    session : Session
-        The model itself, with its logits among the outputs.
+    open_session : callable
+        Returns a session of the model itself, with its logits among the outputs.
 
     Attributes
     ----------
@@ -163,7 +170,7 @@ class ModelSessions:
         size: tuple[int, int],
         batch: BatchFacts,
         is_binary: bool,
-        session: Session,
+        open_session: Callable[[], Session],
     ) -> None:
         self.opener = opener
         self.refused_sizes: set[tuple[int, int]] = set()
@@ -172,8 +179,9 @@ class ModelSessions:
         self._size = size
         self._batch = batch
         self._is_binary = is_binary
-        self._session = session
-        self._spreads = _spreads(session, opener.threads)
+        self._open_session = open_session
+        on_cpu = opener.asks_for_cpu or self._session.device is CPU
+        self._spreads = _spreads(opener.threads, on_cpu=on_cpu)
         self._tapped_sessions: dict[str, Session] = {}
         self._score_sessions: dict[GraphOffset, ScoreSession] = {}
         self._last_activations: tuple[tuple[str, bytes], Floats, Doubles] | None = None
@@ -183,12 +191,16 @@ class ModelSessions:
     @property
     def provider(self) -> str:
         """The execution provider that really runs the model."""
-        return self._session.provider
+        return CPU.provider if self.opener.asks_for_cpu else self._session.provider
 
     @property
     def cpu_fallback_nodes(self) -> int | None:
         """Nodes that the provider left to the CPU; None where ONNX Runtime does not tell."""
-        return self._session.cpu_fallback_nodes
+        return 0 if self.opener.asks_for_cpu else self._session.cpu_fallback_nodes
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._open_session()
 
     def open(self, proto: onnx.ModelProto, *, optimise: bool = True) -> Session:
         """Return a session for the model or a rewritten one, at this model's batch."""
@@ -276,6 +288,8 @@ class ModelSessions:
 
     def score_session(self, offset: GraphOffset) -> ScoreSession:
         """Return the session of the score graph with this offset; it is kept, with the batch size that suits it."""
+        from onnx_cam.runtime.score_session import ScoreSession
+
         if offset not in self._score_sessions:
             make_room(self._score_sessions, _KEPT_SESSIONS)
             self._score_sessions[offset] = ScoreSession(

@@ -13,6 +13,7 @@ import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.collection import without_collection
 from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
 from onnx_cam.cli.echo import echo, echo_json, say
@@ -224,9 +225,10 @@ class _Job:
 
 def _method(settings: dict[str, Any]) -> Method:
     """Return the method, judged by the command's words alone: what is wrong there is wrong usage."""
-    from onnx_cam.drawing.overlay import check_drawing
-    from onnx_cam.explanation.explaining import check_settings
-    from onnx_cam.methods import make_method
+    with without_collection():
+        from onnx_cam.drawing.overlay import check_drawing
+        from onnx_cam.explanation.explaining import check_settings
+        from onnx_cam.methods import make_method
 
     try:
         own = ("variant", "samples", "sigma", "budget", "tolerance")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnx_cam.cli.collection import without_collection
 from onnx_cam.errors import SettingError
 from onnx_cam.names import COLORMAPS, DEVICES, HEADS, PREPROCESSINGS
 
@@ -102,9 +103,12 @@ def load_classifier(model: str, settings: dict[str, Any]) -> Classifier:
     """Load a model with the settings of `MODEL`."""
     import onnx_cam
 
+    with without_collection():
+        load = onnx_cam.load  # it is imported here
+
     names = ("device", "labels", "label_offset", "preprocess", "size", "head", "threads")
     own = {name: settings[name] for name in names}
-    return onnx_cam.load(
+    return load(
         model,
         input=settings["input_name"],
         output=settings["output_name"],

@@ -6,7 +6,7 @@ A method says *what* is scored, by a :class:`onnx_cam.runtime.schedule.Schedule`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.graph.frame import WHOLE, Frame
 from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
-from onnx_cam.runtime.grid_run import GridRun
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import NO_FIELD, Grid, OffsetSpace, Schedule, distinct_inputs
-from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.scores import ScoreKind
+
+if TYPE_CHECKING:
+    from onnx_cam.runtime.score_session import ScoreSession
 
 __all__ = ["Progress", "ScoredModel", "Scorer"]
 
@@ -252,6 +253,8 @@ class Scorer:
 
     def _run_grid(self, schedule: Schedule, grid: Grid, score_kind: ScoreKind, planned: int) -> Doubles:
         """Return the scores of a grid's inputs, (U, n, T)."""
+        from onnx_cam.runtime.grid_run import GridRun
+
         # The session whose graph adds this grid's offset. An offset of the maps is added before they are normalised.
         offset: GraphOffset = "none"
         if schedule.offset != "map" and grid.field[0] != NO_FIELD:

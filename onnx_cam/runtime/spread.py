@@ -8,7 +8,6 @@ threads are faster, those are taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 
 __all__ = ["Spread", "SpreadChoice"]
 
@@ -113,6 +112,8 @@ class SpreadChoice:
             return
         self._seconds.append(seconds / inputs)
         if len(self._seconds) >= _RUNS * self.current.streams:
+            from statistics import median
+
             self._compare(median(self._seconds[self.current.streams :]) / self.current.streams)
 
     def halve(self) -> bool:

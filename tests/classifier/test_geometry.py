@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,12 @@ import onnx_cam
 from onnx_cam.classifier.geometry_cache import read_geometry, write_geometry
 from onnx_cam.classifier.inspection import inspect
 from onnx_cam.classifier.probe import find_geometry
+from onnx_cam.classifier.run_cache import read_entry, write_entry
 from onnx_cam.graph.frame import Frame
 from onnx_cam.graph.layer_geometry import LayerGeometry
 from tests import tiny
 
 SIDE = 2 * tiny.SIZE
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads what an earlier run found."""
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    return cache
 
 
 def node(op: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
@@ -154,25 +146,36 @@ def test_where_the_operators_do_not_say_it_a_run_does(case: str, own_cache: Path
     assert layer.geometry == geometry
     assert layer.is_default
     # Found once a file and layer: the next time it is read.
-    (kept,) = (own_cache / "onnx-cam" / "geometry").iterdir()
-    assert json.loads(kept.read_text())["transposed"] is geometry.transposed
-    kept.write_text(json.dumps({**json.loads(kept.read_text()), "flipped_rows": True}))
+    (kept,) = (own_cache / "geometry").iterdir()
+    content = read_entry("geometry", kept.stem)
+    assert content is not None
+    assert content["transposed"] is geometry.transposed
+    write_entry("geometry", kept.stem, {**content, "flipped_rows": True})
     assert load(path).layer().geometry.flipped_rows
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[", "{}", '{"frame": 3}', '{"frame": {"top": 1, "left": 0, "bottom": 0, "right": 1}}']
-)
-def test_a_damaged_cache_is_not_read(content: str, own_cache: Path) -> None:
+def test_with_weights_in_other_files_it_is_found_each_time(own_cache: Path, tmp_path: Path) -> None:
+    nodes, constants = windows(RUNS["put together as it was"][0])
+    path = tmp_path / "external.onnx"
+    proto = onnx.load(behind(nodes, constants, tmp_path / "windows"))
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=256)
+    assert load(path).layer().geometry.source == "run"
+    assert not own_cache.exists()
+
+
+@pytest.mark.parametrize("content", [{}, {"frame": 3}, {"frame": {"top": 1, "left": 0, "bottom": 0, "right": 1}}])
+def test_a_damaged_cache_is_not_read(content: dict[str, Any], own_cache: Path) -> None:
     write_geometry("hash", "layer", (8, 8), LayerGeometry(Frame(0.1, 0.2, 0.9, 0.8), source="run"))
     assert read_geometry("hash", "layer", (8, 8)) == LayerGeometry(Frame(0.1, 0.2, 0.9, 0.8), source="run")
     assert read_geometry("hash", "layer", (8, 9)) is None
-    (kept,) = (own_cache / "onnx-cam" / "geometry").iterdir()
-    kept.write_text(content)
+    (kept,) = (own_cache / "geometry").iterdir()
+    write_entry("geometry", kept.stem, content)
     assert read_geometry("hash", "layer", (8, 8)) is None
 
 
-def test_a_cache_that_cannot_be_written_to_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_to_is_left_alone(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
