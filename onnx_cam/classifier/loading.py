@@ -126,7 +126,7 @@ def load(
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
     usable_threads, thread_notes = threads_to_use(threads)
-    opener = SessionOpener(file.name, image_input, device, usable_threads, file.folder, libraries)
+    opener = SessionOpener(file.name, image_input, device, usable_threads, file.weights, libraries)
     trial = run_trial(prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
     if trial.is_open and (stated := stated_kind(file)) is not None:
         trial = trial.taken_as(*stated)

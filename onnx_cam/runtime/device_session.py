@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import DeviceError, ModelError, OutOfMemoryError, ScoreError, one_line
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource
 from onnx_cam.runtime.custom_operators import register_libraries, unknown_domain
 from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
 from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
@@ -45,6 +46,8 @@ class DeviceSession:
         Nodes that the provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
     index : int
         Which device of its kind.
+    weights : Path, DetachedWeights or None
+        Where its weights come from: in memory, they are kept as long as the session.
     """
 
     session: Any
@@ -52,6 +55,7 @@ class DeviceSession:
     provider: str
     cpu_fallback_nodes: int | None
     index: int
+    weights: WeightSource = None
 
     def place(self, array: NDArray[Any]) -> Any:
         """Return an array as an ``onnxruntime.OrtValue`` in the memory that the device reads from."""
@@ -65,7 +69,7 @@ def open_device_session(
     name: str,
     device: str = "auto",
     threads: int | None = None,
-    folder: Path | None = None,
+    weights: WeightSource = None,
     libraries: Sequence[str] = (),
     optimise: bool = True,
     arena: bool = True,
@@ -82,8 +86,8 @@ def open_device_session(
         ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``openvino``.
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
-    folder : Path, optional
-        The folder of the external weights.
+    weights : Path or DetachedWeights, optional
+        Where the weights are that the model does not store itself.
     libraries : sequence of str
         Absolute paths of libraries of custom operators.
     optimise : bool
@@ -107,7 +111,10 @@ def open_device_session(
     ('CPUExecutionProvider', 0)
     """
     providers = providers_for(device)
-    options = _session_options(threads, folder, optimise, arena)
+    options = _session_options(threads, optimise, arena)
+    _add_weights(options, proto, weights)
+    if not optimise and isinstance(weights, DetachedWeights):  # rearranged weights of a session that runs once
+        options.add_session_config_entry("session.disable_prepacking", "1")
     register_libraries(options, libraries)
     session = _open(proto, name, options, providers)
     provider: str = session.get_providers()[0]
@@ -119,7 +126,7 @@ def open_device_session(
         )
     running = running_device(provider)
     fallback_nodes = 0 if running is CPU else _count_cpu_nodes(session)
-    return DeviceSession(session, running, provider, fallback_nodes, device_index(device))
+    return DeviceSession(session, running, provider, fallback_nodes, device_index(device), weights)
 
 
 def as_feed(array: NDArray[Any]) -> Any:
@@ -155,7 +162,7 @@ def run_error(error: Exception, name: str, what: str) -> ScoreError:
     )
 
 
-def _session_options(threads: int | None, folder: Path | None, optimise: bool, arena: bool) -> Any:
+def _session_options(threads: int | None, optimise: bool, arena: bool) -> Any:
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -165,11 +172,19 @@ def _session_options(threads: int | None, folder: Path | None, optimise: bool, a
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
-    if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
+
+
+def _add_weights(options: Any, proto: onnx.ModelProto, weights: WeightSource) -> None:
+    """Tell a session where the weights are that the model does not store itself."""
+    if isinstance(weights, DetachedWeights):
+        place = import_onnxruntime().OrtValue.ortvalue_from_numpy
+        arrays = weights.initializers(proto)
+        options.add_external_initializers(list(arrays), [place(array) for array in arrays.values()])
+    elif weights is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
 
 
 def _open(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:
