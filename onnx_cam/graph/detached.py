@@ -43,19 +43,15 @@ _CHUNK = 1 << 20  # bytes that are hashed while they are still in the processor'
 _Type = onnx.TensorProto
 _DTYPES: dict[int, type[np.generic]] = {
     _Type.FLOAT: np.float32,
-    _Type.DOUBLE: np.float64,
     _Type.FLOAT16: np.float16,
+    _Type.DOUBLE: np.float64,
     _Type.INT8: np.int8,
-    _Type.INT16: np.int16,
-    _Type.INT32: np.int32,
-    _Type.INT64: np.int64,
     _Type.UINT8: np.uint8,
+    _Type.INT16: np.int16,
     _Type.UINT16: np.uint16,
-    _Type.UINT32: np.uint32,
-    _Type.UINT64: np.uint64,
-    _Type.BOOL: np.bool_,
 }
-"""The types that NumPy holds as a model stores them; weights of others stay in the protobuf."""
+"""The types of weights that NumPy holds as a model stores them. Others stay in the protobuf: ONNX Runtime's inference of
+shapes refuses 32- and 64-bit integers that are stored elsewhere."""
 
 
 @dataclass(frozen=True, eq=False)
