@@ -16,11 +16,12 @@ from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.files import read_at_most
-from onnx_cam.graph.detached import DetachedModel, DetachedWeights, detach_weights, is_large
+from onnx_cam.graph.detached import DetachedWeights
 from onnx_cam.graph.external_data import WeightSource, find_external_data
 from onnx_cam.graph.file_kinds import file_kind
 from onnx_cam.graph.file_kinds.folders import folder_kind
 from onnx_cam.graph.links import broken_link
+from onnx_cam.graph.read_detached import DetachedModel, detach_weights, is_large
 from onnx_cam.graph.soundness import check_names, make_sound
 
 __all__ = ["MAX_BYTES", "ModelFile", "ModelSource", "import_graph", "read_model"]

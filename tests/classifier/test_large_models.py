@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import onnx_cam
-from onnx_cam.graph import detached
+from onnx_cam.graph import read_detached
 from tests import tiny
 from tests.classifier.test_deployed import channels_last, half, reshaped_to_a_fixed_batch
 
@@ -53,8 +53,8 @@ def load(source: Any, monkeypatch: pytest.MonkeyPatch, *, large: bool = True) ->
     """Load a model; as a large one, every weight is detached."""
     with monkeypatch.context() as patch:
         if large:
-            patch.setattr(detached, "LARGE_MODEL_BYTES", 0)
-            patch.setattr(detached, "LARGE_TENSOR_BYTES", 1)
+            patch.setattr(read_detached, "LARGE_MODEL_BYTES", 0)
+            patch.setattr(read_detached, "LARGE_TENSOR_BYTES", 1)
         model = onnx_cam.load(source, device="cpu", preprocess="none")
     assert (model.file.detached is not None) == large
     return model

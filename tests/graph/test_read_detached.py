@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx_cam.graph import detached
+from onnx_cam.graph import read_detached
 from onnx_cam.graph.constants import Constants
-from onnx_cam.graph.detached import DetachedModel, detach_weights
-from onnx_cam.graph.read import read_model
+from onnx_cam.graph.read import ModelSource, read_model
+from onnx_cam.graph.read_detached import DetachedModel, detach_weights
 from tests import tiny
 
 
@@ -32,8 +32,8 @@ def detached_model(model: onnx.ModelProto) -> DetachedModel:
 @pytest.fixture
 def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every model count as large."""
-    monkeypatch.setattr(detached, "LARGE_MODEL_BYTES", 0)
-    monkeypatch.setattr(detached, "LARGE_TENSOR_BYTES", 1)
+    monkeypatch.setattr(read_detached, "LARGE_MODEL_BYTES", 0)
+    monkeypatch.setattr(read_detached, "LARGE_TENSOR_BYTES", 1)
 
 
 def test_the_protobuf_holds_no_weights_and_the_arrays_hold_all() -> None:
@@ -87,13 +87,13 @@ def test_shapes_and_types_that_numpy_lacks_stay_in_the_protobuf() -> None:
 
 def with_a_second_graph(content: bytes) -> bytes:
     """Append a graph, which protobuf merges with the first."""
-    return content + onnx.ModelProto(graph=onnx.GraphProto(doc_string="more")).SerializeToString()
+    return content + onnx.ModelProto(graph=onnx.GraphProto(doc_string="more")).SerializeToString()  # type: ignore[no-any-return]
 
 
 def with_a_shape_of_other_size(content: bytes) -> bytes:
     model = onnx.ModelProto.FromString(content)
     model.graph.initializer[0].dims[0] += 1
-    return model.SerializeToString()
+    return model.SerializeToString()  # type: ignore[no-any-return]
 
 
 def with_weights_in_a_file(content: bytes) -> bytes:
@@ -101,7 +101,7 @@ def with_weights_in_a_file(content: bytes) -> bytes:
     tensor = model.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="detached/0")
-    return model.SerializeToString()
+    return model.SerializeToString()  # type: ignore[no-any-return]
 
 
 def with_a_constant_in_a_file(content: bytes) -> bytes:
@@ -109,13 +109,13 @@ def with_a_constant_in_a_file(content: bytes) -> bytes:
     tensor = TensorProto(name="c", dims=[1], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="detached/0")
     model.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
-    return model.SerializeToString()
+    return model.SerializeToString()  # type: ignore[no-any-return]
 
 
 def with_a_repeated_name(content: bytes) -> bytes:
     model = onnx.ModelProto.FromString(content)
     model.graph.initializer.append(model.graph.initializer[0])
-    return model.SerializeToString()
+    return model.SerializeToString()  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_a_model_without_large_weights_is_left_to_the_ordinary_reader() -> None:
 
 
 @pytest.mark.usefixtures("all_large")
-@pytest.mark.parametrize("as_source", [Path, bytes, onnx.ModelProto])
-def test_all_sources_give_the_same(as_source: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_source", [str, bytes, onnx.ModelProto])
+def test_all_sources_give_the_same(as_source: type[str | bytes | onnx.ModelProto], tmp_path: Path) -> None:
     path = tiny.save(tiny.model(), tmp_path)
-    source = {Path: path, bytes: path.read_bytes(), onnx.ModelProto: onnx.load(path)}[as_source]
-    file = read_model(source)
+    sources: dict[type, ModelSource] = {str: str(path), bytes: path.read_bytes(), onnx.ModelProto: onnx.load(path)}
+    file = read_model(sources[as_source])
     assert file.detached is not None
     assert file.folder is None
     assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
