@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx_cam.errors import DeviceError, ModelError, OutOfMemoryError, ScoreError, one_line
 from onnx_cam.graph.detached import DetachedWeights
 from onnx_cam.graph.external_data import WeightSource
+from onnx_cam.graph.walk_protobuf import all_graphs
 from onnx_cam.runtime.custom_operators import register_libraries, unknown_domain
 from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
 from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
@@ -113,10 +114,16 @@ def open_device_session(
     providers = providers_for(device)
     options = _session_options(threads, optimise, arena)
     _add_weights(options, proto, weights)
-    if not optimise and isinstance(weights, DetachedWeights):  # rearranged weights of a session that runs once
-        options.add_session_config_entry("session.disable_prepacking", "1")
     register_libraries(options, libraries)
-    session = _open(proto, name, options, providers)
+    try:
+        session = _open(proto, name, options, providers)
+    except ModelError:
+        if not isinstance(weights, DetachedWeights):
+            raise
+        # Some operators cannot do with weights that are stored elsewhere, such as a Resize with its scales.
+        options = _session_options(threads, optimise, arena)
+        register_libraries(options, libraries)
+        session = _open(weights.attached(proto), name, options, providers)
     provider: str = session.get_providers()[0]
     # ONNX Runtime falls back to the CPU where a provider does not load, and get_providers() is what tells.
     if device != "auto" and provider != providers[0][0]:
@@ -181,8 +188,15 @@ def _add_weights(options: Any, proto: onnx.ModelProto, weights: WeightSource) ->
     """Tell a session where the weights are that the model does not store itself."""
     if isinstance(weights, DetachedWeights):
         place = import_onnxruntime().OrtValue.ortvalue_from_numpy
-        arrays = weights.initializers(proto)
+        # ONNX Runtime removes what nothing reads, and refuses a value for it.
+        graphs = list(all_graphs(proto.graph))
+        names_read = {name for graph in graphs for node in graph.node for name in node.input}
+        names_read |= {output.name for graph in graphs for output in graph.output}
+        arrays = {name: array for name, array in weights.initializers(proto).items() if name in names_read}
         options.add_external_initializers(list(arrays), [place(array) for array in arrays.values()])
+        if options.graph_optimization_level == import_onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL:
+            # A session that runs once need not rearrange them.
+            options.add_session_config_entry("session.disable_prepacking", "1")
     elif weights is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
 

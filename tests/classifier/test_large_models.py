@@ -38,6 +38,31 @@ def listed_weights() -> onnx.ModelProto:
     return model
 
 
+def with_weights_that_nothing_reads() -> onnx.ModelProto:
+    model = tiny.model()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(9, np.float32), "unread"))
+    return model
+
+
+def with_a_weight_as_an_output() -> onnx.ModelProto:
+    model = tiny.model()
+    model.graph.output.append(tiny.value_info("b3", [tiny.CLASSES]))
+    return model
+
+
+def with_the_scales_of_a_resize() -> onnx.ModelProto:
+    """Return a model whose shapes ONNX Runtime can only infer from a weight's values."""
+    body = tiny.body()
+    resize = onnx.helper.make_node("Resize", ["relu1", "", "scales"], ["resized"], name="Resize", mode="nearest")
+    body[2].input[0] = "resized"
+    return tiny.build(
+        [*body[:2], resize, *body[2:]],
+        {**tiny.weights(), "scales": np.array([1, 1, 2, 2], np.float32)},
+        image=["N", 3, tiny.SIZE, tiny.SIZE],
+        outputs=[tiny.value_info("logits", ["N", tiny.CLASSES])],
+    )
+
+
 FORMS: dict[str, Callable[[], onnx.ModelProto]] = {
     "plain": tiny.model,
     "softmax": tiny.softmax_model,
@@ -46,6 +71,9 @@ FORMS: dict[str, Callable[[], onnx.ModelProto]] = {
     "NHWC": channels_last,
     "float16": half,
     "IR 3": listed_weights,
+    "unread weights": with_weights_that_nothing_reads,
+    "a weight as an output": with_a_weight_as_an_output,
+    "scales of a Resize": with_the_scales_of_a_resize,
 }
 
 
