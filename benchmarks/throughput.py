@@ -65,9 +65,9 @@ class Bare:
         """Return the session with so many threads."""
         if threads not in self.sessions:
             device = self.model.sessions.opener.device
-            proto, folder = self.model.file.proto, self.model.file.folder
+            proto, weights = self.model.file.proto, self.model.file.weights
             self.sessions[threads] = open_device_session(
-                proto, name=self.model.name, device=device, threads=threads, folder=folder
+                proto, name=self.model.name, device=device, threads=threads, weights=weights
             )
         return self.sessions[threads]
 

@@ -187,12 +187,16 @@ def finish(
     with results_folder(out.parent), tempfile.TemporaryDirectory(prefix=".onnx-cam-", dir=out.parent) as folder:
         temporary = Path(folder) / out.name
 
-        # Write the bare graph, and load it as a user would with these options: that resolves labels, preprocessing,
-        # size and layer, and refuses what does not fit.
-        _write(exported.proto, temporary)
+        # Write the bare graph. From here on its weights are on disk, and in memory only if the caller keeps them.
+        _write(_checked(exported.proto), temporary)
+        exported = replace(exported, proto=_outline(exported.proto))
+
+        # Load it as a user would with these options: that resolves labels, preprocessing, size and layer, and refuses
+        # what does not fit. Only what was resolved is kept, as a model holds the weights once more.
         resolved = onnx_cam.load(temporary, device="cpu", labels=labels, preprocess=preprocess, size=_size(exported))
-        _write(_described(resolved, exported), temporary)
-        del resolved  # it holds the weights in memory, and the model below holds them again
+        metadata = _metadata(resolved, exported.layer)
+        del resolved
+        _write(_described(onnx.load(temporary), metadata), temporary)
 
         # Load the described file without any option, and compare that with the framework.
         model = onnx_cam.load(temporary, device="cpu")
@@ -201,16 +205,26 @@ def finish(
     return report
 
 
-def _write(proto: onnx.ModelProto, path: Path) -> None:
+def _checked(proto: onnx.ModelProto) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(proto)
-        path.write_bytes(proto.SerializeToString())
-    except OSError as error:
-        raise OutputError(f"cannot write to '{path.parent.parent}': {error.strerror or error}") from error
     except Exception as error:  # the only base that the checker's errors and protobuf's have in common
         raise ModelError(
             f"the exported graph is not valid ONNX: {one_line(error, 160)}; try another --opset"
         ) from error
+    return proto
+
+
+def _outline(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with a graph's inputs and outputs only."""
+    return onnx.ModelProto(graph=onnx.GraphProto(input=proto.graph.input, output=proto.graph.output))
+
+
+def _write(proto: onnx.ModelProto, path: Path) -> None:
+    try:
+        path.write_bytes(proto.SerializeToString())
+    except OSError as error:
+        raise OutputError(f"cannot write to '{path.parent.parent}': {error.strerror or error}") from error
 
 
 def _replace(temporary: Path, out: Path) -> None:
@@ -226,21 +240,23 @@ def _size(exported: Exported) -> tuple[int, int] | None:
     return exported.size if any(side.HasField("dim_param") for side in shape[2:]) else None
 
 
-def _described(model: Classifier, exported: Exported) -> onnx.ModelProto:
-    """Return the graph with the labels, the preprocessing (with the input's size) and the layer in its metadata."""
+def _metadata(model: Classifier, layer: str) -> dict[str, str]:
+    """Return a model's metadata, with the labels, the preprocessing (with the input's size) and the layer."""
     assert model.preprocessing is not None  # the exporters do not offer "none"
     preprocessing = replace(model.preprocessing, size=model.size)
     metadata = {
         **model.file.metadata,
         PREPROCESSING_KEY: json.dumps(preprocessing.describe()),
-        LAYER_KEY: _explainable(model, exported.layer),
+        LAYER_KEY: _explainable(model, layer),
     }
     if model.labels.names is not None:
         metadata[LABELS_KEY] = json.dumps(list(model.labels.names))
-    described = onnx.ModelProto()
-    described.CopyFrom(exported.proto)
-    onnx.helper.set_model_props(described, metadata)
-    return described
+    return metadata
+
+
+def _described(proto: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
+    onnx.helper.set_model_props(proto, metadata)
+    return proto
 
 
 def _explainable(model: Classifier, layer: str) -> str:

@@ -75,8 +75,15 @@ def main(
         click.echo("no --weights given: the weights are random", err=True)
     else:
         load_weights(module, weights)
-    exported = export_network(module, layer, size=size, dynamic_size=dynamic_size, opset=opset)
-    command.show(out, finish(exported, out, labels=labels, preprocess=preprocess, image=image))
+    # The graph is handed on and not kept here, so that its weights can be let go of once they are written.
+    report = finish(
+        export_network(module, layer, size=size, dynamic_size=dynamic_size, opset=opset),
+        out,
+        labels=labels,
+        preprocess=preprocess,
+        image=image,
+    )
+    command.show(out, report)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def export(model: Classifier, path: str | Path, *, layer: str | None = None) -> 
         output = explained.blocked or _value_info(model, explained)
         tapped = tap(model.file.proto, [output])
         _prove(model, tapped, explained)
-        write_files({path: tapped.SerializeToString()})
+        whole = tapped if model.file.detached is None else model.file.detached.attached(tapped)
+        write_files({path: whole.SerializeToString()})
     return explained
 
 

@@ -128,7 +128,7 @@ def load(
     input_size, size_notes = choose_size(size, image_input, preprocessing, file.name)
     # Run it on five synthetic images: how many classes, which batches work, whether the scores are what the graph says.
     usable_threads, thread_notes = threads_to_use(threads)
-    opener = SessionOpener(file.name, image_input, device, usable_threads, file.folder, libraries)
+    opener = SessionOpener(file.name, image_input, device, usable_threads, file.weights, libraries)
     key = run_key(prepared, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind)
     trial = run_trial(
         prepared.file, graph, heads, opener, size=input_size, preprocessing=preprocessing, kind=kind, key=key

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
+import onnx
+
 from onnx_cam._version import __version__
 from onnx_cam.errors import ModelError
 from onnx_cam.graph.external_data import hash_external_data
@@ -75,8 +77,11 @@ class Reload(Generic[Loaded]):
         return cls(load, bytes(source) if is_bytes else file.proto, file.sha256, settings)  # type: ignore[arg-type]
 
     def with_weights(self, file: ModelFile) -> Reload[Loaded]:
-        """Return the same with the hash of the weights beside the model, which takes reading them."""
-        return replace(self, weights_sha256=hash_external_data(file.proto, file.folder))
+        """Return the same with the weights of a protobuf, and the hash of those in files, which takes reading them."""
+        source = self.source
+        if file.detached is not None and isinstance(source, onnx.ModelProto):
+            source = file.detached.attached(source)
+        return replace(self, source=source, weights_sha256=hash_external_data(file.proto, file.folder))
 
     def __call__(self) -> Loaded:
         """Load the model again.

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.keeping import make_room, read_only
 from onnx_cam.errors import ScoreError
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.layer import Layer
@@ -38,6 +39,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _KEPT_SESSIONS = 3  # of each kind, as each holds the weights once more; the score graph has three kinds of offset
+_KEPT_LARGE_SESSIONS = 1  # of each kind, where the weights are large
 _KEPT_BASELINES = 4
 
 
@@ -55,8 +57,8 @@ class SessionOpener:
         The requested device.
     threads : int or None
         Threads within an operator.
-    folder : Path or None
-        The folder of external weights.
+    weights : Path, DetachedWeights or None
+        Where the weights are that the model does not store itself.
     libraries : tuple of str
         Libraries of custom operators.
     """
@@ -65,7 +67,7 @@ class SessionOpener:
     image_input: ImageInput
     device: str
     threads: int | None
-    folder: Path | None
+    weights: WeightSource
     libraries: tuple[str, ...] = ()
 
     @cached_property
@@ -92,7 +94,7 @@ class SessionOpener:
             image_input=self.image_input,
             device=self.device if optimise else "cpu",
             threads=self.threads,
-            folder=self.folder,
+            weights=self.weights,
             libraries=self.libraries,
             fixed_batch=batch.fixed if batch else None,
             one_at_a_time=batch.mixes_images if batch else False,
@@ -106,7 +108,7 @@ class SessionOpener:
             name=self.name,
             device=self.device,
             threads=threads,
-            folder=self.folder,
+            weights=self.weights,
             libraries=self.libraries,
         )
 
@@ -180,6 +182,8 @@ class ModelSessions:
         self._batch = batch
         self._is_binary = is_binary
         self._open_session = open_session
+        self._is_large = isinstance(opener.weights, DetachedWeights)
+        self._kept_sessions = _KEPT_LARGE_SESSIONS if self._is_large else _KEPT_SESSIONS
         on_cpu = opener.asks_for_cpu or self._session.device is CPU
         self._spreads = _spreads(opener.threads, on_cpu=on_cpu)
         self._tapped_sessions: dict[str, Session] = {}
@@ -202,9 +206,21 @@ class ModelSessions:
     def _session(self) -> Session:
         return self._open_session()
 
+    @property
+    def _has_session(self) -> bool:
+        return "_session" in self.__dict__
+
     def open(self, proto: onnx.ModelProto, *, optimise: bool = True) -> Session:
         """Return a session for the model or a rewritten one, at this model's batch."""
+        self._make_room()
         return self.opener.open(proto, self._batch, optimise=optimise)
+
+    def _make_room(self) -> None:
+        """Before a session is opened, close those of a large model that run once an image; the score graph stays."""
+        if self._is_large:
+            if self._has_session:
+                self._session.release()
+            self._tapped_sessions.clear()
 
     def activations(self, layer: Layer, image: Floats) -> Activations:
         """Run the model with a layer tapped, unless the last call did just that.
@@ -241,7 +257,8 @@ class ModelSessions:
 
     def _tapped_session(self, layer: Layer) -> Session:
         if layer.name not in self._tapped_sessions:
-            make_room(self._tapped_sessions, _KEPT_SESSIONS)
+            make_room(self._tapped_sessions, self._kept_sessions)
+            self._make_room()
             self._tapped_sessions[layer.name] = self.open(tap(self._proto, [layer.tapped]))
         return self._tapped_sessions[layer.name]
 
@@ -257,6 +274,8 @@ class ModelSessions:
         -------
         ndarray of shape (B, classes), float64
         """
+        if not self._has_session or not self._session.is_open:
+            self._make_room()
         if score_kind == "logit":
             return logits(self._session.run(images, [self._head.logits])[0], binary=self._is_binary)
         return probabilities(self._session.run(images, [self._head.output])[0], self._head)
@@ -291,7 +310,8 @@ class ModelSessions:
         from onnx_cam.runtime.score_session import ScoreSession
 
         if offset not in self._score_sessions:
-            make_room(self._score_sessions, _KEPT_SESSIONS)
+            make_room(self._score_sessions, self._kept_sessions)
+            self._make_room()
             self._score_sessions[offset] = ScoreSession(
                 partial(self._open_score_graph, offset),
                 spreads=self._spreads,
@@ -343,7 +363,7 @@ class ModelSessions:
 
         if self._last_module is None or self._last_module[0] != layer.name:
             proto = tap(self._proto, [layer.tapped, self._head.tapped_logits])
-            self._last_module = layer.name, GraphModule(proto, name=self.opener.name, folder=self.opener.folder)
+            self._last_module = layer.name, GraphModule(proto, name=self.opener.name, weights=self.opener.weights)
         batch = np.repeat(image[None], self._batch.fixed or 1, axis=0)
         _, gradients = layer_gradients(
             self._last_module[1],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from onnx_cam.gradients.creation import constant
 from onnx_cam.gradients.dtypes import as_tensor
 from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
-from onnx_cam.graph.external_data import inlined_node, stored_array
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource, inlined_node, stored_array
 from onnx_cam.graph.walk_protobuf import subgraphs
 
 __all__ = ["Builder", "inline_functions", "needed_nodes"]
@@ -59,8 +59,8 @@ class Builder:
         A model without functions.
     model : str
         The file's name, for messages.
-    folder : Path, optional
-        The folder of external weights.
+    weights : Path or DetachedWeights, optional
+        Where the weights are that the model does not store itself.
 
     Attributes
     ----------
@@ -71,17 +71,17 @@ class Builder:
     Examples
     --------
     >>> model = onnx.load("model.onnx")
-    >>> builder = Builder(model, "model.onnx", folder=None)
+    >>> builder = Builder(model, "model.onnx", weights=None)
     >>> [node.operator for node in builder.subgraph(model.graph).nodes]
     ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool', 'Flatten', 'Gemm']
     >>> len(builder.buffers)
     6
     """
 
-    def __init__(self, proto: onnx.ModelProto, model: str, folder: Path | None) -> None:
+    def __init__(self, proto: onnx.ModelProto, model: str, weights: WeightSource) -> None:
         self.buffers: dict[str, Tensor] = {}
         self._model = model
-        self._folder = folder
+        self._weights = weights
         self._opsets = {_domain(opset.domain): opset.version for opset in proto.opset_import}
 
     def subgraph(self, graph: onnx.GraphProto) -> Subgraph:
@@ -110,7 +110,7 @@ class Builder:
 
     def _node(self, proto: onnx.NodeProto) -> Node:
         """Return a node with its rule; the branches of an If become subgraphs of their own."""
-        proto = inlined_node(proto, self._folder)
+        proto = inlined_node(proto, self._weights)
         domain = _domain(proto.domain)
         attributes = {a.name: self._attribute(a, proto) for a in proto.attribute if not _is_graph(a)}
         subgraph_attributes = [a for a in proto.attribute if a.type == onnx.AttributeProto.GRAPH and _is_if(proto)]
@@ -162,14 +162,16 @@ class Builder:
 
     def _weight(self, weight: onnx.TensorProto) -> Tensor:
         try:
-            return as_tensor(self._array(weight))
+            # Nothing writes to a buffer: those in memory need no copy of their own.
+            is_shared = isinstance(self._weights, DetachedWeights) and weight.data_location == onnx.TensorProto.EXTERNAL
+            return as_tensor(self._array(weight), copy=not is_shared)
         except TypeError as error:
             raise ModelError(
                 f"the weight {weight.name!r} of {self._model} has the unsupported type {error}; convert it to float32"
             ) from error
 
     def _array(self, weight: onnx.TensorProto) -> NDArray[Any]:
-        return stored_array(weight, self._folder)
+        return stored_array(weight, self._weights)
 
     def _sparse(self, weight: onnx.SparseTensorProto) -> Tensor:
         """Return a sparse weight as a dense tensor; its indices are (n,) into the flat tensor, or (n, rank)."""

@@ -42,8 +42,14 @@ _CONVERTED_TYPES = {
 }
 
 
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """Return a copy of a graph's constant as a tensor.
+def as_tensor(array: NDArray[Any], *, copy: bool = True) -> Tensor:
+    """Return a graph's constant as a tensor.
+
+    Parameters
+    ----------
+    array : ndarray
+    copy : bool
+        False shares the memory of a writeable array, where torch has its type.
 
     Raises
     ------
@@ -58,7 +64,8 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
     name = array.dtype.name
     if name not in _SAME_TYPES and name not in _CONVERTED_TYPES:
         raise TypeError(name)
-    return torch.from_numpy(np.array(array, _CONVERTED_TYPES.get(name, name)))
+    dtype = _CONVERTED_TYPES.get(name, name)
+    return torch.from_numpy(np.array(array, dtype) if copy else np.asarray(array, dtype))
 
 
 def as_floats(tensor: Tensor) -> Tensor:

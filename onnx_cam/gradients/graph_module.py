@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 
 import onnx
 import torch
@@ -14,6 +13,7 @@ from onnx_cam.gradients.build import Builder, inline_functions
 from onnx_cam.gradients.dtypes import as_floats
 from onnx_cam.gradients.node import Node, Subgraph
 from onnx_cam.gradients.quantization import round_straight_through
+from onnx_cam.graph.external_data import WeightSource
 from onnx_cam.runtime.memory import is_out_of_memory
 
 __all__ = ["GraphModule", "Watch"]
@@ -38,8 +38,8 @@ class GraphModule(torch.nn.Module):
         The model; calls of its own functions are inlined.
     name : str
         The file's name, for messages.
-    folder : Path, optional
-        The folder of external weights.
+    weights : Path or DetachedWeights, optional
+        Where the weights are that the model does not store itself.
 
     Raises
     ------
@@ -54,11 +54,11 @@ class GraphModule(torch.nn.Module):
     (torch.Size([1, 4]), torch.Size([1, 6, 5, 5]))
     """
 
-    def __init__(self, proto: onnx.ModelProto, *, name: str, folder: Path | None = None) -> None:
+    def __init__(self, proto: onnx.ModelProto, *, name: str, weights: WeightSource = None) -> None:
         super().__init__()
         self.name = name
         proto = inline_functions(proto, name)
-        builder = Builder(proto, name, folder)
+        builder = Builder(proto, name, weights)
         self._main = builder.subgraph(proto.graph)
         for key, tensor in builder.buffers.items():
             self.register_buffer(key, tensor)

@@ -51,7 +51,7 @@ class Constants:
 
     def __init__(self, model: ModelFile | onnx.ModelProto) -> None:
         proto = model.proto if isinstance(model, ModelFile) else model
-        self._folder = model.folder if isinstance(model, ModelFile) else None
+        self._weights = model.weights if isinstance(model, ModelFile) else None
         self._nodes = list(proto.graph.node)
         self._opsets = list(proto.opset_import)
         self._initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
@@ -137,7 +137,7 @@ class Constants:
         return None if value is None else value.shape
 
     def _array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        return stored_array(tensor, self._folder)
+        return stored_array(tensor, self._weights)
 
     @cached_property
     def _constant_names(self) -> set[str]:
@@ -163,8 +163,8 @@ class Constants:
         for node in reversed(self._constant_nodes):
             if not names.isdisjoint(node.output):
                 names.update(node.input)
-                nodes.insert(0, inlined_node(node, self._folder))
-        weights = [inlined(self._initializers[name], self._folder) for name in names.intersection(self._initializers)]
+                nodes.insert(0, inlined_node(node, self._weights))
+        weights = [inlined(self._initializers[name], self._weights) for name in names.intersection(self._initializers)]
         graph = helper.make_graph(nodes, "constant", [], [onnx.ValueInfoProto(name=name)], weights)
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=self._opsets))
         return np.asarray(next(iter(evaluator.run(None, {}))))

@@ -7,18 +7,22 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import onnx.numpy_helper
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError, one_line
+from onnx_cam.graph.detached import DetachedWeights
 from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
-__all__ = ["find_external_data", "hash_external_data", "inlined", "inlined_node", "stored_array"]
+__all__ = ["WeightSource", "find_external_data", "hash_external_data", "inlined", "inlined_node", "stored_array"]
+
+WeightSource: TypeAlias = "Path | DetachedWeights | None"
+"""Where weights lie that a protobuf does not hold itself: in files of a folder, or in memory."""
 
 _STORES = (
     re.compile(r"(?P<root>.+?)(?:/[0-9a-f]{2}){1,2}/[0-9a-f]{28,64}"),  # DVC: md5/d4/1d8cd9…
@@ -107,7 +111,7 @@ def hash_external_data(proto: onnx.ModelProto, folder: Path | None) -> str:
     return total.hexdigest()
 
 
-def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
+def inlined(tensor: onnx.TensorProto, source: WeightSource) -> onnx.TensorProto:
     r"""Return a tensor that holds its values itself.
 
     onnx's own reader refuses files with several hard links, which package managers and caches make.
@@ -115,8 +119,8 @@ def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
     Parameters
     ----------
     tensor : onnx.TensorProto
-    folder : Path or None
-        The folder that `find_external_data` returned.
+    source : Path, DetachedWeights or None
+        The folder that `find_external_data` returned, or the weights that were detached from the model.
 
     Raises
     ------
@@ -134,11 +138,13 @@ def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
     """
     if tensor.data_location != onnx.TensorProto.EXTERNAL:
         return tensor
+    if isinstance(source, DetachedWeights):
+        return onnx.numpy_helper.from_array(source.array(tensor), tensor.name)
     location = _location(tensor)
     try:
-        if folder is None:
+        if source is None:
             raise OSError("its folder is unknown")
-        with open(folder / location, "rb") as file:
+        with open(source / location, "rb") as file:
             file.seek(_number(tensor, "offset") or 0)
             content = file.read(_number(tensor, "length"))
     except (OSError, ValueError) as error:
@@ -148,8 +154,8 @@ def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:
     return onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type, raw_data=content)
 
 
-def stored_array(tensor: onnx.TensorProto, folder: Path | None) -> NDArray[Any]:
-    """Return the values of a stored tensor.
+def stored_array(tensor: onnx.TensorProto, source: WeightSource) -> NDArray[Any]:
+    """Return the values of a stored tensor; those of a detached weight are not copied.
 
     Raises
     ------
@@ -165,7 +171,9 @@ def stored_array(tensor: onnx.TensorProto, folder: Path | None) -> NDArray[Any]:
         ...
     onnx_cam.errors.ModelError: the weight 'w' is damaged: cannot reshape ...; copy or export the model again
     """
-    whole = inlined(tensor, folder)
+    if isinstance(source, DetachedWeights) and tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return source.array(tensor)
+    whole = inlined(tensor, source)
     try:
         return onnx.numpy_helper.to_array(whole)
     except Exception as error:  # onnx raises whatever a damaged tensor makes it raise
@@ -174,7 +182,7 @@ def stored_array(tensor: onnx.TensorProto, folder: Path | None) -> NDArray[Any]:
         ) from error
 
 
-def inlined_node(node: onnx.NodeProto, folder: Path | None) -> onnx.NodeProto:
+def inlined_node(node: onnx.NodeProto, source: WeightSource) -> onnx.NodeProto:
     """Return a node whose attributes hold the values of their tensors themselves, as a Constant's may not.
 
     Raises
@@ -194,7 +202,7 @@ def inlined_node(node: onnx.NodeProto, folder: Path | None) -> onnx.NodeProto:
     copy.CopyFrom(node)
     for attribute in copy.attribute:
         if attribute.HasField("t"):
-            attribute.t.CopyFrom(inlined(attribute.t, folder))
+            attribute.t.CopyFrom(inlined(attribute.t, source))
     return copy
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.files import read_at_most
-from onnx_cam.graph.external_data import find_external_data
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource, find_external_data
 from onnx_cam.graph.file_kinds import file_kind
 from onnx_cam.graph.file_kinds.folders import folder_kind
 from onnx_cam.graph.links import broken_link
+from onnx_cam.graph.read_detached import DetachedModel, detach_weights, is_large
 from onnx_cam.graph.soundness import check_names, make_sound
 
 __all__ = ["MAX_BYTES", "ModelFile", "ModelSource", "import_graph", "read_model"]
@@ -49,6 +52,8 @@ class ModelFile:
         The model; external weights are not loaded.
     folder : Path or None
         The folder that the locations of external weights are relative to; None where the file holds all weights.
+    detached : DetachedWeights or None
+        The large weights of a large file, which are not in `proto`.
 
     Examples
     --------
@@ -61,6 +66,7 @@ class ModelFile:
     sha256: str
     proto: onnx.ModelProto
     folder: Path | None
+    detached: DetachedWeights | None = None
 
     @property
     def name(self) -> str:
@@ -71,6 +77,11 @@ class ModelFile:
     def external(self) -> bool:
         """Whether weights are stored in files beside the model."""
         return self.folder is not None
+
+    @property
+    def weights(self) -> WeightSource:
+        """Where the weights are that `proto` does not hold."""
+        return self.folder if self.detached is None else self.detached
 
     @property
     def producer(self) -> str:
@@ -106,12 +117,32 @@ def read_model(source: ModelSource) -> ModelFile:
     True
     """
     path = Path(source) if isinstance(source, str | os.PathLike) else None
-    content = _read_bytes(path) if path is not None else _bytes_in_memory(source)
+    content = b"" if path is not None else _bytes_in_memory(source)
+    large = _read_large(content if path is None else path)
+    if large is not None:
+        check_names(large.proto, _called(path))
+        make_sound(large.proto, _called(path))
+        return ModelFile(path, large.sha256, large.proto, None, large.weights)
+    content = content if path is None else _read_bytes(path)
     proto = _parse(path, content)
     check_names(proto, _called(path))
     folder = find_external_data(path, proto)
     make_sound(proto, _called(path))
     return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, folder)
+
+
+def _read_large(source: Path | bytes) -> DetachedModel | None:
+    """Return a large model with its weights beside the protobuf; None for any other, or one that cannot be read so."""
+    if isinstance(source, bytes):
+        return detach_weights(io.BytesIO(source), len(source)) if is_large(len(source)) else None
+    try:
+        size = source.stat().st_size if source.is_file() else 0
+        if not is_large(size) or size > MAX_BYTES:
+            return None
+        with open(source, "rb") as file:
+            return detach_weights(file, size)
+    except (OSError, ValueError):
+        return None
 
 
 def _bytes_in_memory(source: object) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,9 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import DeviceError, ModelError, OutOfMemoryError, ScoreError, one_line
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource
+from onnx_cam.graph.walk_protobuf import all_graphs
 from onnx_cam.runtime.custom_operators import register_libraries, unknown_domain
 from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
 from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
@@ -45,6 +47,8 @@ class DeviceSession:
         Nodes that the provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
     index : int
         Which device of its kind.
+    weights : Path, DetachedWeights or None
+        Where its weights come from: in memory, they are kept as long as the session.
     """
 
     session: Any
@@ -52,6 +56,7 @@ class DeviceSession:
     provider: str
     cpu_fallback_nodes: int | None
     index: int
+    weights: WeightSource = None
 
     def place(self, array: NDArray[Any]) -> Any:
         """Return an array as an ``onnxruntime.OrtValue`` in the memory that the device reads from."""
@@ -65,7 +70,7 @@ def open_device_session(
     name: str,
     device: str = "auto",
     threads: int | None = None,
-    folder: Path | None = None,
+    weights: WeightSource = None,
     libraries: Sequence[str] = (),
     optimise: bool = True,
     arena: bool = True,
@@ -82,8 +87,8 @@ def open_device_session(
         ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``openvino``.
     threads : int, optional
         Threads within an operator; ONNX Runtime's own choice by default.
-    folder : Path, optional
-        The folder of the external weights.
+    weights : Path or DetachedWeights, optional
+        Where the weights are that the model does not store itself.
     libraries : sequence of str
         Absolute paths of libraries of custom operators.
     optimise : bool
@@ -107,9 +112,18 @@ def open_device_session(
     ('CPUExecutionProvider', 0)
     """
     providers = providers_for(device)
-    options = _session_options(threads, folder, optimise, arena)
+    options = _session_options(threads, optimise, arena)
+    _add_weights(options, proto, weights)
     register_libraries(options, libraries)
-    session = _open(proto, name, options, providers)
+    try:
+        session = _open(proto, name, options, providers)
+    except ModelError:
+        if not isinstance(weights, DetachedWeights):
+            raise
+        # Some operators cannot do with weights that are stored elsewhere, such as a Resize with its scales.
+        options = _session_options(threads, optimise, arena)
+        register_libraries(options, libraries)
+        session = _open(weights.attached(proto), name, options, providers)
     provider: str = session.get_providers()[0]
     # ONNX Runtime falls back to the CPU where a provider does not load, and get_providers() is what tells.
     if device != "auto" and provider != providers[0][0]:
@@ -119,7 +133,7 @@ def open_device_session(
         )
     running = running_device(provider)
     fallback_nodes = 0 if running is CPU else _count_cpu_nodes(session)
-    return DeviceSession(session, running, provider, fallback_nodes, device_index(device))
+    return DeviceSession(session, running, provider, fallback_nodes, device_index(device), weights)
 
 
 def as_feed(array: NDArray[Any]) -> Any:
@@ -155,7 +169,7 @@ def run_error(error: Exception, name: str, what: str) -> ScoreError:
     )
 
 
-def _session_options(threads: int | None, folder: Path | None, optimise: bool, arena: bool) -> Any:
+def _session_options(threads: int | None, optimise: bool, arena: bool) -> Any:
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -165,11 +179,26 @@ def _session_options(threads: int | None, folder: Path | None, optimise: bool, a
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
-    if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
+
+
+def _add_weights(options: Any, proto: onnx.ModelProto, weights: WeightSource) -> None:
+    """Tell a session where the weights are that the model does not store itself."""
+    if isinstance(weights, DetachedWeights):
+        place = import_onnxruntime().OrtValue.ortvalue_from_numpy
+        # ONNX Runtime removes what nothing reads, and refuses a value for it.
+        graphs = list(all_graphs(proto.graph))
+        names_read = {name for graph in graphs for node in graph.node for name in node.input}
+        names_read |= {output.name for graph in graphs for output in graph.output}
+        arrays = {name: array for name, array in weights.initializers(proto).items() if name in names_read}
+        options.add_external_initializers(list(arrays), [place(array) for array in arrays.values()])
+        if options.graph_optimization_level == import_onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL:
+            # A session that runs once need not rearrange them.
+            options.add_session_config_entry("session.disable_prepacking", "1")
+    elif weights is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
 
 
 def _open(proto: onnx.ModelProto, name: str, options: Any, providers: Sequence[Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ScoreError
+from onnx_cam.graph.detached import DetachedWeights
+from onnx_cam.graph.external_data import WeightSource
 from onnx_cam.graph.inputs.image_input import ImageInput
-from onnx_cam.runtime.device_session import as_feed, open_device_session, run_error
+from onnx_cam.runtime.device_session import DeviceSession, as_feed, open_device_session, run_error
 from onnx_cam.runtime.run_limit import LOOP_SECONDS, may_never_end, run_within
 
 __all__ = ["BatchShapeError", "Session"]
@@ -39,7 +41,7 @@ class Session:
 
     Parameters
     ----------
-    proto, name, device, threads, folder, libraries, optimise
+    proto, name, device, threads, weights, libraries, optimise
         As :func:`onnx_cam.runtime.device_session.open_device_session` takes them.
     image_input : ImageInput
         The input that takes the image.
@@ -54,6 +56,8 @@ class Session:
         The execution provider that really runs the model.
     cpu_fallback_nodes : int or None
         Nodes that the provider left to the CPU; 0 on the CPU itself; None where ONNX Runtime does not tell.
+    outputs : dict of str to tuple
+        Each output's shape, with None for sizes that are not fixed, and its ONNX type.
 
     Raises
     ------
@@ -69,7 +73,7 @@ class Session:
         image_input: ImageInput,
         device: str = "auto",
         threads: int | None = None,
-        folder: Path | None = None,
+        weights: WeightSource = None,
         libraries: Sequence[str] = (),
         fixed_batch: int | None = None,
         one_at_a_time: bool = False,
@@ -79,29 +83,39 @@ class Session:
         self.input = image_input
         self.fixed_batch = fixed_batch
         self.one_at_a_time = one_at_a_time
-        opened = open_device_session(
+        load = partial(
+            open_device_session,
             proto,
             name=name,
             device=device,
             threads=threads,
-            folder=folder,
+            weights=weights,
             libraries=libraries,
             optimise=optimise,
             arena=False,
         )
-        self._session = opened.session
+        opened = load()
+        self._opened: DeviceSession | None = opened
+        # With its weights elsewhere, a protobuf is small, and can be kept to load it again.
+        self._load = load if isinstance(weights, DetachedWeights) else None
         self._seconds = LOOP_SECONDS if may_never_end(proto) else None
         self.device = opened.device
         self.provider = opened.provider
         self.cpu_fallback_nodes = opened.cpu_fallback_nodes
+        self.outputs: dict[str, tuple[tuple[int | None, ...], str]] = {
+            output.name: (tuple(d if isinstance(d, int) and d > 0 else None for d in output.shape), output.type)
+            for output in opened.session.get_outputs()
+        }
 
     @property
-    def outputs(self) -> dict[str, tuple[tuple[int | None, ...], str]]:
-        """Each output's shape, with None for sizes that are not fixed, and its ONNX type."""
-        return {
-            output.name: (tuple(d if isinstance(d, int) and d > 0 else None for d in output.shape), output.type)
-            for output in self._session.get_outputs()
-        }
+    def is_open(self) -> bool:
+        """Whether the next run need not load the model."""
+        return self._opened is not None
+
+    def release(self) -> None:
+        """Give back the memory of a model whose weights are detached; the next run loads it again."""
+        if self._load is not None:
+            self._opened = None
 
     def run(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run the model on a batch.
@@ -131,9 +145,12 @@ class Session:
         """Run the model on one batch, padded where it is fixed; the outputs come back with the padding."""
         missing = (self.fixed_batch or len(images)) - len(images)
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing > 0 else images
+        if self._opened is None:
+            assert self._load is not None
+            self._opened = self._load()
         try:
             feed = {self.input.name: as_feed(self.input.feed(batch))}
-            arrays = run_within(self._session, outputs, feed, self._seconds)
+            arrays = run_within(self._opened.session, outputs, feed, self._seconds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise run_error(error, self.name, f"an input of shape {batch.shape}") from error
         for output, array in zip(outputs, arrays, strict=True):

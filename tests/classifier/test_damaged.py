@@ -163,7 +163,7 @@ def test_a_sparse_weight_with_indices_outside_it_has_no_gradients(tmp_path: Path
     sparse.values.CopyFrom(helper.make_tensor("s", TensorProto.FLOAT, [2], [0.5, -0.5]))
     sparse.indices.CopyFrom(helper.make_tensor("", TensorProto.INT64, [2], [1, HUGE]))
     with pytest.raises(ModelError, match=r"the sparse weight 's' of m.onnx is damaged"):
-        Builder(model, "m.onnx", folder=None).subgraph(model.graph)
+        Builder(model, "m.onnx", weights=None).subgraph(model.graph)
 
 
 def test_an_attribute_that_refers_to_none_has_no_gradients() -> None:
@@ -173,7 +173,7 @@ def test_an_attribute_that_refers_to_none_has_no_gradients() -> None:
     model = tiny.model()
     model.graph.node[0].attribute[0].ref_attr_name = "elsewhere"
     with pytest.raises(ModelError, match=r"the attribute '\w+' of node 'Conv_1' has no value"):
-        Builder(model, "m.onnx", folder=None).subgraph(model.graph)
+        Builder(model, "m.onnx", weights=None).subgraph(model.graph)
 
 
 def test_a_producer_that_is_not_utf_8_is_shown(tmp_path: Path) -> None:

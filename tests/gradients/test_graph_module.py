@@ -204,7 +204,7 @@ def test_external_weights_are_read_from_the_folder(tmp_path: Path) -> None:
     expected = computed(tiny.model(), images(), ["logits"])[0]
     onnx.save(tiny.model(), tmp_path / "t.onnx", save_as_external_data=True, location="t.bin", size_threshold=0)
     proto = onnx.load(tmp_path / "t.onnx", load_external_data=False)
-    module = GraphModule(proto, name="t.onnx", folder=tmp_path)
+    module = GraphModule(proto, name="t.onnx", weights=tmp_path)
     np.testing.assert_array_equal(module(torch.as_tensor(images()), ["logits"])[0].numpy(), expected)
 
 
@@ -227,7 +227,7 @@ def test_external_weights_in_constant_nodes_are_read_from_the_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     Path("t.bin").write_bytes(bytes((tmp_path / "t.bin").stat().st_size))  # another file of that name
-    module = GraphModule(onnx.load(tmp_path / "t.onnx", load_external_data=False), name="t.onnx", folder=tmp_path)
+    module = GraphModule(onnx.load(tmp_path / "t.onnx", load_external_data=False), name="t.onnx", weights=tmp_path)
     np.testing.assert_array_equal(module(torch.as_tensor(images()), ["logits"])[0].numpy(), expected)
 
 

@@ -96,7 +96,9 @@ def test_every_device_is_checked() -> None:
 
 def test_threads_are_passed_on(tiny_path: Path) -> None:
     model = onnx_cam.load(tiny_path, device="cpu", threads=1, preprocess="none")
-    assert model.sessions._session._session.get_session_options().intra_op_num_threads == 1
+    opened = model.sessions._session._opened
+    assert opened is not None
+    assert opened.session.get_session_options().intra_op_num_threads == 1
     assert onnx_cam.explain(model, tiny.image()).passes > 1
 
 
