@@ -167,7 +167,7 @@ def test_only_the_images_that_are_run_next_exist(tmp_path: Path, monkeypatch: py
 def test_a_run_that_fails_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(tiny.model(), tmp_path)
     sound = score(model, batch_size=4)
-    Watched(monkeypatch, lambda number, _: ScoreError("a hiccup") if number in (1, 3) else None)
+    Watched(monkeypatch, lambda number, _: ScoreError("a hiccup") if number == 1 else None)
     np.testing.assert_array_equal(score(model, batch_size=4), sound)
 
 
