@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 __all__ = ["Kernel", "Pairs", "covariance_and_slopes", "matern", "pairs_of"]
 
 Doubles = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
+_ROWS = 32  # of a covariance that are made at once
 _MEAN_VARIANCE = 25.0  # prior variance of the unknown mean: wide, as the values have a variance of about 1
 
 
@@ -21,19 +22,17 @@ class Pairs:
 
     Attributes
     ----------
-    squared : ndarray of shape (M, M), float64
-        Squared distances.
-    products : ndarray of shape (M, M), float64
-        Inner products about the mean of all points.
+    distances : ndarray of shape (M, M), float64
+    centred : ndarray of shape (M, d), float64
+        The points about the mean of all points: their inner products are those of the linear part.
     """
 
-    squared: Doubles
-    products: Doubles
+    distances: Doubles
+    centred: Doubles
 
-    def of(self, points: NDArray[np.int64]) -> Pairs:
+    def of(self, points: Indices) -> Pairs:
         """Return the pairs among n of the points, given by their positions (n,)."""
-        pairs = np.ix_(points, points)
-        return Pairs(self.squared[pairs], self.products[pairs])
+        return Pairs(self.distances[np.ix_(points, points)], self.centred[points])
 
 
 def pairs_of(points: Doubles) -> Pairs:
@@ -41,12 +40,20 @@ def pairs_of(points: Doubles) -> Pairs:
 
     Examples
     --------
-    >>> pairs_of(np.array([[0.0, 0.0], [3.0, 4.0]])).squared
-    array([[ 0., 25.],
-           [25.,  0.]])
+    >>> pairs_of(np.array([[0.0, 0.0], [3.0, 4.0]])).distances
+    array([[0., 5.],
+           [5., 0.]])
     """
     centred = points - points.mean(axis=0)
-    return Pairs(cdist(points, points, "sqeuclidean"), centred @ centred.T)
+    # By ‖x − y‖² = ‖x‖² + ‖y‖² − 2 xᵀy: points have many coordinates, and a matrix product is the fastest.
+    squared = centred @ centred.T
+    norms = np.diag(squared).copy()
+    squared *= -2
+    squared += norms[:, None]
+    squared += norms
+    np.maximum(squared, 0, out=squared)
+    squared[np.diag_indices(len(squared))] = 0
+    return Pairs(np.sqrt(squared, out=squared), centred)
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,43 @@ class Kernel:
 
     def among(self, points: Pairs) -> Doubles:
         """Return the covariance of n masks, (n, n)."""
-        covariance = matern(np.sqrt(points.squared) / self.length)
-        covariance *= self.variance
-        covariance += self.linear * 2 * points.products
+        everywhere = np.arange(len(points.centred))
+        return self.between(points, everywhere, everywhere)
+
+    def between(self, points: Pairs, rows: Indices, columns: Indices) -> Doubles:
+        """Return the covariance of some masks (n,) with some masks (m,), given by their positions: (n, m)."""
+        distances = points.distances[np.ix_(rows, columns)]
+        covariance = self.variance * matern(distances / self.length)
+        covariance += 2 * self.linear * (points.centred[rows] @ points.centred[columns].T)
         covariance += _MEAN_VARIANCE
-        covariance[np.diag_indices(len(covariance))] += self.individual
+        covariance[rows[:, None] == columns] += self.individual
         return covariance
+
+    def column(self, points: Pairs, mask: int) -> Doubles:
+        """Return the covariance of all masks with one, (n,)."""
+        column = self.variance * matern(points.distances[mask] / self.length)
+        column += 2 * self.linear * (points.centred @ points.centred[mask])
+        column += _MEAN_VARIANCE
+        column[mask] += self.individual
+        return column
+
+    def variances(self, points: Pairs) -> Doubles:
+        """Return the variance of each mask, (n,): the diagonal of the covariance."""
+        norms: Doubles = (points.centred**2).sum(axis=1)
+        return self.variance + 2 * self.linear * norms + _MEAN_VARIANCE + self.individual
+
+    def times(self, points: Pairs, vectors: Doubles) -> Doubles:
+        """Return the covariance of n masks times vectors (n, r), (n, r), without making the whole covariance.
+
+        The rows of the smooth part are made a few at a time, so that they stay in the processor's cache.
+        """
+        product = 2 * self.linear * (points.centred @ (points.centred.T @ vectors)) + self.individual * vectors
+        product += _MEAN_VARIANCE * vectors.sum(axis=0)
+        scaled_vectors = self.variance * vectors
+        for start in range(0, len(product), _ROWS):
+            rows = slice(start, start + _ROWS)
+            product[rows] += matern(points.distances[rows] / self.length) @ scaled_vectors
+        return product
 
 
 def matern(distance: Doubles) -> Doubles:
@@ -104,8 +142,11 @@ def matern(distance: Doubles) -> Doubles:
     >>> matern(np.array([0.0, 1.0, 10.0])).round(3)
     array([1.   , 0.483, 0.   ])
     """
-    scaled = np.sqrt(3.0) * distance
-    return np.asarray((1 + scaled) * np.exp(-scaled))
+    scaled = -np.sqrt(3.0) * distance
+    decay = np.exp(scaled)
+    scaled -= 1
+    scaled *= decay
+    return np.asarray(np.negative(scaled, out=scaled))
 
 
 def covariance_and_slopes(log_values: Doubles, points: Pairs) -> tuple[Doubles, list[Doubles]]:
@@ -124,10 +165,10 @@ def covariance_and_slopes(log_values: Doubles, points: Pairs) -> tuple[Doubles, 
     slopes : list of 4 ndarray of shape (n, n), float64
     """
     length, variance, linear, individual = np.exp(log_values)
-    scaled = np.sqrt(3.0 * points.squared) / length
-    decay = np.exp(-scaled)
-    smooth_part, linear_part = variance * (1 + scaled) * decay, linear * 2 * points.products
+    scaled = np.sqrt(3.0) / length * points.distances
+    decay = variance * np.exp(-scaled)
+    smooth_part, linear_part = (1 + scaled) * decay, 2 * linear * (points.centred @ points.centred.T)
     individual_part = individual * np.eye(len(scaled))
-    slope_of_length = variance * scaled**2 * decay
+    slope_of_length = scaled**2 * decay
     covariance = smooth_part + linear_part + individual_part + _MEAN_VARIANCE
     return covariance, [slope_of_length, smooth_part, linear_part, individual_part]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.kernel import Kernel
 from onnx_cam.budget.observations import Observations, samples_of
@@ -144,7 +145,7 @@ class _State:
 
     Attributes
     ----------
-    covariance : ndarray of shape (M, M), float64
+    covariance : Covariance
         Σ, of the scores of the masks.
     leverage : ndarray of shape (M, r), float64
         F: how one unit of a mask's score changes the part of the map that counts.
@@ -152,15 +153,14 @@ class _State:
         Variance of one sample about the mean of its mask.
     """
 
-    covariance: Doubles
+    covariance: Covariance
     leverage: Doubles
     within: float | Doubles
 
 
 def _state_before(channels: Channels) -> _State:
     """Return the state before any score is known: the covariance is the prior's, and the whole map counts."""
-    covariance = _PRIOR.among(channels.pairs)
-    return _State(covariance, channels.leverage, _PRIOR.individual)
+    return _State(Covariance.prior(channels.pairs, _PRIOR), channels.leverage, _PRIOR.individual)
 
 
 def _state_after(channels: Channels, regression: Regression) -> _State:
@@ -169,7 +169,7 @@ def _state_after(channels: Channels, regression: Regression) -> _State:
     The covariance is on the scale of the regression, so the leverage of a mask is multiplied by the mean slope from
     that scale to scores.
     """
-    deviation = np.sqrt(np.maximum(np.diag(regression.covariance), 0))  # on the scale of the regression, (M,)
+    deviation = np.sqrt(regression.covariance.variances)  # on the scale of the regression, (M,)
     slope = np.divide(regression.deviation, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     estimate = regression.weights @ channels.leverage  # (r,)
     length = np.linalg.norm(estimate)
@@ -190,8 +190,8 @@ class _Design:
 
     def __init__(self, state: _State, most: int) -> None:
         self.state = state
-        self.effect = state.covariance @ state.leverage  # (M, r): Σ F
-        self.variance = np.diag(state.covariance).copy()  # (M,)
+        self.effect = state.covariance.times(state.leverage)  # (M, r): Σ F
+        self.variance = state.covariance.variances  # (M,)
         self.floor = 1e-12 * max(float(self.variance.max(initial=0.0)), _TINY)
         self.error = max(float(np.vdot(state.leverage, self.effect)), _TINY)  # trace of Fᵀ Σ F, before any pass
         # Σ is never changed: row i of `steps` is the Cholesky column by which pass i reduced it.
@@ -208,7 +208,7 @@ class _Design:
     def add(self, mask: int, noise: float) -> None:
         """Condition Σ on one more observation of a mask."""
         steps = self.steps[: self.used]
-        column = self.state.covariance[:, mask] - steps.T @ steps[:, mask]
+        column = self.state.covariance.column(mask) - steps.T @ steps[:, mask]
         step = column / np.sqrt(self.variance[mask] + noise + self.floor)
         self.steps[self.used] = step
         self.used += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.gaussian_process import GaussianProcess, fit
 from onnx_cam.budget.observations import MeanScores, Observations, mean_scores
@@ -32,7 +33,7 @@ class Regression:
         The standard deviation of each score; 0 for a mask that was scored with all samples.
     mean : ndarray of shape (M,), float64
         The posterior mean on the scale of the regression.
-    covariance : ndarray of shape (M, M), float64
+    covariance : Covariance
         The posterior covariance on the scale of the regression.
     scale : ScoreScale
         That scale.
@@ -49,7 +50,7 @@ class Regression:
     scores: Doubles
     deviation: Doubles
     mean: Doubles
-    covariance: Doubles
+    covariance: Covariance
     scale: ScoreScale
     process: GaussianProcess
     means: MeanScores
@@ -130,8 +131,8 @@ def regress(
 
     # Regress these values on the masks, and bring the posterior of all M masks back from log-odds to scores.
     process = fit(channels.pairs, means.mask, scale.forward_mean(means.score, noise), noise)
-    mean, covariance = process.posterior()  # (M,), (M, M)
-    scores, deviation = scale.moments(mean, np.sqrt(np.maximum(np.diag(covariance), 0)))
+    mean, covariance = process.posterior()  # (M,), and what stands for (M, M)
+    scores, deviation = scale.moments(mean, np.sqrt(covariance.variances))
 
     # What was measured with all samples is known, to the bit.
     complete = means.count == observations.samples

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky
+from scipy.linalg import LinAlgError, cholesky
 
+from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.map_error import CANDIDATES, MapError, error_from_candidates
 from onnx_cam.budget.regression import Regression
 
 __all__ = ["calibration", "draw_scores", "estimate_error"]
 
+Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 # How these constants were measured: benchmarks/README.md, "A part of the forward passes".
 _LOWEST_CALIBRATION, _HIGHEST_CALIBRATION = 0.7, 3.0
@@ -22,7 +26,7 @@ _LOWEST_WITH_SAMPLES = 1.3  # with several samples, since masks that share noise
 _TRUST_IN_RESIDUALS = 0.5  # below 1: there are few, and only of masks that the plan chose
 _CALIBRATION_DEVIATION = 0.3  # standard deviation of the logarithm of the true calibration about the estimated one
 _FEWEST_RESIDUALS = 3
-_JITTER = 1e-9  # added to the covariance's diagonal, relative to its largest entry
+_JITTER, _PRECISE_JITTER = 1e-6, 1e-9  # added to the diagonal, relative to its largest entry: float32, float64
 
 
 def estimate_error(
@@ -114,16 +118,29 @@ def draw_scores(regression: Regression, factor: float, count: int, seed: int) ->
     ndarray of shape (S, M), float64
         Scores that were measured with all samples are the same in every draw.
     """
-    uncertain = np.flatnonzero(np.diag(regression.covariance) > 0)
+    uncertain = np.flatnonzero(regression.covariance.variances > 0)
     scores = np.repeat(regression.scores[None], count, axis=0)
     if not len(uncertain):
         return scores
-    covariance = regression.covariance[np.ix_(uncertain, uncertain)]
-    covariance[np.diag_indices(len(uncertain))] += _JITTER * covariance.max()
     rng = np.random.default_rng(seed)
     factors = factor * np.exp(_CALIBRATION_DEVIATION * rng.standard_normal((count, 1)))
     normal = rng.standard_normal((count, len(uncertain)))
-    values = regression.mean[uncertain] + normal @ cholesky(covariance, lower=True, check_finite=False).T
+    upper = _upper_factor(regression.covariance, uncertain)
+    values = regression.mean[uncertain] + normal.astype(upper.dtype) @ upper
     expected = regression.scores[uncertain]
     scores[:, uncertain] = expected + factors * (regression.scale.back(values) - expected)
     return scores
+
+
+def _upper_factor(covariance: Covariance, masks: Indices) -> Floats | Doubles:
+    """Return U with ``UᵀU = Σ`` among some masks, in float32, or in float64 where Σ is too close to a singular one."""
+    highest = float(covariance.variances.max())
+    try:
+        return _factor(covariance.upper_triangle(masks, np.float32), _JITTER * highest)
+    except LinAlgError:
+        return _factor(covariance.upper_triangle(masks, np.float64), _PRECISE_JITTER * highest)
+
+
+def _factor(triangle: Any, jitter: float) -> Any:
+    triangle[np.diag_indices(len(triangle))] += jitter
+    return cholesky(triangle, lower=False, check_finite=False, overwrite_a=True)
