@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,6 @@ __all__ = ["Covariance"]
 
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
-
-_ROWS = 64  # of a covariance that are made at once: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -78,16 +75,3 @@ class Covariance:
         column = self.kernel.column(self.points, mask) - self.reduced[:, mask] @ self.reduced
         column[self.exact] = 0
         return column * (0.0 if mask in self.exact else self.scale)
-
-    def upper_triangle(self, masks: Indices, dtype: type[np.floating[Any]]) -> NDArray[Any]:
-        """Return the upper triangle of the covariance among n masks, (n, n) in Fortran's order; 0 below the diagonal.
-
-        In float32 only the result is rounded: the differences are taken in float64.
-        """
-        lower = np.zeros((len(masks), len(masks)), dtype)
-        for start in range(0, len(masks), _ROWS):
-            rows, columns = masks[start : start + _ROWS], masks[: start + _ROWS]
-            block = self.kernel.between(self.points, rows, columns)
-            block -= self.reduced[:, rows].T @ self.reduced[:, columns]
-            lower[start : start + _ROWS, : start + _ROWS] = np.tril(block * self.scale, start)
-        return lower.T

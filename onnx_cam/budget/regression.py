@@ -63,6 +63,18 @@ class Regression:
         return self.scores - self.baseline
 
     @property
+    def slopes(self) -> Doubles:
+        """The mean slope of each score, (M,), with respect to its value on the scale of the regression."""
+        deviation = np.sqrt(self.covariance.variances)
+        return np.divide(self.deviation, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+
+    @property
+    def caution(self) -> Doubles:
+        """The posterior mean of each score less its cautious version in `scores`, (M,); 0 where it was measured."""
+        deviation = np.sqrt(self.covariance.variances)
+        return np.where(deviation > 0, self.scale.expected(self.mean, deviation) - self.scores, 0.0)
+
+    @property
     def is_flat(self) -> bool:
         """Whether all measured scores are equal, so that the map does not depend on the class."""
         return is_flat(self.means.score)

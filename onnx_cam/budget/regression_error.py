@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cholesky
 
-from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.map_error import CANDIDATES, MapError, error_from_candidates
 from onnx_cam.budget.regression import Regression
 
-__all__ = ["calibration", "draw_scores", "estimate_error"]
+__all__ = ["calibration", "draw_maps", "estimate_error"]
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 # How these constants were measured: benchmarks/README.md, "A part of the forward passes".
 _LOWEST_CALIBRATION, _HIGHEST_CALIBRATION = 0.7, 3.0
@@ -26,7 +21,6 @@ _LOWEST_WITH_SAMPLES = 1.3  # with several samples, since masks that share noise
 _TRUST_IN_RESIDUALS = 0.5  # below 1: there are few, and only of masks that the plan chose
 _CALIBRATION_DEVIATION = 0.3  # standard deviation of the logarithm of the true calibration about the estimated one
 _FEWEST_RESIDUALS = 3
-_JITTER, _PRECISE_JITTER = 1e-6, 1e-9  # added to the diagonal, relative to its largest entry: float32, float64
 
 
 def estimate_error(
@@ -68,8 +62,8 @@ def estimate_error(
         error = error_from_candidates("passes left out", estimate, estimate[None], equal, channels.shape)
         return error.exact() if regression.is_complete else error.unknown()
     factor = calibration(channels, regression)
-    weights = draw_scores(regression, factor, candidates, seed) - regression.baseline  # (S, M)
-    error = error_from_candidates("passes left out", estimate, weights @ channels.maps, equal, channels.shape)
+    maps = draw_maps(channels, regression, factor, candidates, seed)  # (S, p)
+    error = error_from_candidates("passes left out", estimate, maps, equal, channels.shape)
     return replace(error, calibration=factor)
 
 
@@ -99,11 +93,15 @@ def calibration(channels: Channels, regression: Regression) -> float:
     return float(np.clip((residual / variance) ** (0.5 * _TRUST_IN_RESIDUALS), lowest, _HIGHEST_CALIBRATION))
 
 
-def draw_scores(regression: Regression, factor: float, count: int, seed: int) -> Doubles:
-    """Return scores drawn from the joint posterior of all masks.
+def draw_maps(channels: Channels, regression: Regression, factor: float, count: int, seed: int) -> Doubles:
+    """Return maps drawn from the posterior.
+
+    A map is a sum over many masks, so its error is nearly normal, and only the covariance of the scores matters:
+    that on the scale of the regression, multiplied by each mask's mean slope from that scale to scores.
 
     Parameters
     ----------
+    channels : Channels
     regression : Regression
     factor : float
         What the deviations are multiplied by (`calibration`). As it is only an estimate, each draw multiplies them by a
@@ -115,32 +113,16 @@ def draw_scores(regression: Regression, factor: float, count: int, seed: int) ->
 
     Returns
     -------
-    ndarray of shape (S, M), float64
-        Scores that were measured with all samples are the same in every draw.
+    ndarray of shape (S, p), float64
+        Before the ReLU.
     """
-    uncertain = np.flatnonzero(regression.covariance.variances > 0)
-    scores = np.repeat(regression.scores[None], count, axis=0)
-    if not len(uncertain):
-        return scores
+    # How the maps' coordinates on r main axes change with the values that were regressed, and the covariance: (r, r).
+    slopes = regression.slopes[:, None] * channels.leverage  # (M, r)
+    covariance = slopes.T @ regression.covariance.times(slopes)
+    variances, axes = np.linalg.eigh((covariance + covariance.T) / 2)
     rng = np.random.default_rng(seed)
     factors = factor * np.exp(_CALIBRATION_DEVIATION * rng.standard_normal((count, 1)))
-    normal = rng.standard_normal((count, len(uncertain)))
-    upper = _upper_factor(regression.covariance, uncertain)
-    values = regression.mean[uncertain] + normal.astype(upper.dtype) @ upper
-    expected = regression.scores[uncertain]
-    scores[:, uncertain] = expected + factors * (regression.scale.back(values) - expected)
-    return scores
-
-
-def _upper_factor(covariance: Covariance, masks: Indices) -> Floats | Doubles:
-    """Return U with ``UᵀU = Σ`` among some masks, in float32, or in float64 where Σ is too close to a singular one."""
-    highest = float(covariance.variances.max())
-    try:
-        return _factor(covariance.upper_triangle(masks, np.float32), _JITTER * highest)
-    except LinAlgError:
-        return _factor(covariance.upper_triangle(masks, np.float64), _PRECISE_JITTER * highest)
-
-
-def _factor(triangle: Any, jitter: float) -> Any:
-    triangle[np.diag_indices(len(triangle))] += jitter
-    return cholesky(triangle, lower=False, check_finite=False, overwrite_a=True)
+    normal = rng.standard_normal((count, len(variances)))
+    errors = (normal * np.sqrt(np.maximum(variances, 0))) @ axes.T  # (S, r)
+    errors = errors if channels.axes is None else errors @ channels.axes.T
+    return np.asarray(regression.weights @ channels.maps + factors * (errors + regression.caution @ channels.maps))
