@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from scipy.optimize import minimize
 
 from onnx_cam.budget.covariance import Covariance
@@ -150,12 +151,19 @@ def scale_of(values: Doubles) -> tuple[float, float]:
 def _loss(log_values: Doubles, points: Pairs, values: Doubles, noise: Doubles) -> tuple[float, Doubles]:
     """Return minus the log posterior of the hyperparameters, up to a constant, and its gradient (equation 5.9)."""
     covariance, slopes = covariance_and_slopes(log_values, points)
-    covariance[np.diag_indices(len(values))] += noise + _JITTER
-    factor = cholesky(covariance, lower=True, check_finite=False)
-    weights = cho_solve((factor, True), values, check_finite=False)  # α = K⁻¹ y
-    inverse = cho_solve((factor, True), np.eye(len(values)), check_finite=False)
+    diagonal = np.diag_indices(len(values))
+    covariance[diagonal] += noise + _JITTER
+    # LAPACK itself, as SciPy's wrappers take longer than the work on a small matrix. Only lower triangles are computed.
+    factor, failed = dpotrf(covariance, lower=True)
+    if failed:
+        raise LinAlgError(f"the covariance of {len(values)} scores is not positive definite")
+    weights = dpotrs(factor, values, lower=True)[0]  # α = K⁻¹ y
+    log_determinant = 2 * np.log(factor[diagonal]).sum()
+    inverse = dpotri(factor, lower=True, overwrite_c=True)[0]
     from_prior = (log_values - _PRIOR_MEAN) / _PRIOR_DEVIATION
-    loss = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * from_prior @ from_prior
-    difference = np.outer(weights, weights) - inverse  # α αᵀ − K⁻¹
-    gradient = np.array([-0.5 * np.vdot(difference, slope) for slope in slopes]) + from_prior / _PRIOR_DEVIATION
-    return float(loss), gradient
+    loss = 0.5 * (values @ weights + log_determinant + from_prior @ from_prior)
+    # ½ (tr K⁻¹ S − αᵀ S α) for each slope S; the trace is twice the sum over the lower triangle, less the diagonal.
+    inverse *= 2
+    inverse[diagonal] /= 2
+    gradient = [0.5 * (np.vdot(inverse, slope) - weights @ slope @ weights) for slope in slopes]
+    return float(loss), np.array(gradient) + from_prior / _PRIOR_DEVIATION
