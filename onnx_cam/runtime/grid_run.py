@@ -41,6 +41,11 @@ class Block:
     scores: Doubles = field(default_factory=lambda: np.zeros(0))
     has_failed: bool = False
 
+    @property
+    def size(self) -> int:
+        """How many inputs it has."""
+        return (self.units.stop - self.units.start) * (self.steps.stop - self.steps.start)
+
     def cut(self, size: int, steps_a_run: int | None) -> tuple[Block, list[Block]]:
         """Cut off a part of at most `size` inputs, and return it with the rest: more units of the same steps last.
 
@@ -145,7 +150,8 @@ class GridRun:
             """Cut as much off the last block as a batch takes: units × steps inputs."""
             if not remaining:
                 return None
-            block, rest = remaining.pop().cut(batch.size, self._steps_a_run)
+            size = self._even_size(remaining, batch)
+            block, rest = remaining.pop().cut(size, self._steps_a_run)
             remaining.extend(rest)
             return _Cut(block, batch.size)
 
@@ -219,9 +225,21 @@ class GridRun:
         """Whether another spread was chosen, or is worth a try with the inputs that remain."""
         spreads = self.session.spreads
         if spreads.next is not None and batch.settled:
-            inputs = sum((b.units.stop - b.units.start) * (b.steps.stop - b.steps.start) for b in remaining)
-            spreads.try_next(inputs, self.session.load_seconds)
+            spreads.try_next(sum(block.size for block in remaining), self.session.load_seconds)
         return self.session.spread != spreads.current
+
+    def _even_size(self, remaining: Sequence[Block], batch: BatchSize) -> int:
+        """Return how many inputs the next run takes: fewer than a batch where all streams then end at once.
+
+        Whatever is measured is measured on full batches.
+        """
+        streams = self.session.spread.streams
+        is_measured = batch.settled and self.session.spreads.settled
+        if streams == 1 or self.session.fixed_batch or not is_measured:
+            return batch.size
+        inputs = sum(block.size for block in remaining)
+        rounds = -(-inputs // (streams * batch.size))  # of a run in each stream
+        return -(-inputs // (streams * rounds))
 
     @property
     def _steps_a_run(self) -> int | None:
