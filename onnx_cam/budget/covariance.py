@@ -60,7 +60,7 @@ class Covariance:
         reduction = np.einsum("nm,nm->m", self.reduced, self.reduced)
         variances = np.maximum(self.kernel.variances(self.points) - reduction, 0)
         variances[self.exact] = 0
-        return variances * self.scale
+        return np.asarray(variances * self.scale)
 
     def times(self, vectors: Doubles) -> Doubles:
         """Return Σ times vectors (M, r): (M, r)."""
@@ -72,6 +72,6 @@ class Covariance:
 
     def column(self, mask: int) -> Doubles:
         """Return the covariance of all masks with one, (M,)."""
-        column = self.kernel.column(self.points, mask) - self.reduced[:, mask] @ self.reduced
+        column = self.kernel.across(self.points, np.array([mask]))[0] - self.reduced[:, mask] @ self.reduced
         column[self.exact] = 0
-        return column * (0.0 if mask in self.exact else self.scale)
+        return np.asarray(column * (0.0 if mask in self.exact else self.scale))

@@ -66,8 +66,7 @@ class GaussianProcess:
             Of M masks; 0 in the rows and columns of points whose value is exact.
         """
         mean, deviation = self.scale
-        everywhere = np.arange(len(self.points.centred))
-        across = self.kernel.between(self.points, self.positions, everywhere)  # (n, M)
+        across = self.kernel.across(self.points, self.positions)  # (n, M)
         expected = mean + deviation * (self._weights @ across)
         exact = self.noise == 0
         expected[self.positions[exact]] = self.values[exact]

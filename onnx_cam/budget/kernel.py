@@ -101,25 +101,16 @@ class Kernel:
 
     def among(self, points: Pairs) -> Doubles:
         """Return the covariance of n masks, (n, n)."""
-        everywhere = np.arange(len(points.centred))
-        return self.between(points, everywhere, everywhere)
+        return self.across(points, np.arange(len(points.centred)))
 
-    def between(self, points: Pairs, rows: Indices, columns: Indices) -> Doubles:
-        """Return the covariance of some masks (n,) with some masks (m,), given by their positions: (n, m)."""
-        distances = points.distances[np.ix_(rows, columns)].astype(np.float64)
-        covariance = self.variance * matern(distances / self.length)
-        covariance += 2 * self.linear * (points.centred[rows] @ points.centred[columns].T)
+    def across(self, points: Pairs, rows: Indices) -> Doubles:
+        """Return the covariance of some masks, given by their positions (n,), with all M masks: (n, M)."""
+        covariance = matern(points.distances[rows].astype(np.float64) / self.length)
+        covariance *= self.variance
+        covariance += 2 * self.linear * (points.centred[rows] @ points.centred.T)
         covariance += _MEAN_VARIANCE
-        covariance[rows[:, None] == columns] += self.individual
+        covariance[np.arange(len(rows)), rows] += self.individual
         return covariance
-
-    def column(self, points: Pairs, mask: int) -> Doubles:
-        """Return the covariance of all masks with one, (n,)."""
-        column = self.variance * matern(points.distances[mask].astype(np.float64) / self.length)
-        column += 2 * self.linear * (points.centred @ points.centred[mask])
-        column += _MEAN_VARIANCE
-        column[mask] += self.individual
-        return column
 
     def variances(self, points: Pairs) -> Doubles:
         """Return the variance of each mask, (n,): the diagonal of the covariance."""

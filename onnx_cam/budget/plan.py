@@ -173,7 +173,8 @@ def _state_after(channels: Channels, regression: Regression) -> _State:
     length = np.linalg.norm(estimate)
     direction = estimate / length if length > 0 else estimate
     orthogonal = channels.leverage - np.outer(channels.leverage @ direction, direction)
-    return _State(regression.covariance, orthogonal * regression.slopes[:, None], regression.means.within(regression.mean))
+    within = regression.means.within(regression.mean)
+    return _State(regression.covariance, orthogonal * regression.slopes[:, None], within)
 
 
 class _Design:

@@ -19,7 +19,7 @@ Doubles = NDArray[np.float64]
 _LOWEST_CALIBRATION, _HIGHEST_CALIBRATION = 0.7, 3.0
 _LOWEST_WITH_SAMPLES = 1.3  # with several samples, since masks that share noise fields have correlated errors
 _TRUST_IN_RESIDUALS = 0.5  # below 1: there are few, and only of masks that the plan chose
-_CALIBRATION_DEVIATION = 0.3  # standard deviation of the logarithm of the true calibration about the estimated one
+_CALIBRATION_DEVIATION = 0.35  # standard deviation of the logarithm of the true calibration about the estimated one
 _FEWEST_RESIDUALS = 3
 
 
@@ -96,8 +96,9 @@ def calibration(channels: Channels, regression: Regression) -> float:
 def draw_maps(channels: Channels, regression: Regression, factor: float, count: int, seed: int) -> Doubles:
     """Return maps drawn from the posterior.
 
-    A map is a sum over many masks, so its error is nearly normal, and only the covariance of the scores matters:
-    that on the scale of the regression, multiplied by each mask's mean slope from that scale to scores.
+    A map is a sum over many masks, so its error is nearly normal, and only its covariance is needed. The part of each
+    score that is linear in its value on the scale of the regression is correlated with the other scores as the values
+    are; what is left of its variance counts as independent of them.
 
     Parameters
     ----------
@@ -116,13 +117,19 @@ def draw_maps(channels: Channels, regression: Regression, factor: float, count: 
     ndarray of shape (S, p), float64
         Before the ReLU.
     """
-    # How the maps' coordinates on r main axes change with the values that were regressed, and the covariance: (r, r).
-    slopes = regression.slopes[:, None] * channels.leverage  # (M, r)
-    covariance = slopes.T @ regression.covariance.times(slopes)
+    # The covariance of the map's coordinates, (r, r): F are those of a unit of each score, (M, r).
+    leverage, values = channels.leverage, regression.covariance
+    deviation = np.sqrt(values.variances)  # on the scale of the regression, (M,)
+    linear = regression.scale.linear_deviation(regression.mean, deviation)  # of the scores, (M,)
+    slopes = np.divide(linear, deviation, out=np.zeros_like(linear), where=deviation > 0)
+    independent = np.where(deviation > 0, np.maximum(regression.deviation**2 - linear**2, 0), 0)
+    along = slopes[:, None] * leverage
+    covariance = along.T @ values.times(along) + leverage.T @ (independent[:, None] * leverage)
     variances, axes = np.linalg.eigh((covariance + covariance.T) / 2)
+
+    # Draw errors of the map, (S, p). What the cautious scores leave out of their expectation is a part of each.
     rng = np.random.default_rng(seed)
     factors = factor * np.exp(_CALIBRATION_DEVIATION * rng.standard_normal((count, 1)))
-    normal = rng.standard_normal((count, len(variances)))
-    errors = (normal * np.sqrt(np.maximum(variances, 0))) @ axes.T  # (S, r)
+    errors = (rng.standard_normal((count, len(variances))) * np.sqrt(np.maximum(variances, 0))) @ axes.T  # (S, r)
     errors = errors if channels.axes is None else errors @ channels.axes.T
     return np.asarray(regression.weights @ channels.maps + factors * (errors + regression.caution @ channels.maps))

@@ -44,7 +44,7 @@ class Block:
     @property
     def size(self) -> int:
         """How many inputs it has."""
-        return (self.units.stop - self.units.start) * (self.steps.stop - self.steps.start)
+        return int((self.units.stop - self.units.start) * (self.steps.stop - self.steps.start))
 
     def cut(self, size: int, steps_a_run: int | None) -> tuple[Block, list[Block]]:
         """Cut off a part of at most `size` inputs, and return it with the rest: more units of the same steps last.
