@@ -89,6 +89,17 @@ def _most_steps_a_run(steps: int, size: int) -> int:
     return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
 
 
+def _even_size(inputs: int, batch_size: int, streams: int) -> int:
+    """Return how many inputs each run takes: fewer than a batch where all streams then end at once.
+
+    One stream takes full batches.
+    """
+    if streams == 1:
+        return batch_size
+    runs = streams * -(-inputs // (streams * batch_size))
+    return -(-inputs // runs)
+
+
 def _is_sound(run: EndedRun[_Cut]) -> bool:
     """Whether a run gave scores, and numbers."""
     return run.result is not None and bool(np.isfinite(run.result.scores).all())
@@ -146,12 +157,16 @@ class GridRun:
         """
         remaining = [Block(slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]))]
 
+        sizes: dict[tuple[int, int], int] = {}  # of a run, for a batch size and a number of streams
+
         def take() -> _Cut | None:
             """Cut as much off the last block as a batch takes: units × steps inputs."""
             if not remaining:
                 return None
-            size = self._even_size(remaining, batch)
-            block, rest = remaining.pop().cut(size, self._steps_a_run)
+            conditions = batch.size, self._measured_streams(batch)
+            if conditions not in sizes:
+                sizes[conditions] = _even_size(sum(block.size for block in remaining), *conditions)
+            block, rest = remaining.pop().cut(sizes[conditions], self._steps_a_run)
             remaining.extend(rest)
             return _Cut(block, batch.size)
 
@@ -228,18 +243,10 @@ class GridRun:
             spreads.try_next(sum(block.size for block in remaining), self.session.load_seconds)
         return self.session.spread != spreads.current
 
-    def _even_size(self, remaining: Sequence[Block], batch: BatchSize) -> int:
-        """Return how many inputs the next run takes: fewer than a batch where all streams then end at once.
-
-        Whatever is measured is measured on full batches.
-        """
-        streams = self.session.spread.streams
-        is_measured = batch.settled and self.session.spreads.settled
-        if streams == 1 or self.session.fixed_batch or not is_measured:
-            return batch.size
-        inputs = sum(block.size for block in remaining)
-        rounds = -(-inputs // (streams * batch.size))  # of a run in each stream
-        return -(-inputs // (streams * rounds))
+    def _measured_streams(self, batch: BatchSize) -> int:
+        """Return the number of streams; 1 while something is measured, which takes full batches."""
+        is_measured = batch.settled and self.session.spreads.settled and not self.session.fixed_batch
+        return self.session.spread.streams if is_measured else 1
 
     @property
     def _steps_a_run(self) -> int | None:
