@@ -58,7 +58,7 @@ class Version:
             text=True,
         )
 
-    def measure(self, photo: Path, settings: dict[str, Any]) -> list[float]:
+    def measure(self, photo: str | Path, settings: dict[str, Any]) -> list[float]:
         """Return the wall seconds, the processor seconds and the forward passes of an explanation."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -96,7 +96,7 @@ def serve(model: str) -> None:
 @click.option("--before", type=click.Path(path_type=Path, exists=True), help="Checkout of another version.")
 @click.option("--serve", "is_server", is_flag=True, hidden=True)
 def main(
-    model: str, photos: str, images: int, skip: int, target: str | None, before: Path | None, is_server: bool
+    *, model: str, photos: str, images: int, skip: int, target: str | None, before: Path | None, is_server: bool
 ) -> None:
     """Print the shares of time and passes as a Markdown table: medians over the photos."""
     if is_server:
@@ -111,7 +111,7 @@ def main(
             stack.callback(version.close)
             for limit in ("exact", "5 %"):  # the first calls measure the batch size and the streams
                 version.measure(samples[0], {**settings, **LIMITS[limit]})
-        rows = {(name, limit): [] for limit in LIMITS for name in versions}
+        rows: dict[tuple[str, str], list[list[float]]] = {(name, limit): [] for limit in LIMITS for name in versions}
         for number, photo in enumerate(samples[1:]):
             for limit, how in LIMITS.items():
                 for name in list(versions)[:: 1 if number % 2 else -1]:
