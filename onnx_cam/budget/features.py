@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.budget.kernel import Pairs, pairs_of
 
-__all__ = ["DEAD", "Channels", "describe_channels", "reduce_dimensions"]
+__all__ = ["DEAD", "Channels", "describe_channels", "main_axes"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -65,7 +65,12 @@ class Channels:
     @cached_property
     def leverage(self) -> Doubles:
         """How one unit of a mask's weight changes the map: (M, r), r = p, or fewer main axes where p is large."""
-        return reduce_dimensions(self.maps)
+        return self.maps if self.axes is None else self.maps @ self.axes
+
+    @cached_property
+    def axes(self) -> Doubles | None:
+        """The main axes of the maps, (p, r), where p is large; None where every position counts as one."""
+        return main_axes(self.maps)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -125,20 +130,23 @@ def describe_channels(maps: Floats, masks: Floats) -> Channels:
 
     # Weight the positions, and reduce the masks to at most 128 coordinates: (M, d).
     features = distinct[np.argsort(first)].astype(np.float64) * _activity(maps)
-    return Channels(mask_of, _scaled(reduce_dimensions(features)), summed, (maps.shape[1], maps.shape[2]))
+    axes = main_axes(features)
+    features = features if axes is None else features @ axes
+    return Channels(mask_of, _scaled(features), summed, (maps.shape[1], maps.shape[2]))
 
 
-def reduce_dimensions(points: Doubles) -> Doubles:
-    """Return points (M, d) on their 128 main axes if d is larger; products and distances hardly change.
+def main_axes(points: Doubles) -> Doubles | None:
+    """Return 128 main axes of points (M, d), (d, 128) and orthonormal; None if d is no larger.
 
-    By randomized subspace iteration from a fixed seed (Halko, Martinsson and Tropp, 2011, algorithm 4.4).
+    The products and distances of points hardly change when they are projected on these axes, which are found by
+    randomized subspace iteration from a fixed seed (Halko, Martinsson and Tropp, 2011, algorithm 4.4).
     """
     if points.shape[1] <= _MOST_DIMENSIONS:
-        return points
+        return None
     basis = points.T @ np.random.default_rng(0).standard_normal((len(points), _MOST_DIMENSIONS))  # (d, 128)
     for _ in range(_POWER_ITERATIONS):
         basis = points.T @ (points @ np.linalg.qr(basis)[0])
-    return np.asarray(points @ np.linalg.qr(basis)[0])
+    return np.asarray(np.linalg.qr(basis)[0])
 
 
 def _activity(maps: Floats) -> Doubles:

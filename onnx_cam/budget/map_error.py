@@ -172,7 +172,7 @@ def error_from_candidates(
     estimate, candidates, equal = np.maximum(estimate, 0), np.maximum(candidates, 0), np.maximum(equal, 0)
     errors = np.full(len(candidates), UNKNOWN)
     if np.linalg.norm(_unit_length(estimate) - _unit_length(equal)) > _SAME_MAP and estimate.any():
-        errors = np.array([relative_error(estimate, candidate, equal) for candidate in candidates])
+        errors = _relative_errors(estimate, candidates, equal)
     ends = [(1 - INTERVAL_LEVEL) / 2, 0.5, (1 + INTERVAL_LEVEL) / 2]
     low, median, high = np.quantile(errors, ends).tolist()
     higher = (candidates > candidates.mean(axis=1, keepdims=True)).astype(np.float64)  # (S, p)
@@ -185,6 +185,16 @@ def deviation_from(estimate: Doubles, candidates: Doubles, shape: tuple[int, int
     """Return the root mean square distance of candidates (S, p) from a map (p,), as (h, w), after the ReLU of both."""
     distances = np.maximum(candidates, 0) - np.maximum(estimate, 0)
     return np.asarray(np.sqrt((distances**2).mean(axis=0)).reshape(shape), np.float32)
+
+
+def _relative_errors(estimate: Doubles, candidates: Doubles, equal: Doubles) -> Doubles:
+    """Return `relative_error` for each of the candidates (S, p) as the true map, (S,)."""
+    lengths = np.linalg.norm(candidates, axis=1, keepdims=True)
+    true_maps = np.divide(candidates, lengths, out=np.zeros_like(candidates), where=lengths > 0)
+    distance = np.linalg.norm(true_maps - _unit_length(estimate), axis=1)
+    class_specific = np.linalg.norm(true_maps - _unit_length(equal), axis=1)
+    errors = np.divide(distance, class_specific, out=np.ones_like(distance), where=class_specific > 0)
+    return np.where(distance == 0, 0.0, errors)
 
 
 def _unit_length(values: Doubles) -> Doubles:

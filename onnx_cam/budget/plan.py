@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.kernel import Kernel
 from onnx_cam.budget.observations import Observations, samples_of
@@ -144,7 +145,7 @@ class _State:
 
     Attributes
     ----------
-    covariance : ndarray of shape (M, M), float64
+    covariance : Covariance
         Σ, of the scores of the masks.
     leverage : ndarray of shape (M, r), float64
         F: how one unit of a mask's score changes the part of the map that counts.
@@ -152,15 +153,14 @@ class _State:
         Variance of one sample about the mean of its mask.
     """
 
-    covariance: Doubles
+    covariance: Covariance
     leverage: Doubles
     within: float | Doubles
 
 
 def _state_before(channels: Channels) -> _State:
     """Return the state before any score is known: the covariance is the prior's, and the whole map counts."""
-    covariance = _PRIOR.among(channels.pairs)
-    return _State(covariance, channels.leverage, _PRIOR.individual)
+    return _State(Covariance.prior(channels.pairs, _PRIOR), channels.leverage, _PRIOR.individual)
 
 
 def _state_after(channels: Channels, regression: Regression) -> _State:
@@ -169,13 +169,12 @@ def _state_after(channels: Channels, regression: Regression) -> _State:
     The covariance is on the scale of the regression, so the leverage of a mask is multiplied by the mean slope from
     that scale to scores.
     """
-    deviation = np.sqrt(np.maximum(np.diag(regression.covariance), 0))  # on the scale of the regression, (M,)
-    slope = np.divide(regression.deviation, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     estimate = regression.weights @ channels.leverage  # (r,)
     length = np.linalg.norm(estimate)
     direction = estimate / length if length > 0 else estimate
     orthogonal = channels.leverage - np.outer(channels.leverage @ direction, direction)
-    return _State(regression.covariance, orthogonal * slope[:, None], regression.means.within(regression.mean))
+    within = regression.means.within(regression.mean)
+    return _State(regression.covariance, orthogonal * regression.slopes[:, None], within)
 
 
 class _Design:
@@ -189,31 +188,43 @@ class _Design:
     """
 
     def __init__(self, state: _State, most: int) -> None:
-        self.state = state
-        self.effect = state.covariance @ state.leverage  # (M, r): Σ F
-        self.variance = np.diag(state.covariance).copy()  # (M,)
-        self.floor = 1e-12 * max(float(self.variance.max(initial=0.0)), _TINY)
-        self.error = max(float(np.vdot(state.leverage, self.effect)), _TINY)  # trace of Fᵀ Σ F, before any pass
-        # Σ is never changed: row i of `steps` is the Cholesky column by which pass i reduced it.
-        self.steps = np.zeros((most, len(self.variance)))
-        self.used = 0
+        self._state = state
+        self._effect = state.covariance.times(state.leverage)  # (M, r): Σ F before any pass
+        self._squared_effect = np.einsum("mr,mr->m", self._effect, self._effect)  # (M,), after the passes
+        self._variance = state.covariance.variances  # (M,), after the passes
+        self._floor = 1e-12 * max(float(self._variance.max(initial=0.0)), _TINY)
+        # The trace of Fᵀ Σ F, before any pass.
+        self._error = max(float(np.vdot(state.leverage, self._effect)), _TINY)
+        # Σ and Σ F are never changed: row i of `steps` is the Cholesky column by which pass i reduced Σ, (M,), and row
+        # i of `turns` its product with F, (r,).
+        self._steps = np.zeros((most, len(self._variance)))
+        self._turns = np.zeros((most, state.leverage.shape[1]))
+        self._used = 0
+
+    @property
+    def within(self) -> float | Doubles:
+        """The variance of one sample about the mean of its mask."""
+        return self._state.within
 
     def gain(self, noise: Doubles) -> Doubles:
         """Return the fraction of the error that scoring each mask would remove, (M,).
 
         It is ``‖(Σ F)_m‖² / (Σ_mm + noise_m)``, relative to the error before any pass.
         """
-        return np.asarray((self.effect**2).sum(axis=1) / (self.variance + noise + self.floor) / self.error)
+        return np.asarray(self._squared_effect / ((self._variance + noise + self._floor) * self._error))
 
     def add(self, mask: int, noise: float) -> None:
         """Condition Σ on one more observation of a mask."""
-        steps = self.steps[: self.used]
-        column = self.state.covariance[:, mask] - steps.T @ steps[:, mask]
-        step = column / np.sqrt(self.variance[mask] + noise + self.floor)
-        self.steps[self.used] = step
-        self.used += 1
-        self.variance = np.maximum(self.variance - step**2, 0)
-        self.effect -= np.outer(step, step @ self.state.leverage)
+        steps, turns = self._steps[: self._used], self._turns[: self._used]
+        column = self._state.covariance.column(mask) - steps[:, mask] @ steps
+        step = column / np.sqrt(self._variance[mask] + noise + self._floor)
+        turn = step @ self._state.leverage
+        # Σ F loses step ⊗ turn, so that ‖(Σ F)_m‖² changes by −2 step_m (Σ F)_m · turn + step_m² ‖turn‖².
+        along = self._effect @ turn - (turns @ turn) @ steps
+        self._squared_effect = np.maximum(self._squared_effect + step * (step * (turn @ turn) - 2 * along), 0)
+        self._variance = np.maximum(self._variance - step**2, 0)
+        self._steps[self._used], self._turns[self._used] = step, turn
+        self._used += 1
 
 
 def _greedy(designs: list[_Design], had: Indices, samples: int, count: int) -> Indices:
@@ -222,7 +233,7 @@ def _greedy(designs: list[_Design], had: Indices, samples: int, count: int) -> I
     more = np.zeros(len(had), np.int64)
     while (remaining := count - int(more.sum())) > 0:
         # How precise the next samples of each mask would be, and how much of each map's error they would remove: (M,).
-        noises = [_noise_of_more(had + more, bunch, samples, design.state.within) for design in designs]
+        noises = [_noise_of_more(had + more, bunch, samples, design.within) for design in designs]
         gains = [design.gain(noise) for design, noise in zip(designs, noises, strict=True)]
         gain = sum(gains, np.zeros(len(had)))
         gain[had + more >= samples] = _EXHAUSTED
@@ -241,6 +252,8 @@ def _noise_of_more(count: Indices, bunch: int, samples: int, within: float | Dou
     A mean over n of N samples has an error of variance ``within · (1/n − 1/N)``. Precisions add up, so that of the
     additional observation is the precision with the samples less the precision without them.
     """
+    if samples == 1:
+        return np.zeros(len(count))
     after = np.minimum(count + bunch, samples)
     error_after = within * (1 / after - 1 / samples)
     error_before = np.where(count > 0, within * (1 / np.maximum(count, 1) - 1 / samples), np.inf)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.budget.covariance import Covariance
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.gaussian_process import GaussianProcess, fit
 from onnx_cam.budget.observations import MeanScores, Observations, mean_scores
@@ -32,7 +33,7 @@ class Regression:
         The standard deviation of each score; 0 for a mask that was scored with all samples.
     mean : ndarray of shape (M,), float64
         The posterior mean on the scale of the regression.
-    covariance : ndarray of shape (M, M), float64
+    covariance : Covariance
         The posterior covariance on the scale of the regression.
     scale : ScoreScale
         That scale.
@@ -49,7 +50,7 @@ class Regression:
     scores: Doubles
     deviation: Doubles
     mean: Doubles
-    covariance: Doubles
+    covariance: Covariance
     scale: ScoreScale
     process: GaussianProcess
     means: MeanScores
@@ -60,6 +61,18 @@ class Regression:
     def weights(self) -> Doubles:
         """α of each mask, (M,)."""
         return self.scores - self.baseline
+
+    @property
+    def slopes(self) -> Doubles:
+        """The mean slope of each score, (M,), with respect to its value on the scale of the regression."""
+        deviation = np.sqrt(self.covariance.variances)
+        return np.divide(self.deviation, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+
+    @property
+    def caution(self) -> Doubles:
+        """The posterior mean of each score less its cautious version in `scores`, (M,); 0 where it was measured."""
+        deviation = np.sqrt(self.covariance.variances)
+        return np.where(deviation > 0, self.scale.expected(self.mean, deviation) - self.scores, 0.0)
 
     @property
     def is_flat(self) -> bool:
@@ -130,8 +143,8 @@ def regress(
 
     # Regress these values on the masks, and bring the posterior of all M masks back from log-odds to scores.
     process = fit(channels.pairs, means.mask, scale.forward_mean(means.score, noise), noise)
-    mean, covariance = process.posterior()  # (M,), (M, M)
-    scores, deviation = scale.moments(mean, np.sqrt(np.maximum(np.diag(covariance), 0)))
+    mean, covariance = process.posterior()  # (M,), and what stands for (M, M)
+    scores, deviation = scale.moments(mean, np.sqrt(covariance.variances))
 
     # What was measured with all samples is known, to the bit.
     complete = means.count == observations.samples

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky
 
 from onnx_cam.budget.features import Channels
 from onnx_cam.budget.map_error import CANDIDATES, MapError, error_from_candidates
 from onnx_cam.budget.regression import Regression
 
-__all__ = ["calibration", "draw_scores", "estimate_error"]
+__all__ = ["calibration", "draw_maps", "estimate_error"]
 
 Doubles = NDArray[np.float64]
 
@@ -20,9 +19,8 @@ Doubles = NDArray[np.float64]
 _LOWEST_CALIBRATION, _HIGHEST_CALIBRATION = 0.7, 3.0
 _LOWEST_WITH_SAMPLES = 1.3  # with several samples, since masks that share noise fields have correlated errors
 _TRUST_IN_RESIDUALS = 0.5  # below 1: there are few, and only of masks that the plan chose
-_CALIBRATION_DEVIATION = 0.3  # standard deviation of the logarithm of the true calibration about the estimated one
+_CALIBRATION_DEVIATION = 0.35  # standard deviation of the logarithm of the true calibration about the estimated one
 _FEWEST_RESIDUALS = 3
-_JITTER = 1e-9  # added to the covariance's diagonal, relative to its largest entry
 
 
 def estimate_error(
@@ -64,8 +62,8 @@ def estimate_error(
         error = error_from_candidates("passes left out", estimate, estimate[None], equal, channels.shape)
         return error.exact() if regression.is_complete else error.unknown()
     factor = calibration(channels, regression)
-    weights = draw_scores(regression, factor, candidates, seed) - regression.baseline  # (S, M)
-    error = error_from_candidates("passes left out", estimate, weights @ channels.maps, equal, channels.shape)
+    maps = draw_maps(channels, regression, factor, candidates, seed)  # (S, p)
+    error = error_from_candidates("passes left out", estimate, maps, equal, channels.shape)
     return replace(error, calibration=factor)
 
 
@@ -95,11 +93,16 @@ def calibration(channels: Channels, regression: Regression) -> float:
     return float(np.clip((residual / variance) ** (0.5 * _TRUST_IN_RESIDUALS), lowest, _HIGHEST_CALIBRATION))
 
 
-def draw_scores(regression: Regression, factor: float, count: int, seed: int) -> Doubles:
-    """Return scores drawn from the joint posterior of all masks.
+def draw_maps(channels: Channels, regression: Regression, factor: float, count: int, seed: int) -> Doubles:
+    """Return maps drawn from the posterior.
+
+    A map is a sum over many masks, so its error is nearly normal, and only its covariance is needed. The part of each
+    score that is linear in its value on the scale of the regression is correlated with the other scores as the values
+    are; what is left of its variance counts as independent of them.
 
     Parameters
     ----------
+    channels : Channels
     regression : Regression
     factor : float
         What the deviations are multiplied by (`calibration`). As it is only an estimate, each draw multiplies them by a
@@ -111,19 +114,22 @@ def draw_scores(regression: Regression, factor: float, count: int, seed: int) ->
 
     Returns
     -------
-    ndarray of shape (S, M), float64
-        Scores that were measured with all samples are the same in every draw.
+    ndarray of shape (S, p), float64
+        Before the ReLU.
     """
-    uncertain = np.flatnonzero(np.diag(regression.covariance) > 0)
-    scores = np.repeat(regression.scores[None], count, axis=0)
-    if not len(uncertain):
-        return scores
-    covariance = regression.covariance[np.ix_(uncertain, uncertain)]
-    covariance[np.diag_indices(len(uncertain))] += _JITTER * covariance.max()
+    # The covariance of the map's coordinates, (r, r): F are those of a unit of each score, (M, r).
+    leverage, values = channels.leverage, regression.covariance
+    deviation = np.sqrt(values.variances)  # on the scale of the regression, (M,)
+    linear = regression.scale.linear_deviation(regression.mean, deviation)  # of the scores, (M,)
+    slopes = np.divide(linear, deviation, out=np.zeros_like(linear), where=deviation > 0)
+    independent = np.where(deviation > 0, np.maximum(regression.deviation**2 - linear**2, 0), 0)
+    along = slopes[:, None] * leverage
+    covariance = along.T @ values.times(along) + leverage.T @ (independent[:, None] * leverage)
+    variances, axes = np.linalg.eigh((covariance + covariance.T) / 2)
+
+    # Draw errors of the map, (S, p). What the cautious scores leave out of their expectation is a part of each.
     rng = np.random.default_rng(seed)
     factors = factor * np.exp(_CALIBRATION_DEVIATION * rng.standard_normal((count, 1)))
-    normal = rng.standard_normal((count, len(uncertain)))
-    values = regression.mean[uncertain] + normal @ cholesky(covariance, lower=True, check_finite=False).T
-    expected = regression.scores[uncertain]
-    scores[:, uncertain] = expected + factors * (regression.scale.back(values) - expected)
-    return scores
+    errors = (rng.standard_normal((count, len(variances))) * np.sqrt(np.maximum(variances, 0))) @ axes.T  # (S, r)
+    errors = errors if channels.axes is None else errors @ channels.axes.T
+    return np.asarray(regression.weights @ channels.maps + factors * (errors + regression.caution @ channels.maps))

@@ -108,6 +108,14 @@ class ScoreScale:
         deviations = scores - (scores @ _NODE_WEIGHTS)[:, None]
         return self.expected(mean, _CAUTION * deviation), np.sqrt(deviations**2 @ _NODE_WEIGHTS)
 
+    def linear_deviation(self, mean: Doubles, deviation: Doubles) -> Doubles:
+        """Return the part of the standard deviation of scores that is linear in their normal values, (n,).
+
+        It is the first coefficient of the scores in Hermite polynomials of the standardised values.
+        """
+        scores = self.back(mean[:, None] + deviation[:, None] * _NODES)  # (n, nodes)
+        return np.asarray(scores @ (_NODES * _NODE_WEIGHTS))
+
     def expected(self, mean: Doubles, deviation: Doubles | float) -> Doubles:
         """Return the mean of scores whose values are normal, in the shape of `mean`."""
         deviation = np.broadcast_to(deviation, mean.shape)

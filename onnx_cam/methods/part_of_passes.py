@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,6 +218,7 @@ class _PartialRun:
         self._baseline = (baseline - share * self._blank) / (1 - share)  # (T,)
         self._tolerance_met = False
         self._observations = Observations.none(subject.scorer.target_count, inputs.samples)
+        self._estimated: list[tuple[Regression, MapError]] = []  # from these observations, for the first targets
 
     def run_rounds(self, sizes: tuple[int, ...]) -> None:
         """Run rounds of these sizes."""
@@ -300,7 +300,8 @@ class _PartialRun:
         """Plan and run one round; `later` passes will follow it."""
         # Plan with coarse scores, so that the plan does not depend on the batch size.
         channels, coarse = self._inputs.channels, self._observations.coarse()
-        regressions = list(islice(self._regressions(coarse), _PLANNED_TARGETS)) if len(coarse.mask) else []
+        targets = range(min(len(self._baseline), _PLANNED_TARGETS)) if len(coarse.mask) else ()
+        regressions = [self._regression(coarse, target) for target in targets]
         mask, sample = next_passes(channels, coarse, size, regressions, seed=self._seed)
         self._run(mask, sample, later)
 
@@ -313,15 +314,18 @@ class _PartialRun:
 
     def _run(self, mask: Indices, sample: Indices, later: int) -> None:
         self._observations = self._observations.joined(mask, sample, self._inputs.scores(mask, sample, later))
+        self._estimated = []
 
-    def _regressions(self, observations: Observations) -> Iterator[Regression]:
-        """Yield the regression of each target."""
-        for target, baseline in enumerate(self._baseline):
-            yield regress(
-                self._inputs.channels, observations, target, baseline=float(baseline), probability=self._probability
-            )
+    def _regression(self, observations: Observations, target: int) -> Regression:
+        """Return the regression of a target."""
+        baseline = float(self._baseline[target])
+        return regress(self._inputs.channels, observations, target, baseline=baseline, probability=self._probability)
 
     def _estimates(self) -> Iterator[tuple[Regression, MapError]]:
-        """Yield the regression of each target and the error of its map."""
-        for regression in self._regressions(self._observations):
-            yield regression, estimate_error(self._inputs.channels, regression, seed=self._seed)
+        """Yield the regression of each target and the error of its map, both made once for the same observations."""
+        for target in range(len(self._baseline)):
+            if target == len(self._estimated):
+                regression = self._regression(self._observations, target)
+                error = estimate_error(self._inputs.channels, regression, seed=self._seed)
+                self._estimated.append((regression, error))
+            yield self._estimated[target]

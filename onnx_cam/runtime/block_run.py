@@ -38,6 +38,11 @@ class Block:
     scores: Doubles = field(default_factory=lambda: np.zeros(0))
     has_failed: bool = False
 
+    @property
+    def size(self) -> int:
+        """How many inputs it has."""
+        return int((self.units.stop - self.units.start) * (self.steps.stop - self.steps.start))
+
     def cut(self, size: int, steps_a_run: int | None) -> tuple[Block, list[Block]]:
         """Cut off a part of at most `size` inputs, and return it with the rest: more units of the same steps last.
 
@@ -81,6 +86,17 @@ def _most_steps_a_run(steps: int, size: int) -> int:
     return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
 
 
+def _even_size(inputs: int, batch_size: int, streams: int) -> int:
+    """Return how many inputs each run takes: fewer than a batch where all streams then end at once.
+
+    One stream takes full batches.
+    """
+    if streams == 1:
+        return batch_size
+    runs = streams * -(-inputs // (streams * batch_size))
+    return -(-inputs // runs)
+
+
 def _is_sound(run: EndedRun[_Cut]) -> bool:
     """Whether a run gave scores, and numbers."""
     return run.result is not None and bool(np.isfinite(run.result.scores).all())
@@ -119,9 +135,18 @@ class BlockRun(ABC):
     def not_finite(self, unit: int, step: int) -> str:
         """Return the message for an input whose score is NaN or infinite."""
 
-    def inputs_a_run(self, batch_size: int) -> int:
-        """Return how many inputs a run takes at most, at this batch size."""
-        return batch_size
+    def inputs_a_run(self, batch_size: int, remaining: int, streams: int) -> int:
+        """Return how many inputs a run takes at most.
+
+        Parameters
+        ----------
+        batch_size : int
+        remaining : int
+            How many inputs are still to be run.
+        streams : int
+            How many runs share them; 1 while batch size and spread are measured.
+        """
+        return _even_size(remaining, batch_size, streams)
 
     def blocks(self, batch: BatchSize) -> Iterator[Block]:
         """Score all inputs, and yield it block by block, in the order in which their runs end.
@@ -142,12 +167,17 @@ class BlockRun(ABC):
             A run failed twice, or a score is NaN or infinite.
         """
         remaining = [Block(slice(0, self.shape[0]), slice(0, self.shape[1]))]
+        sizes: dict[tuple[int, int], int] = {}  # of a run, for a batch size and a number of streams
 
         def take() -> _Cut | None:
             """Cut as much off the last block as a batch takes: units × steps inputs."""
             if not remaining:
                 return None
-            block, rest = remaining.pop().cut(self.inputs_a_run(batch.size), self.steps_a_run)
+            conditions = batch.size, self._measured_streams(batch)
+            if conditions not in sizes:
+                inputs = sum(block.size for block in remaining)
+                sizes[conditions] = self.inputs_a_run(batch.size, inputs, conditions[1])
+            block, rest = remaining.pop().cut(sizes[conditions], self.steps_a_run)
             remaining.extend(rest)
             return _Cut(block, batch.size)
 
@@ -221,9 +251,13 @@ class BlockRun(ABC):
         """Whether another spread was chosen, or is worth a try with the inputs that remain."""
         spreads = self.session.spreads
         if spreads.next is not None and batch.settled:
-            inputs = sum((b.units.stop - b.units.start) * (b.steps.stop - b.steps.start) for b in remaining)
-            spreads.try_next(inputs, self.session.load_seconds)
+            spreads.try_next(sum(block.size for block in remaining), self.session.load_seconds)
         return self.session.spread != spreads.current
+
+    def _measured_streams(self, batch: BatchSize) -> int:
+        """Return the number of streams; 1 while something is measured, which takes full batches."""
+        is_measured = batch.settled and self.session.spreads.settled and not self.session.fixed_batch
+        return self.session.spread.streams if is_measured else 1
 
     def _run(self, cut: _Cut) -> TimedScores:
         return self.run_block(cut.block, cut.batch_size)

@@ -120,12 +120,15 @@ class ImageRun(BlockRun):
         """Always 1: each image is a unit of its own."""
         return 1
 
-    def inputs_a_run(self, batch_size: int) -> int:
+    def inputs_a_run(self, batch_size: int, remaining: int, streams: int) -> int:
         """Return the largest batch that gives all streams as much to do.
 
-        Of 4 images and 2 streams each takes 2, whatever the batch size is. The streams are counted as they are at
-        first, so that the measured spread changes no batch.
+        Of 4 images and 2 streams each takes 2, whatever the batch size is. Images and streams are counted as they are
+        at first, so that the measured spread changes no batch.
         """
+        return self._even_batch(batch_size)
+
+    def _even_batch(self, batch_size: int) -> int:
         streams = self.session.spreads.most_streams
         if self.session.fixed_batch or streams == 1:
             return batch_size
@@ -136,7 +139,7 @@ class ImageRun(BlockRun):
         """Make the images of a block, and run them: the scores are (m, 1, 1)."""
         numbers = range(self.count)[block.units]
         images = np.stack([arranged(self.make(number), self.session.layout).reshape(-1) for number in numbers])
-        return self.session.run_images(self.score_kind, images, full=min(self.inputs_a_run(batch_size), self.count))
+        return self.session.run_images(self.score_kind, images, full=min(self._even_batch(batch_size), self.count))
 
     def not_finite(self, unit: int, step: int) -> str:
         """Return the message for an image whose score is NaN or infinite."""

@@ -44,10 +44,10 @@ def maps_of(seed: int, count: int = 200, side: int = 7) -> NDArray[np.float32]:
     return np.asarray(np.maximum(maps - 0.1, 0), np.float32)
 
 
-def problem_of(seed: int, samples: int = 1, individual: float = 0.15, count: int = 200) -> Problem:
+def problem_of(seed: int, samples: int = 1, individual: float = 0.15, count: int = 200, side: int = 7) -> Problem:
     """Return a problem whose log-odds add a smooth function of the mask, an individual part, and field effects."""
     rng = np.random.default_rng(1000 + seed)
-    maps = maps_of(seed, count)
+    maps = maps_of(seed, count, side)
     masks = normalised(maps, (224, 224), Masking())
     channels = describe_channels(maps, masks)
     points = masks[channels.representatives].reshape(channels.count, -1).astype(np.float64)

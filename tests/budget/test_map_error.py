@@ -9,11 +9,27 @@ from onnx_cam.budget.map_error import relative_error
 from onnx_cam.budget.observations import Observations, mean_scores, samples_of
 from onnx_cam.budget.plan import next_passes
 from onnx_cam.budget.regression import regress
-from onnx_cam.budget.regression_error import estimate_error
+from onnx_cam.budget.regression_error import _CALIBRATION_DEVIATION, draw_maps, estimate_error
 from onnx_cam.budget.score_scale import ScoreScale, scale_for
 from tests.budget.problems import problem_of, run
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("side", [7, 12])  # 12 · 12 positions are more than are drawn one by one
+def test_maps_are_drawn_with_the_spread_of_scores_drawn_one_by_one(side: int) -> None:
+    problem = problem_of(7, side=side)
+    channels, regression = problem.channels, run(problem, 40)[1]
+    drawn = draw_maps(channels, regression, 1.0, 2000, seed=1)
+    # Scores from the joint posterior of all masks, in log-odds, with the same spread of the calibration.
+    variances, axes = np.linalg.eigh(regression.covariance.times(np.eye(channels.count)))
+    normal = RNG.standard_normal((2000, channels.count)) * np.sqrt(np.maximum(variances, 0))
+    scores = regression.scale.back(regression.mean + normal @ axes.T) - regression.scores
+    factors = np.exp(_CALIBRATION_DEVIATION * RNG.standard_normal((2000, 1)))
+    expected = regression.weights @ channels.maps + factors * scores @ channels.maps
+    np.testing.assert_allclose(drawn.std(axis=0), expected.std(axis=0), rtol=0.1)
+    spread = expected.std(axis=0).max()
+    np.testing.assert_allclose(drawn.mean(axis=0), expected.mean(axis=0), atol=0.15 * spread)
 
 
 def test_ninety_percent_bars_cover_the_exact_map() -> None:

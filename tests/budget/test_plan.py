@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.representatives import nearest_representative, representatives
-from onnx_cam.budget.features import describe_channels, reduce_dimensions
+from onnx_cam.budget.features import describe_channels, main_axes
 from onnx_cam.budget.map_error import relative_error
 from onnx_cam.budget.observations import Observations, samples_of
-from onnx_cam.budget.plan import next_passes, round_sizes
+from onnx_cam.budget.plan import _Design, _state_after, next_passes, round_sizes
 from onnx_cam.budget.regression import regress
 from tests.budget.problems import Problem, maps_of, problem_of, run
 
@@ -73,6 +73,21 @@ def test_a_tenth_beats_random_passes_and_the_nearest_representative() -> None:
     assert np.median(errors["plan"]) < 0.8 * np.median(errors["nearest"])
 
 
+@pytest.mark.parametrize("samples", [1, 4])
+def test_the_gains_are_those_of_a_posterior_that_is_conditioned_pass_by_pass(samples: int) -> None:
+    problem = problem_of(5, samples, count=60)
+    channels, noise = problem.channels, 0.01 if samples == 1 else 0.3
+    state = _state_after(channels, run(problem, 20)[1])
+    design = _Design(state, 5)
+    posterior = state.covariance.times(np.eye(channels.count))
+    error = np.trace(state.leverage.T @ posterior @ state.leverage)
+    for mask in np.argsort(-np.diag(posterior))[:5]:
+        gain = ((posterior @ state.leverage) ** 2).sum(axis=1) / (np.diag(posterior) + noise) / error
+        np.testing.assert_allclose(design.gain(np.full(channels.count, noise)), gain, atol=1e-4 * gain.max())
+        design.add(int(mask), noise)
+        posterior -= np.outer(posterior[mask], posterior[mask]) / (posterior[mask, mask] + noise)
+
+
 def test_targets_share_the_passes() -> None:
     left, right = problem_of(4), problem_of(4, individual=0.5)
     observed = Observations.none(targets=2)
@@ -115,7 +130,9 @@ def test_features_have_a_mean_squared_distance_of_one() -> None:
 
 def test_wide_maps_keep_their_distances() -> None:
     points = maps_of(5, count=60, side=20).reshape(60, -1).astype(np.float64)
-    reduced = reduce_dimensions(points)
+    axes = main_axes(points)
+    assert axes is not None
+    reduced = points @ axes
     assert reduced.shape == (60, 128)
     np.testing.assert_allclose(reduced @ reduced.T, points @ points.T, atol=1e-8 * (points**2).sum())
 

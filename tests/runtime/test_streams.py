@@ -21,7 +21,9 @@ import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.runtime.cores import cgroup_cores, usable_cores
+from onnx_cam.runtime.schedule import Schedule
 from onnx_cam.runtime.score_session import ScoreSession
+from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 from tests import tiny
 
@@ -117,6 +119,19 @@ def test_where_memory_runs_out_the_batch_is_halved_before_the_streams(
     assert any("continued with batch size 1, 2 at once" in warning for warning in result.warnings)
     np.testing.assert_allclose(result.map, sound.map, atol=1e-6)
     assert result.passes == sound.passes
+
+
+@pytest.mark.parametrize(("channels", "sizes"), [(4, [2, 2]), (5, [3, 2]), (6, [3, 3])])
+def test_the_last_runs_are_as_large_as_lets_all_streams_end_at_once(
+    channels: int, sizes: list[int], tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny_path, 2)
+    failing = Failing(monkeypatch, lambda *_: None)
+    maps = np.random.default_rng(0).random((channels, 5, 5), np.float32)
+    image = model.network_input(tiny.image())
+    scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0, batch_size=4)
+    scorer.run(Schedule(maps, path=np.ones(1)), "probability")
+    assert sorted(failing.sizes, reverse=True) == sizes
 
 
 def test_several_runs_are_under_way_at_once(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
