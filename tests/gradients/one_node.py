@@ -36,6 +36,26 @@ class Case:
     tolerance: float = 1e-5
     smooth: bool = True
 
+    @property
+    def batched(self) -> bool:
+        """Whether two images as one batch give the outputs of each, one after the other."""
+        if not self.fed or not np.ndim(self.inputs[0]):
+            return False
+        first = np.asarray(self.inputs[0])
+        doubled = self.model()
+        doubled.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2 * len(first)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(doubled.SerializeToString(), options)
+            found = session.run(["output0"], {"input0": np.concatenate([first, first])})[0]
+        except Exception:  # the node only takes this batch
+            return False
+        one = self.expected()[0]
+        return (
+            one.ndim > 0 and np.shape(found) == (2 * len(one), *one.shape[1:]) and np.allclose(found[: len(one)], one)
+        )
+
     def __str__(self) -> str:
         settings = ",".join(f"{name}={value}" for name, value in self.attributes.items())
         return f"{self.operator}-{self.opset}({settings})"

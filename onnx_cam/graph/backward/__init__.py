@@ -1,0 +1,13 @@
+"""The gradient as a graph: reverse mode written in the operators of the model's own opset."""
+
+from onnx_cam.graph.backward.facts import TensorFacts
+from onnx_cam.graph.backward.reverse import (
+    GRADIENT,
+    SEED,
+    Border,
+    MissingRuleError,
+    add_gradient,
+    path_to_layer,
+)
+
+__all__ = ["GRADIENT", "SEED", "Border", "MissingRuleError", "TensorFacts", "add_gradient", "path_to_layer"]
