@@ -17,10 +17,5 @@ def relu(step: Step) -> Gradients:
 
 
 def clip(step: Step) -> Gradients:
-    """1 between the bounds and at them; before opset 11 the bounds are attributes."""
-    if step.version < 11:
-        low, high = step.attribute("min", None), step.attribute("max", None)
-    else:
-        low, high = (step.value(place) if step.has_input(place) else None for place in (1, 2))
-    inside = step.emit.within(step.value(), low, high)
-    return {0: step.gradient if inside is None else step.emit.masked(step.gradient, inside)}
+    """1 between the bounds and at them, which is where the output equals the input."""
+    return {0: step.emit.masked(step.gradient, step.emit.equal(step.output(), step.value()))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ Source = str | float | NDArray[Any] | None
 
 _OPSET_OF_AXES_AS_INPUT = {"ReduceSum": 13}
 _OPSET_OF_OTHER_AXES_AS_INPUT = 18
-_OPSET_OF_WHERE = 9
 _OPSET_OF_FLOAT_EQUAL = 11
 _OPSET_OF_SLICE_INPUTS = 10
 _OPSET_OF_PAD_INPUTS = 11
@@ -117,9 +116,10 @@ class Emitter:
         return tensor if list(order) == sorted(order) else self.add("Transpose", tensor, perm=list(order))
 
     def masked(self, tensor: str, condition: str) -> str:
-        """Return a tensor where a condition holds, and 0 elsewhere."""
-        if self.opset >= _OPSET_OF_WHERE:
-            return self.add("Where", condition, tensor, 0.0)
+        """Return a tensor where a condition holds, and 0 elsewhere.
+
+        It is a product: ONNX Runtime's Where takes eight times as long on a CPU.
+        """
         return self.add("Mul", tensor, self.cast(condition))
 
     def equal(self, left: Source, right: Source) -> str:
@@ -128,13 +128,12 @@ class Emitter:
             return self.add("Equal", left, right)
         return self.add("Not", self.add("Or", self.add("Greater", left, right), self.add("Less", left, right)))
 
-    def within(self, tensor: str, low: Source, high: Source) -> str | None:
-        """Return where a tensor lies between bounds, bounds included; None where neither is given."""
-        above = None if low is None else self.add("Not", self.add("Less", tensor, low))
-        below = None if high is None else self.add("Not", self.add("Greater", tensor, high))
-        if above is None or below is None:
-            return above or below
-        return self.add("And", above, below)
+    def reversed(self, tensor: str, sizes: Mapping[int, int]) -> str:
+        """Return a tensor with the order of its rows reversed along axes, whose sizes are given by axis."""
+        for axis, size in sizes.items():
+            if size > 1:
+                tensor = self.add("Gather", tensor, np.arange(size - 1, -1, -1, dtype=np.int64), axis=axis)
+        return tensor
 
     def spread(self, tensor: str, shape: Shape, wanted: Shape, like: str | None = None) -> str:
         """Return a tensor repeated along the axes where its size is 1 and another is wanted.
