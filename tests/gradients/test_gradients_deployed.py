@@ -19,7 +19,7 @@ LAYERS = ("relu1", "relu2")
 
 
 def gradients(model: onnx_cam.Classifier, layer: str | None, target: int = 1) -> NDArray[np.float32]:
-    gradient: NDArray[np.float32] = model.sessions.gradients(model.layer(layer), X, [target])[0]
+    gradient: NDArray[np.float32] = model.gradients.at(model.layer(layer), X[None], [target], "torch")[0, 0]
     return gradient
 
 

@@ -5,9 +5,8 @@ from onnx_cam.graph.backward.reverse import (
     GRADIENT,
     SEED,
     Border,
-    MissingRuleError,
     add_gradient,
     path_to_layer,
 )
 
-__all__ = ["GRADIENT", "SEED", "Border", "MissingRuleError", "TensorFacts", "add_gradient", "path_to_layer"]
+__all__ = ["GRADIENT", "SEED", "Border", "TensorFacts", "add_gradient", "path_to_layer"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onnx_cam.graph.backward.step import Gradients, Step
 from onnx_cam.graph.backward.windows import Windows, conv_windows, fixed_sizes
 
@@ -61,7 +63,11 @@ def convolution_backward(step: Step, gradient: str, weight: str, windows: Window
     # The transposed convolution covers the rows from the first window to the last, padding included.
     covered = [(m - 1) * s + e for m, s, e in zip(counts, windows.strides, windows.extents, strict=True)]
     missing = [n + b - c for n, b, c in zip(sizes, windows.before, covered, strict=True)]
-    settings = {"strides": windows.strides, "dilations": windows.dilations, "group": step.attribute("group", 1)}
+    settings: dict[str, Any] = {
+        "strides": windows.strides,
+        "dilations": windows.dilations,
+        "group": step.attribute("group", 1),
+    }
     extra = [max(rows, 0) for rows in missing]  # rows behind the last window
     fits = all(rows < s for rows, s in zip(extra, windows.strides, strict=True))
     if fits and min(windows.before) >= 0:

@@ -17,7 +17,7 @@ from onnx_cam.graph.new_nodes import constant_node, unused_name
 __all__ = ["Emitter", "Source"]
 
 Source = str | float | NDArray[Any] | None
-"""An input of a node: the name of a tensor, a float32 number, an array, or None for an optional one that is left out."""
+"""An input of a node: the name of a tensor, a float32 number, an array, or None for one that is left out."""
 
 _OPSET_OF_AXES_AS_INPUT = {"ReduceSum": 13}
 _OPSET_OF_OTHER_AXES_AS_INPUT = 18

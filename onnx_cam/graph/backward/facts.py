@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Shape", "TensorFacts"]
@@ -58,8 +57,9 @@ class TensorFacts:
     def of(cls, value: NDArray[Any]) -> TensorFacts:
         """Return the facts of a constant.
 
-        Examples
-        --------
+            Examples
+            --------
+            >>> import numpy as np
         >>> TensorFacts.of(np.zeros(3, np.float32)).shape
         (3,)
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onnx_cam.graph.backward.step import Gradients, Step
 
 __all__ = ["gemm", "matmul"]
@@ -15,7 +17,7 @@ def gemm(step: Step) -> Gradients:
     gradients: dict[int, str | None] = {}
     if step.wants(0):  # ∂A' = g B'ᵀ
         left, right = (g, step.value(1)) if not flip_a else (step.value(1), g)
-        flips = {"transB": int(not flip_b)} if not flip_a else {"transA": int(flip_b), "transB": 1}
+        flips: dict[str, Any] = {"transB": int(not flip_b)} if not flip_a else {"transA": int(flip_b), "transB": 1}
         gradients[0] = step.emit.add("Gemm", left, right, alpha=alpha, **flips)
     if step.wants(1):  # ∂B' = A'ᵀ g
         left, right = (step.value(0), g) if not flip_b else (g, step.value(0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import onnx
 
-from onnx_cam.errors import LayerError, ModelError
+from onnx_cam.errors import LayerError, MissingRuleError
 from onnx_cam.graph.backward.emitter import Emitter
 from onnx_cam.graph.backward.facts import Shape, TensorFacts
 from onnx_cam.graph.backward.operators import ENDS, RULES
@@ -16,7 +16,7 @@ from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.tap import Dequantized
 from onnx_cam.graph.walk_protobuf import all_names
 
-__all__ = ["GRADIENT", "SEED", "Border", "MissingRuleError", "add_gradient", "path_to_layer"]
+__all__ = ["GRADIENT", "SEED", "Border", "add_gradient", "path_to_layer"]
 
 SEED = PREFIX + "seed"
 """The input that takes the coefficients of the logits, (N, classes) float32."""
@@ -29,10 +29,6 @@ _FIRST_OPSET = 7
 
 Border = str | Dequantized
 """A layer or logits: a tensor, or integers and what they stand for."""
-
-
-class MissingRuleError(ModelError):
-    """An operator between the layer and the logits has no rule."""
 
 
 def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: str) -> Path:
@@ -75,8 +71,8 @@ def add_gradient(
 ) -> str:
     """Add the nodes that compute the gradient at a layer to a model, and return the tensor that holds it.
 
-    The gradient is ``∂(Σ_c seed_c · Y^c)/∂A`` for each image of the batch, Y the logits and A the layer. Only what leads
-    to the layer is emitted, at the model's opset, and the model's own nodes stay as they are.
+    The gradient is ``∂(Σ_c seed_c · Y^c)/∂A`` for each image of the batch, Y the logits and A the layer. Only what
+    leads to the layer is emitted, at the model's opset, and the model's own nodes stay as they are.
 
     Parameters
     ----------
@@ -109,7 +105,7 @@ def add_gradient(
     >>> from onnx_cam.graph.backward.facts import TensorFacts
     >>> model = onnx_cam.load("model.onnx")
     >>> layer, logits = model.layer(), model.head.tapped_logits
-    >>> facts = model.sessions.tensor_facts(layer)
+    >>> facts = model.gradients.tensor_facts(layer)
     >>> proto = onnx.load("model.onnx")
     >>> gradient = add_gradient(proto, layer.name, logits, facts, "model.onnx")
     >>> proto.graph.input[-1].name, proto.graph.node[-1].output[0] == gradient
@@ -138,7 +134,15 @@ def add_gradient(
         if all(one is None for one in above):
             continue
         domain = "" if node.domain == "ai.onnx" else node.domain
-        step = Step(node, versions.get(domain, _UNVERSIONED), emitter, facts, path.tensors, above, values)
+        step = Step(
+            node,
+            versions.get(domain, _UNVERSIONED),
+            emitter=emitter,
+            facts=facts,
+            wanted=path.tensors,
+            gradients=above,
+            values=values,
+        )
         for place, gradient in _differentiate(step, domain, name).items():
             if gradient is not None and step.wants(place):
                 gradients.setdefault(node.input[place], []).append(gradient)

@@ -52,6 +52,7 @@ class Step:
         self,
         node: onnx.NodeProto,
         version: int,
+        *,
         emitter: Emitter,
         facts: Mapping[str, TensorFacts],
         wanted: frozenset[str],
