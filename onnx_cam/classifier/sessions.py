@@ -226,7 +226,6 @@ class ModelSessions:
     def fetch_with(self, layer: Layer, tensors: tuple[str, ...]) -> None:
         """Let `activations` of a layer fetch other tensors in the same run, for a call of `border` that follows."""
         self._border = layer.name, tensors
-        self._last_activations = None
 
     def border(self, layer: Layer, images: Floats, tensors: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """Return tensors of a run on one batch of images (B, C, H, W); with a fixed batch, padded.

@@ -130,7 +130,7 @@ class Session:
     def run_with(
         self, images: NDArray[np.float32], outputs: Sequence[str], others: Sequence[str]
     ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        """Run one batch, and return outputs as `run` does, and other tensors as they are, with a fixed batch's padding."""
+        """Run one batch; return outputs as `run` does, and other tensors as they are, with a fixed batch's padding."""
         arrays = self.run_once(images, [*outputs, *others])
         return self._cut(images, outputs, arrays[: len(outputs)]), arrays[len(outputs) :]
 

@@ -57,8 +57,8 @@ class TensorFacts:
     def of(cls, value: NDArray[Any]) -> TensorFacts:
         """Return the facts of a constant.
 
-            Examples
-            --------
+        Examples
+        --------
             >>> import numpy as np
         >>> TensorFacts.of(np.zeros(3, np.float32)).shape
         (3,)
