@@ -61,18 +61,18 @@ def prelu(step: Step) -> Gradients:
 
 
 def elu(step: Step) -> Gradients:
-    """y = α (exp(x) − 1) up to 0: there y + α, and 1 above."""
+    """Up to 0, where y = α (exp(x) − 1), y + α, and 1 above."""
     return _exponential_below(step, step.emit.add("Add", step.output(), step.attribute("alpha", 1.0)), 1.0)
 
 
 def selu(step: Step) -> Gradients:
-    """y = γ α (exp(x) − 1) up to 0: there y + γ α, and γ above."""
+    """Up to 0, where y = γ α (exp(x) − 1), y + γ α, and γ above."""
     alpha, gamma = step.attribute("alpha", 1.6732632423543772), step.attribute("gamma", 1.0507009873554805)
     return _exponential_below(step, step.emit.add("Add", step.output(), gamma * alpha), gamma)
 
 
 def celu(step: Step) -> Gradients:
-    """y = α (exp(x / α) − 1) up to 0: there y / α + 1, and 1 above."""
+    """Up to 0, where y = α (exp(x / α) − 1), y / α + 1, and 1 above."""
     scaled = step.emit.add("Div", step.output(), step.attribute("alpha", 1.0))
     return _exponential_below(step, step.emit.add("Add", scaled, 1.0), 1.0)
 
@@ -103,7 +103,7 @@ def hard_sigmoid(step: Step) -> Gradients:
 
 
 def hard_swish(step: Step) -> Gradients:
-    """x · clip(x / 6 + 1/2, 0, 1)."""
+    """Of x · clip(x / 6 + 1/2, 0, 1)."""
     emit, x = step.emit, step.value()
     sixth = emit.add("Div", x, 6.0)
     inside = emit.within(emit.add("Add", sixth, 0.5), 0.0, 1.0)
@@ -112,17 +112,17 @@ def hard_swish(step: Step) -> Gradients:
 
 
 def swish(step: Step) -> Gradients:
-    """x · sigmoid(α x)."""
+    """Of x · sigmoid(α x)."""
     return _gated(step, step.attribute("alpha", 1.0))
 
 
 def quick_gelu(step: Step) -> Gradients:
-    """x · sigmoid(α x), with an α of 1.702."""
+    """Of x · sigmoid(α x), with an α of 1.702."""
     return _gated(step, step.attribute("alpha", 1.702))
 
 
 def _gated(step: Step, alpha: float) -> Gradients:
-    """s + z s (1 − s), s the sigmoid of z = α x."""
+    """Return s + z s (1 − s) times the gradient, s the sigmoid of z = α x."""
     emit = step.emit
     z = emit.add("Mul", step.value(), alpha)
     gate = emit.add("Sigmoid", z)
@@ -131,7 +131,7 @@ def _gated(step: Step, alpha: float) -> Gradients:
 
 
 def mish(step: Step) -> Gradients:
-    """x · tanh(softplus(x)): t + x (1 − t²) sigmoid(x), t the tanh."""
+    """Of x · tanh(softplus(x)): t + x (1 − t²) sigmoid(x), t the tanh."""
     emit, x = step.emit, step.value()
     t = emit.add("Tanh", emit.add("Softplus", x))
     slope = emit.add("Mul", emit.add("Sub", 1.0, emit.square(t)), emit.add("Sigmoid", x))

@@ -97,7 +97,7 @@ def _extremum(step: Step, operator: str, better: str, worse: str) -> Gradients:
 
 
 def modulo(step: Step) -> Gradients:
-    """a − b · q with q the quotient rounded towards zero, or down: 1, and −q."""
+    """Of a − b · q: 1 and −q, with the quotient q rounded towards zero or down."""
     emit = step.emit
     gradients: dict[int, str | None] = {}
     if step.wants(0):
@@ -113,7 +113,7 @@ def modulo(step: Step) -> Gradients:
 
 
 def power(step: Step) -> Gradients:
-    """a^b: b · a^(b − 1), 0 where b is 0; and a^b · log a, 0 where a and the power are."""
+    """Of a^b: b · a^(b − 1), which is 0 where b is; and a^b · log a, 0 where a is."""
     gradients: dict[int, str | None] = {}
     if step.wants(0):
         gradients[0] = step.unbroadcast(_power_at_base(step), 0)

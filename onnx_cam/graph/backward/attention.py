@@ -32,7 +32,7 @@ def attention(step: Step) -> Gradients:
         gradient = _split(emit, gradient, step.output_shape(), heads)[0]
 
     # Past keys and values come before the new ones, and groups of heads share them.
-    wide = []
+    wide: list[str] = []
     for place, past_place in ((_KEY, _PAST_KEY), (_VALUE, _PAST_VALUE)):
         tensor, (_, _, _, size) = by_heads[place]
         if step.has_input(past_place):
@@ -45,7 +45,7 @@ def attention(step: Step) -> Gradients:
         mask=_mask(step, keys),
         is_truth=step.has_input(_MASK) and not step.input_facts(_MASK).is_float,
     )
-    found = attention_backward(emit, query, *wide, gradient, settings)
+    found = attention_backward(emit, gradient, (query, wide[0], wide[1]), settings)
 
     # Back to the inputs' own form; the keys and values with past ones are outputs, too.
     gradients: dict[int, str | None] = {_QUERY: _as_input(step, found.query, _QUERY)}
@@ -54,7 +54,7 @@ def attention(step: Step) -> Gradients:
     for output, (place, past_place, one) in enumerate(
         ((_KEY, _PAST_KEY, found.key), (_VALUE, _PAST_VALUE, found.value)), start=1
     ):
-        _, shared_heads, new, size = by_heads[place][1]
+        _, shared_heads, _, size = by_heads[place][1]
         above = step.gradients[output] if output < len(step.gradients) else None
         total = _summed(emit, one, (batch, shared_heads, groups, keys, size))
         total = emit.total([total, above]) if above else total
@@ -78,13 +78,11 @@ def microsoft_attention(step: Step) -> Gradients:
     width = fixed_sizes(step.shape(1)[1:])[0]
     sizes = step.ints("qkv_hidden_sizes") or [width // 3] * 3
     starts = [sum(sizes[:i]) for i in range(3)]
-    tensors = [
-        emit.slice(projected, [start], [start + size], [2]) for start, size in zip(starts, sizes, strict=True)
-    ]
+    tensors = [emit.slice(projected, [start], [start + size], [2]) for start, size in zip(starts, sizes, strict=True)]
     found = _attend(step, tensors, [(batch, count, size) for size in sizes])
     rows = emit.reshape(emit.add("Concat", *found, axis=2), (None, width))
     # Gemm reads the weights transposed: a Transpose of weights would be a second copy of them.
-    return {0: step.like_input(emit.add("Gemm", rows, step.value(1), transB=1))}
+    return {0: step.like_input(emit.gemm(rows, step.value(1), transB=1))}
 
 
 def multi_head_attention(step: Step) -> Gradients:
@@ -123,8 +121,8 @@ def _attend(step: Step, tensors: Sequence[str], shapes: Sequence[Shape]) -> list
         bias=causal_bias(queries, fixed_sizes(shapes[1][1:2])[0]) if causal else None,
     )
     gradient = _split(emit, step.gradient, step.output_shape(), heads)[0]
-    query, key, value = (tensor for tensor, _ in split)
-    found = attention_backward(emit, query, key, value, gradient, settings)
+    (query, _), (key, _), (value, _) = split
+    found = attention_backward(emit, gradient, (query, key, value), settings)
     every = (found.query, found.key, found.value)
     return [_joined(emit, one, shape) for one, shape in zip(every, shapes, strict=True)]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.backward.emitter import Emitter, Source
+from onnx_cam.graph.backward.softmax import softmax_backward
 
 __all__ = ["AttentionGradients", "Scores", "attention_backward", "causal_bias"]
 
@@ -66,19 +67,20 @@ def causal_bias(queries: int, keys: int, past: int = 0) -> NDArray[Any]:
 
 
 def attention_backward(
-    emit: Emitter, query: str, key: str, value: str, gradient: str, settings: Scores
+    emit: Emitter, gradient: str, operands: tuple[str, str, str], settings: Scores
 ) -> AttentionGradients:
     """Return the gradients in front of attention.
 
     Parameters
     ----------
     emit : Emitter
-    query, key, value : str
-        (B, heads, S, D), (B, heads, T, D) and (B, heads, T, D').
     gradient : str
         At the output, (B, heads, S, D').
+    operands : (str, str, str)
+        Queries (B, heads, S, D), keys (B, heads, T, D) and values (B, heads, T, D').
     settings : Scores
     """
+    query, key, value = operands
     # Forwards again: the weights are (B, heads, S, T).
     scores = emit.add("Mul", emit.add("MatMul", query, _flipped(emit, key)), settings.scale)
     bend = emit.add("Tanh", emit.add("Div", scores, settings.softcap)) if settings.softcap else None
@@ -87,7 +89,7 @@ def attention_backward(
     # Backwards through the product with the values, the softmax, the softcap, and the product with the keys.
     at_value = emit.add("MatMul", _flipped(emit, weights), gradient)
     at_weights = emit.add("MatMul", gradient, _flipped(emit, value))
-    at_scores = emit.softmax_backward(at_weights, weights, [3])
+    at_scores = softmax_backward(emit, at_weights, weights, [3])
     scaled = emit.add("Mul", at_scores, settings.scale)
     if bend:
         scaled = emit.add("Mul", scaled, emit.add("Sub", 1.0, emit.square(bend)))

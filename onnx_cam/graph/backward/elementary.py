@@ -80,7 +80,7 @@ def tanh(step: Step) -> Gradients:
 
 
 def sigmoid(step: Step) -> Gradients:
-    """y (1 − y)."""
+    """Of the output: y (1 − y)."""
     y = step.output()
     return _product(step, step.emit.add("Mul", y, step.emit.add("Sub", 1.0, y)))
 

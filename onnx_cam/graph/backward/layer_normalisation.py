@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from onnx_cam.graph.backward.facts import Shape
+from onnx_cam.graph.backward.standardised import Standardised
 from onnx_cam.graph.backward.step import Gradients, Step
 from onnx_cam.graph.backward.windows import fixed_sizes
 
@@ -88,23 +89,23 @@ def _normalised(
     dict of int to str or None
         At place 0 the gradient at `x`.
     """
-    emit, centred = step.emit, shift is not None
-    normal, deviation = emit.standardised(x, axes, epsilon, centred=centred)
+    emit = step.emit
+    standardised = Standardised.of(emit, x, axes, epsilon, centred=shift is not None)
     parts: list[str] = []
     gradients: dict[int, str | None] = {}
     if (g := step.gradients[0]) is not None:
         scaled = emit.add("Mul", g, step.value(scale))
-        parts.append(emit.standardised_backward(scaled, normal, deviation, axes, centred=centred))
+        parts.append(standardised.backward(emit, scaled))
         if step.wants(scale):
-            gradients[scale] = step.unbroadcast(emit.add("Mul", g, normal), scale)
+            gradients[scale] = step.unbroadcast(emit.add("Mul", g, standardised.normal), scale)
         if shift is not None and step.wants(shift):
             gradients[shift] = step.unbroadcast(g, shift)
     if (g := _gradient(step, mean)) is not None:
         shape: Shape = tuple(1 if axis in axes else size for axis, size in enumerate(step.shape()))
         parts.append(step.spread_over_input(emit.add("Mul", g, 1.0 / _count(step, axes)), shape))
     if (g := _gradient(step, inverse)) is not None:  # −normal · inverse² / count
-        factor = emit.add("Mul", emit.add("Mul", g, emit.square(deviation)), -1.0 / _count(step, axes))
-        parts.append(emit.add("Mul", normal, factor))
+        factor = emit.add("Mul", emit.add("Mul", g, emit.square(standardised.inverse)), -1.0 / _count(step, axes))
+        parts.append(emit.add("Mul", standardised.normal, factor))
     gradients[0] = emit.total(parts) if parts else None
     return gradients
 

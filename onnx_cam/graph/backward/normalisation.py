@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from onnx_cam.graph.backward.facts import Shape
+from onnx_cam.graph.backward.standardised import Standardised
 from onnx_cam.graph.backward.step import Gradients, NoRule, Step
 from onnx_cam.graph.backward.windows import fixed_sizes
 
@@ -37,8 +38,7 @@ def instance_normalization(step: Step) -> Gradients:
     scaled = step.emit.add("Mul", step.gradient, _by_channel(step, step.value(1), step.shape(1)[0]))
     axes = list(range(2, len(step.shape())))
     epsilon = step.attribute("epsilon", _EPSILON)
-    normal, inverse = step.emit.standardised(step.value(), axes, epsilon)
-    return {0: step.emit.standardised_backward(scaled, normal, inverse, axes)}
+    return {0: Standardised.of(step.emit, step.value(), axes, epsilon).backward(step.emit, scaled)}
 
 
 def group_normalization(step: Step) -> Gradients:
@@ -54,12 +54,12 @@ def group_normalization(step: Step) -> Gradients:
     if scales == count:
         gradient = emit.add("Mul", gradient, emit.reshape(step.value(1), (count, 1)))
     epsilon = step.attribute("epsilon", _EPSILON)
-    normal, inverse = emit.standardised(emit.reshape(step.value(), groups), [2], epsilon)
-    return {0: step.like_input(emit.standardised_backward(gradient, normal, inverse, [2]))}
+    standardised = Standardised.of(emit, emit.reshape(step.value(), groups), [2], epsilon)
+    return {0: step.like_input(standardised.backward(emit, gradient))}
 
 
 def lrn(step: Step) -> Gradients:
-    """x · d^−β with d = bias + α · (mean of x² over a window of channels, zeros included)."""
+    """Of x · d^−β, with d = bias + α · (mean of x² over a window of channels, zeros included)."""
     emit = step.emit
     alpha, beta = step.attribute("alpha", 1e-4), step.attribute("beta", 0.75)
     channels, *sizes = fixed_sizes(step.shape()[1:])
@@ -83,7 +83,7 @@ def _channel_means(step: Step, planes: str, *, transposed: bool) -> str:
 
 
 def lp_normalization(step: Step) -> Gradients:
-    """x / n with the norm n: g / n − n' · Σ g x / n², and g where n is 0."""
+    """Of x / n, with the norm n: g / n − n' · Σ g x / n², and g where n is 0."""
     emit, x, g = step.emit, step.value(), step.gradient
     axes = [step.attribute("axis", -1) % len(step.shape())]
     order = step.attribute("p", 2)
@@ -94,7 +94,7 @@ def lp_normalization(step: Step) -> Gradients:
 
 
 def mean_variance_normalization(step: Step) -> Gradients:
-    """c / (s + 10⁻⁹) with the centred c and the standard deviation s."""
+    """Of c / (s + 10⁻⁹), with the centred c and the standard deviation s."""
     emit, g = step.emit, step.gradient
     axes = [axis % len(step.shape()) for axis in step.ints("axes") or (0, 2, 3)]
     centred = emit.add("Sub", step.value(), emit.reduce("ReduceMean", step.value(), axes))

@@ -87,7 +87,7 @@ def l1(reduced: Reduction) -> str:
 
 
 def l2(reduced: Reduction) -> str:
-    """x / y, and 0 where y is 0."""
+    """Of the output: x / y, and 0 where y is 0."""
     step = reduced.step
     share = step.emit.add("Div", reduced.gradient, step.emit.divisor(reduced.output()))
     return step.emit.add("Mul", step.value(), share)

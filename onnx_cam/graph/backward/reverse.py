@@ -203,11 +203,7 @@ def _tensor(border: Border) -> str:
 def _no_way(proto: onnx.ModelProto, layer: str, logits: str, name: str) -> LayerError:
     """Return an error that says why there is no gradient: nothing leads to the logits, or integers end it."""
     open_path = find_path(proto.graph, layer, logits, {})
-    ends = [
-        node
-        for node in open_path.nodes
-        if ends_gradient(node, ENDS) and node.op_type not in ("Shape", "Size")
-    ]
+    ends = [node for node in open_path.nodes if ends_gradient(node, ENDS) and node.op_type not in ("Shape", "Size")]
     if ends:
         end = ends[0]
         return LayerError(

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from onnx_cam.graph.backward.emitter import Emitter
 from onnx_cam.graph.backward.step import Gradients, Step
 
-__all__ = ["log_softmax", "softmax"]
+__all__ = ["log_softmax", "softmax", "softmax_backward"]
 
 
 def softmax(step: Step) -> Gradients:
-    """y · (g − Σ g y)."""
-    y, axes = step.output(), _axes(step)
-    return {0: step.emit.softmax_backward(step.gradient, y, axes)}
+    """From the output y: y · (g − Σ g y)."""
+    return {0: softmax_backward(step.emit, step.gradient, step.output(), _axes(step))}
 
 
 def log_softmax(step: Step) -> Gradients:
-    """g − exp(y) · Σ g."""
+    """From the output y: g − exp(y) · Σ g."""
     total = step.emit.reduce("ReduceSum", step.gradient, _axes(step))
     shares = step.emit.add("Mul", step.emit.add("Exp", step.output()), total)
     return {0: step.emit.add("Sub", step.gradient, shares)}
+
+
+def softmax_backward(emit: Emitter, gradient: str, softmax: str, axes: Sequence[int]) -> str:
+    """Return the gradient in front of a softmax over some axes."""
+    total = emit.reduce("ReduceSum", emit.add("Mul", gradient, softmax), axes)
+    return emit.add("Mul", softmax, emit.add("Sub", gradient, total))
 
 
 def _axes(step: Step) -> list[int]:
