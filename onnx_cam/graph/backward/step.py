@@ -148,7 +148,7 @@ class Step:
         return self.emit.reshape(tensor, self.output_shape(place), self.node.output[place])
 
     def unbroadcast(self, gradient: str, place: int, shape: Shape | None = None) -> str:
-        """Return a gradient summed over the axes along which an input was broadcast, to the output's shape by default."""
+        """Return a gradient summed over the axes along which an input was broadcast, by default to the output."""
         wide, narrow = self.output_shape() if shape is None else shape, self.shape(place)
         missing = len(wide) - len(narrow)
         padded = (1,) * missing + tuple(narrow)
