@@ -21,6 +21,9 @@ Source = str | float | NDArray[Any] | None
 
 _OPSET_OF_AXES_AS_INPUT = {"ReduceSum": 13}
 _OPSET_OF_OTHER_AXES_AS_INPUT = 18
+_OPSET_OF_UNSQUEEZE_INPUTS = 13
+_OPSET_OF_SIGN = 9
+_OPSET_OF_ERF = 9
 _OPSET_OF_FLOAT_EQUAL = 11
 _OPSET_OF_SLICE_INPUTS = 10
 _OPSET_OF_PAD_INPUTS = 11
@@ -115,7 +118,73 @@ class Emitter:
         """Return a tensor with its axes in another order."""
         return tensor if list(order) == sorted(order) else self.add("Transpose", tensor, perm=list(order))
 
-    def masked(self, tensor: str, condition: str) -> str:
+    def unsqueeze(self, tensor: str, axes: Sequence[int]) -> str:
+        """Return a tensor with new axes of size 1, counted in the result."""
+        if not axes:
+            return tensor
+        if self.opset < _OPSET_OF_UNSQUEEZE_INPUTS:
+            return self.add("Unsqueeze", tensor, axes=list(axes))
+        return self.add("Unsqueeze", tensor, np.array(axes, np.int64))
+
+    def square(self, tensor: str) -> str:
+        """Return the square of each element."""
+        return self.add("Mul", tensor, tensor)
+
+    def sign(self, tensor: str) -> str:
+        """Return −1, 0 or 1."""
+        if self.opset >= _OPSET_OF_SIGN:
+            return self.add("Sign", tensor)
+        above, below = (self.cast(self.add(operator, tensor, 0.0)) for operator in ("Greater", "Less"))
+        return self.add("Sub", above, below)
+
+    def erf(self, tensor: str) -> str:
+        """Return the error function.
+
+        Raises
+        ------
+        ValueError
+            The opset does not have it.
+        """
+        if self.opset < _OPSET_OF_ERF:
+            raise ValueError(f"it needs Erf, which opset {self.opset} does not have")
+        return self.add("Erf", tensor)
+
+    def divisor(self, tensor: str) -> str:
+        """Return a tensor with 1 in place of 0, to divide by."""
+        return self.add("Add", tensor, self.cast(self.equal(tensor, 0.0)))
+
+    def softmax_backward(self, gradient: str, softmax: str, axes: Sequence[int]) -> str:
+        """Return the gradient in front of a softmax, y · (g − Σ g y)."""
+        total = self.reduce("ReduceSum", self.add("Mul", gradient, softmax), axes)
+        return self.add("Mul", softmax, self.add("Sub", gradient, total))
+
+    def standardised(
+        self, tensor: str, axes: Sequence[int], epsilon: float, *, centred: bool = True
+    ) -> tuple[str, str]:
+        """Return a tensor with mean 0 and variance 1 over some axes, and the inverse standard deviation.
+
+        Without centring it has a mean square of 1, and the second is the inverse of the root of the mean square.
+        """
+        if centred:
+            tensor = self.add("Sub", tensor, self.reduce("ReduceMean", tensor, axes))
+        variance = self.reduce("ReduceMean", self.square(tensor), axes)
+        inverse = self.add("Reciprocal", self.add("Sqrt", self.add("Add", variance, epsilon)))
+        return self.add("Mul", tensor, inverse), inverse
+
+    def standardised_backward(
+        self, gradient: str, normal: str, inverse: str, axes: Sequence[int], *, centred: bool = True
+    ) -> str:
+        """Return the gradient in front of `standardised`: (g − mean(g) − normal · mean(g · normal)) · inverse."""
+        share = self.reduce("ReduceMean", self.add("Mul", gradient, normal), axes)
+        if centred:
+            gradient = self.add("Sub", gradient, self.reduce("ReduceMean", gradient, axes))
+        return self.add("Mul", self.add("Sub", gradient, self.add("Mul", normal, share)), inverse)
+
+    def within(self, tensor: str, low: float, high: float) -> str:
+        """Return where a tensor lies between bounds, bounds included."""
+        return self.add("Not", self.add("Or", self.add("Less", tensor, low), self.add("Greater", tensor, high)))
+
+    def masked(self, tensor: Source, condition: str) -> str:
         """Return a tensor where a condition holds, and 0 elsewhere.
 
         It is a product: ONNX Runtime's Where takes eight times as long on a CPU.

@@ -146,9 +146,9 @@ class Step:
         """Return a tensor reshaped to an output's shape."""
         return self.emit.reshape(tensor, self.output_shape(place), self.node.output[place])
 
-    def unbroadcast(self, gradient: str, place: int) -> str:
-        """Return a gradient of the output's shape, summed over the axes along which an input was broadcast."""
-        wide, narrow = self.output_shape(), self.shape(place)
+    def unbroadcast(self, gradient: str, place: int, shape: Shape | None = None) -> str:
+        """Return a gradient, by default of the output's shape, summed over the axes along which an input was broadcast."""
+        wide, narrow = self.output_shape() if shape is None else shape, self.shape(place)
         missing = len(wide) - len(narrow)
         padded = (1,) * missing + tuple(narrow)
         axes = [axis for axis, (n, m) in enumerate(zip(wide, padded, strict=True)) if m == 1 and n != 1]
