@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onnx_cam.gradients.operators import RULES
-from tests.gradients import cases_integers, cases_maps, cases_shapes
+from tests.gradients import cases_integers, cases_maps, cases_operands, cases_shapes
 from tests.gradients.one_node import Case
 
 MAPS = [
@@ -25,7 +25,14 @@ SHAPES = [
     *cases_shapes.CREATED,
     *cases_shapes.RESIZED,
 ]
-FLOATS = [*MAPS, *SHAPES, *cases_integers.ATTENTION]
+OPERANDS = [
+    *cases_operands.OPERANDS,
+    *cases_operands.PRODUCTS,
+    *cases_operands.OLD_VERSIONS,
+    *cases_operands.KINKED,
+    *cases_operands.ATTENDED,
+]
+FLOATS = [*MAPS, *SHAPES, *cases_integers.ATTENTION, *OPERANDS]
 CASES = [*FLOATS, *cases_integers.QUANTIZED]
 
 _STEPS = {"Floor", "Ceil", "Round", "Sign", "Hardmax", "Shrink", "Mod", "QuantizeLinear"}

@@ -84,7 +84,7 @@ def microsoft_attention(step: Step) -> Gradients:
     found = _attend(step, tensors, [(batch, count, size) for size in sizes])
     rows = emit.reshape(emit.add("Concat", *found, axis=2), (None, width))
     # Gemm reads the weights transposed: a Transpose of weights would be a second copy of them.
-    return {0: step.like_input(emit.add("Gemm", rows, step.value(1), transB=1))}
+    return {0: step.like_input(emit.gemm(rows, step.value(1), transB=1))}
 
 
 def multi_head_attention(step: Step) -> Gradients:

@@ -22,6 +22,7 @@ Source = str | float | NDArray[Any] | None
 _OPSET_OF_AXES_AS_INPUT = {"ReduceSum": 13}
 _OPSET_OF_OTHER_AXES_AS_INPUT = 18
 _OPSET_OF_UNSQUEEZE_INPUTS = 13
+_OPSET_OF_GEMM_WITHOUT_SUMMAND = 11
 _OPSET_OF_SIGN = 9
 _OPSET_OF_ERF = 9
 _OPSET_OF_FLOAT_EQUAL = 11
@@ -125,6 +126,12 @@ class Emitter:
         if self.opset < _OPSET_OF_UNSQUEEZE_INPUTS:
             return self.add("Unsqueeze", tensor, axes=list(axes))
         return self.add("Unsqueeze", tensor, np.array(axes, np.int64))
+
+    def gemm(self, left: str, right: str, **attributes: Any) -> str:
+        """Return a product of matrices, with the attributes of Gemm."""
+        if self.opset >= _OPSET_OF_GEMM_WITHOUT_SUMMAND:
+            return self.add("Gemm", left, right, **attributes)
+        return self.add("Gemm", left, right, np.zeros(1, np.float32), **attributes)
 
     def square(self, tensor: str) -> str:
         """Return the square of each element."""

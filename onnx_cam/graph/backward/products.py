@@ -16,11 +16,11 @@ def gemm(step: Step) -> Gradients:
     if step.wants(0):  # ∂A' = g B'ᵀ
         left, right = (g, step.value(1)) if not flip_a else (step.value(1), g)
         flips = {"transB": int(not flip_b)} if not flip_a else {"transA": int(flip_b), "transB": 1}
-        gradients[0] = step.emit.add("Gemm", left, right, alpha=alpha, **flips)
+        gradients[0] = step.emit.gemm(left, right, alpha=alpha, **flips)
     if step.wants(1):  # ∂B' = A'ᵀ g
         left, right = (step.value(0), g) if not flip_b else (g, step.value(0))
         flips = {"transA": int(not flip_a)} if not flip_b else {"transA": 1, "transB": int(flip_a)}
-        gradients[1] = step.emit.add("Gemm", left, right, alpha=alpha, **flips)
+        gradients[1] = step.emit.gemm(left, right, alpha=alpha, **flips)
     if step.wants(2):
         gradients[2] = step.unbroadcast(g if beta == 1 else step.emit.add("Mul", g, float(beta)), 2)
     return gradients
@@ -35,7 +35,7 @@ def matmul(step: Step) -> Gradients:
     if step.wants(0) and len(right) == 2:
         # Gemm reads the weights transposed: a Transpose of weights would be a second copy of them.
         rows = step.emit.reshape(step.gradient, (None, step.output_shape()[-1]))
-        product = step.emit.add("Gemm", rows, step.value(1), transB=1)
+        product = step.emit.gemm(rows, step.value(1), transB=1)
         gradients[0] = step.like_input(product, 0)
     elif step.wants(0):
         product = step.emit.add("MatMul", step.gradient, _flipped(step, 1))
@@ -57,7 +57,7 @@ def fused_matmul(step: Step) -> Gradients:
     gradients: dict[int, str | None] = {}
     if step.wants(0) and not flip_a and not flip_b and len(step.shape(1)) == 2:  # as in `matmul`
         rows = emit.reshape(g, (None, step.output_shape()[-1]))
-        gradients[0] = step.like_input(emit.add("Gemm", rows, step.value(1), transB=1), 0)
+        gradients[0] = step.like_input(emit.gemm(rows, step.value(1), transB=1), 0)
     elif step.wants(0):  # ∂A = g B'ᵀ, or B' gᵀ
         factor = step.value(1) if flip_a != flip_b else _flipped(step, 1)
         pair = (factor, _turned(step, g)) if flip_a else (g, factor)
