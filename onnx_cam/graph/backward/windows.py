@@ -33,17 +33,17 @@ class Windows:
         return [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
 
-def fixed_sizes(shape: Sequence[int | None]) -> list[int]:
+def fixed_sizes(shape: Sequence[int | None], what: str = "a height or width") -> list[int]:
     """Return sizes that must not depend on the batch.
 
     Raises
     ------
     NoRule
-        One does.
+        One does; the message says what it is a size of.
     """
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
-        raise NoRule("a height or width depends on the batch")
+        raise NoRule(f"{what} depends on the batch")
     return sizes
 
 
