@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from tests.gradients.one_node import floats, positive
-from tests.graph.backward.few_nodes import gradients, model_of
+from tests.graph.backward.both_gradients import gradients, model_of
 from tests.graph.backward.one_gradient import LAYER, LOGITS
 
 IMAGE, SKIP = floats(2, 3, 8), floats(3, 8, seed=1)

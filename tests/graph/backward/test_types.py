@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnx_cam.errors import LayerError
 from onnx_cam.graph.backward import path_to_layer
 from tests.gradients.one_node import floats, positive
-from tests.graph.backward.few_nodes import gradients, model_of
+from tests.graph.backward.both_gradients import gradients, model_of
 from tests.graph.backward.one_gradient import LAYER, LOGITS
 
 Array = NDArray[Any]

@@ -1,4 +1,4 @@
-"""Models of a few nodes, and their gradient by the graph and by torch."""
+"""The gradient of models of a few nodes, by the graph and by torch."""
 
 from __future__ import annotations
 
