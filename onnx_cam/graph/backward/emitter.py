@@ -167,14 +167,23 @@ class Emitter:
             return self.add("Slice", tensor, starts=list(starts), ends=list(ends), axes=list(axes))
         return self.add("Slice", tensor, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes)))
 
-    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int]) -> str:
-        """Return a tensor with rows of zeros before and after, one number for each axis; negative ones cut off."""
+    def every(self, tensor: str, axis: int, start: int, step: int, count: int) -> str:
+        """Return `count` rows along an axis, from one on, at a distance of `step`."""
+        end = start + (count - 1) * step + 1
+        if step == 1:
+            return self.slice(tensor, [start], [end], [axis])
+        if self.opset < _OPSET_OF_SLICE_INPUTS:
+            return self.add("Gather", tensor, np.arange(start, end, step), axis=axis)
+        return self.add("Slice", tensor, *(np.array([number]) for number in (start, end, axis, step)))
+
+    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
+        """Return a tensor with rows of one value before and after, one number for each axis; negative ones cut off."""
         pads = [*before, *after]
         if not any(pads):
             return tensor
         if self.opset < _OPSET_OF_PAD_INPUTS:
-            return self.add("Pad", tensor, pads=pads)
-        return self.add("Pad", tensor, np.array(pads, np.int64))
+            return self.add("Pad", tensor, pads=pads, value=value)
+        return self.add("Pad", tensor, np.array(pads, np.int64), value or None)
 
     def total(self, tensors: Sequence[str]) -> str:
         """Return the sum of tensors of one shape."""
