@@ -31,7 +31,8 @@ def max_pool(step: Step) -> Gradients:
     rank = len(sizes)
     before, after = windows.before, windows.rows_missing(sizes, counts)
     plane: Shape = (None, 1, *counts)  # (B · C, 1, …): all channels are alike
-    maximum, rest = (emit.reshape(tensor, plane) for tensor in (step.output(), step.gradient))
+    rest = emit.reshape(step.gradient, plane)
+    maximum = _maxima(step, plane, rest)
     image = emit.pad(emit.reshape(step.value(), (None, 1, *sizes)), [0, 0, *before], [0, 0, *after], _LOWEST)
 
     # The rows of each offset, one axis after the other from the last on: what two offsets share is picked once.
@@ -54,6 +55,17 @@ def max_pool(step: Step) -> Gradients:
     joined = shares[0] if len(shares) == 1 else emit.add("Concat", *shares, axis=1)
     kernel = np.eye(len(shares), dtype=np.float32).reshape(len(shares), 1, *windows.kernel)
     return {0: _spread_windows(step, joined, kernel, windows, sizes, counts)}
+
+
+def _maxima(step: Step, plane: Shape, like: str) -> str:
+    """Return the output as (B · C, 1, …).
+
+    With ``ceil_mode`` onnx's shape inference counts a window behind the image, which ONNX Runtime leaves out: there a
+    Reshape to fixed sizes would get a wrong batch from it.
+    """
+    if step.attribute("ceil_mode", 0):
+        return step.emit.add("Reshape", step.output(), step.emit.add("Shape", like))
+    return step.emit.reshape(step.output(), plane)
 
 
 def average_pool(step: Step) -> Gradients:
