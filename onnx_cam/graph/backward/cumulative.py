@@ -9,5 +9,6 @@ __all__ = ["cumsum"]
 
 def cumsum(step: Step) -> Gradients:
     """The cumulative sum from the other end."""
-    settings = {"exclusive": step.attribute("exclusive", 0), "reverse": 1 - step.attribute("reverse", 0)}
-    return {0: step.emit.add("CumSum", step.gradient, step.node.input[1], **settings)}
+    exclusive, reverse = step.attribute("exclusive", 0), 1 - step.attribute("reverse", 0)
+    sums = step.emit.add("CumSum", step.gradient, step.node.input[1], exclusive=exclusive, reverse=reverse)
+    return {0: sums}

@@ -167,14 +167,13 @@ class Emitter:
             return self.add("Slice", tensor, starts=list(starts), ends=list(ends), axes=list(axes))
         return self.add("Slice", tensor, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes)))
 
-    def every(self, tensor: str, axis: int, start: int, step: int, count: int) -> str:
-        """Return `count` rows along an axis, from one on, at a distance of `step`."""
-        end = start + (count - 1) * step + 1
-        if step == 1:
-            return self.slice(tensor, [start], [end], [axis])
+    def every(self, tensor: str, axis: int, rows: range) -> str:
+        """Return rows along an axis, at a distance from each other that is the step of their range."""
+        if rows.step == 1:
+            return self.slice(tensor, [rows.start], [rows.stop], [axis])
         if self.opset < _OPSET_OF_SLICE_INPUTS:
-            return self.add("Gather", tensor, np.arange(start, end, step), axis=axis)
-        return self.add("Slice", tensor, *(np.array([number]) for number in (start, end, axis, step)))
+            return self.add("Gather", tensor, np.array(rows, np.int64), axis=axis)
+        return self.add("Slice", tensor, *(np.array([n], np.int64) for n in (rows.start, rows.stop, axis, rows.step)))
 
     def pad(self, tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
         """Return a tensor with rows of one value before and after, one number for each axis; negative ones cut off."""
@@ -184,6 +183,11 @@ class Emitter:
         if self.opset < _OPSET_OF_PAD_INPUTS:
             return self.add("Pad", tensor, pads=pads, value=value)
         return self.add("Pad", tensor, np.array(pads, np.int64), value or None)
+
+    def pad_along(self, tensor: str, rank: int, axis: int, rows: tuple[int, int]) -> str:
+        """Return a tensor with rows of zeros before and after along one axis."""
+        before, after = ([n if i == axis else 0 for i in range(rank)] for n in rows)
+        return self.pad(tensor, before, after)
 
     def total(self, tensors: Sequence[str]) -> str:
         """Return the sum of tensors of one shape."""

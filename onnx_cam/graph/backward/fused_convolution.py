@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onnx_cam.graph.backward.convolution import conv
 from onnx_cam.graph.backward.step import Gradients, NoRule, Step
 
@@ -58,7 +60,7 @@ def _activation_backward(step: Step) -> str:
 def _before_activation(step: Step) -> str:
     """Return what the activation takes, computed once more: the fused operator does not give it away."""
     names = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
-    settings = {name: step.attribute(name, None) for name in names}
+    settings: dict[str, Any] = {name: step.attribute(name, None) for name in names}
     bias = step.value(2) if step.has_input(2) else None
     result = step.emit.add("Conv", step.value(0), step.value(1), bias, **settings)
     return step.emit.add("Add", result, step.value(3)) if step.has_input(3) else result

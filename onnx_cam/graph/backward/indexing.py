@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto
 
-from onnx_cam.graph.backward.rows import contiguous_start, put_rows, rows_as_columns
+from onnx_cam.graph.backward.rows import as_matrices, contiguous_start, product_of, put_rows
 from onnx_cam.graph.backward.step import Gradients, NoRule, Step
+from onnx_cam.graph.backward.windows import fixed_sizes
 
 __all__ = ["gather", "gather_elements", "gather_nd", "slice_", "top_k"]
 
@@ -32,7 +34,7 @@ def slice_(step: Step) -> Gradients:
             continue
         rows = np.arange(size)[start:end:stride]
         if contiguous_start(rows) is None:
-            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows, size)
+            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows=rows, size=size)
             shape[axis] = size
         else:  # all such axes are padded at once
             before[axis] = int(rows[0]) if len(rows) else 0
@@ -51,8 +53,8 @@ def gather(step: Step) -> Gradients:
         rows = np.ravel(indices.value).astype(np.int64) % size
         flat = (*shape[:axis], len(rows), *shape[axis + 1 :])
         gradient = step.gradient if len(indices.shape) == 1 else emit.reshape(step.gradient, flat)
-        return {0: put_rows(emit, gradient, flat, axis, rows, size)}
-    gradient, _ = rows_as_columns(emit, step.gradient, step.output_shape(), axis, len(indices.shape))
+        return {0: put_rows(emit, gradient, flat, axis, rows=rows, size=size)}
+    gradient = as_matrices(emit, step.gradient, step.output_shape(), axis, len(indices.shape))
     positions = emit.reshape(_positions(step, 1), (1, None))
     return {0: step.like_input(emit.add("MatMul", _one_hot(step, positions, size), gradient))}
 
@@ -104,40 +106,32 @@ def _missing(size: int | None, read: int | None) -> int:
 
 
 def gather_nd(step: Step) -> Gradients:
-    """Each index becomes a single number into the flattened axes that it counts along."""
-    emit, shape = step.emit, step.shape()
+    """As for Gather: each index becomes a single number into the flattened axes that it counts along."""
+    emit, shape, read = step.emit, step.shape(), step.output_shape()
     batch, indices = step.attribute("batch_dims", 0), step.input_facts(1)
-    depth = indices.shape[-1]
-    if depth is None:
-        raise NoRule("the length of its indices depends on the batch")
-    sizes = shape[batch : batch + depth]
-    if None in sizes:
+    (depth,) = fixed_sizes(indices.shape[-1:], "the length of its indices")
+    if None in shape[batch : batch + depth]:
         if batch or emit.opset < _OPSET_OF_SCATTER_ADD:
             raise NoRule("it reads from an axis whose size depends on the batch")
         return {0: emit.add("ScatterND", _zeros_like_input(step), _positions(step, 1), step.gradient, reduction="add")}
-    fixed = [size for size in sizes if size is not None]
-    factors = np.append(np.cumprod(fixed[:0:-1])[::-1], 1).astype(np.int64)
-    rest = shape[batch + depth :]
-    read = step.output_shape()[: len(indices.shape) - 1]  # what each index reads has a shape of `rest`
-    count = None if None in read[batch:] else int(np.prod([n for n in read[batch:] if n is not None]))
-    if indices.value is not None and not batch and count is not None:
-        counted = np.where(indices.value < 0, indices.value + np.array(fixed), indices.value)
-        rows = np.ravel(counted @ factors)
-        flat = emit.reshape(step.gradient, (count, *rest))
-        return {0: step.like_input(put_rows(emit, flat, (count, *rest), 0, rows, int(np.prod(fixed))))}
-    counted_from_front = _from_front(step, _positions(step, 1), np.array(fixed))
-    positions = emit.reduce("ReduceSum", emit.add("Mul", counted_from_front, factors), [len(indices.shape) - 1])
-    places = emit.reshape(positions, (*read[:batch], 1, count))
-    inner = None if None in rest else int(np.prod([n for n in rest if n is not None]))
-    rows_read = emit.reshape(step.gradient, (*read[:batch], count, inner))
-    return {0: step.like_input(emit.add("MatMul", _one_hot(step, places, int(np.prod(fixed))), rows_read))}
+    sizes = np.array(shape[batch : batch + depth], np.int64)
+    size, factors = int(sizes.prod()), np.append(sizes[:0:-1].cumprod()[::-1], 1)
+    last = len(indices.shape) - 1
+    count, inner = product_of(read[batch:last]), product_of(shape[batch + depth :])
+    if indices.value is not None and batch == 0:
+        rows = np.ravel(np.where(indices.value < 0, indices.value + sizes, indices.value) @ factors)
+        gradient = emit.reshape(step.gradient, (len(rows), inner))
+        return {0: step.like_input(put_rows(emit, gradient, (len(rows), inner), 0, rows=rows, size=size))}
+    flat = emit.add("Mul", _counted_from_front(step, _positions(step, 1), sizes), factors)
+    positions = emit.reshape(emit.reduce("ReduceSum", flat, [last]), (*read[:batch], 1, count))
+    gradient = emit.reshape(step.gradient, (*read[:batch], count, inner))
+    return {0: step.like_input(emit.add("MatMul", _one_hot(step, positions, size), gradient))}
 
 
-def _from_front(step: Step, positions: str, sizes: np.ndarray) -> str:
+def _counted_from_front(step: Step, positions: str, sizes: NDArray[np.int64]) -> str:
     """Return positions ≥ 0; negative ones count from the end."""
-    emit = step.emit
-    is_negative = emit.cast(emit.add("Less", emit.cast(positions), 0.0), _INT64)
-    return emit.add("Add", positions, emit.add("Mul", is_negative, sizes))
+    is_negative = step.emit.cast(step.emit.add("Less", positions, np.zeros(1, np.int64)), _INT64)
+    return step.emit.add("Add", positions, step.emit.add("Mul", is_negative, sizes))
 
 
 def _one_hot(step: Step, positions: str, size: int) -> str:

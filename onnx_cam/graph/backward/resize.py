@@ -57,7 +57,7 @@ def _resized_back(step: Step, axes: list[int], factors: list[float]) -> str:
         old_size, size = fixed_sizes([step.shape()[axis], shape[axis]], _SIZE)
         if interpolation.mode == "nearest":
             rows = interpolation.rows(old_size, size, factor)
-            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows, old_size)
+            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows=rows, size=old_size)
         else:
             weights = interpolation.weights(old_size, size, factor)  # (size, old_size)
             gradient = product_along(step.emit, gradient, tuple(shape), axis, weights.T)

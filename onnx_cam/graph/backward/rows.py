@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from onnx_cam.graph.backward.emitter import Emitter
 from onnx_cam.graph.backward.facts import Shape
 
-__all__ = ["contiguous_start", "product_along", "put_rows", "rows_as_columns"]
+__all__ = ["as_matrices", "contiguous_start", "product_along", "product_of", "put_rows"]
 
 Integers = NDArray[np.int64]
 
 
-def put_rows(emit: Emitter, gradient: str, shape: Shape, axis: int, rows: Integers, size: int) -> str:
+def put_rows(emit: Emitter, gradient: str, shape: Shape, axis: int, *, rows: Integers, size: int) -> str:
     """Return a tensor of zeros, to whose rows along an axis those of a gradient are added.
 
     Parameters
@@ -33,19 +34,15 @@ def put_rows(emit: Emitter, gradient: str, shape: Shape, axis: int, rows: Intege
     """
     start = contiguous_start(rows)
     if start is not None:
-        pads = [[0] * len(shape) for _ in range(2)]
-        pads[0][axis], pads[1][axis] = start, size - start - len(rows)
-        return emit.pad(gradient, *pads)
+        return emit.pad_along(gradient, len(shape), axis, (start, size - start - len(rows)))
     if len(set(rows.tolist())) < len(rows):
         matrix = np.zeros((size, len(rows)), np.float32)
         matrix[rows, np.arange(len(rows))] = 1
         return product_along(emit, gradient, shape, axis, matrix)
     # Each row is read once: pick it from the gradient, and those that were not read from a row of zeros behind it.
-    after = [0] * len(shape)
-    after[axis] = 1
     sources = np.full(size, len(rows), np.int64)
     sources[rows] = np.arange(len(rows))
-    return emit.add("Gather", emit.pad(gradient, [0] * len(shape), after), sources, axis=axis)
+    return emit.add("Gather", emit.pad_along(gradient, len(shape), axis, (0, 1)), sources, axis=axis)
 
 
 def contiguous_start(rows: Integers) -> int | None:
@@ -69,20 +66,17 @@ def product_along(emit: Emitter, tensor: str, shape: Shape, axis: int, matrix: N
         return emit.add("MatMul", tensor, np.ascontiguousarray(matrix.T))
     if axis == rank - 2:
         return emit.add("MatMul", matrix, tensor)
-    columns, _ = rows_as_columns(emit, tensor, shape, axis, 1)
-    return emit.reshape(emit.add("MatMul", matrix, columns), (*shape[:axis], len(matrix), *shape[axis + 1 :]))
+    product = emit.add("MatMul", matrix, as_matrices(emit, tensor, shape, axis))
+    return emit.reshape(product, (*shape[:axis], len(matrix), *shape[axis + 1 :]))
 
 
-def rows_as_columns(emit: Emitter, tensor: str, shape: Shape, axis: int, count: int) -> tuple[str, Shape]:
-    """Return a tensor reshaped to (outer, rows, inner), where `count` axes from one on are the rows; and that shape."""
-    three = (_product(shape[:axis]), _product(shape[axis : axis + count]), _product(shape[axis + count :]))
-    return emit.reshape(tensor, three), three
+def as_matrices(emit: Emitter, tensor: str, shape: Shape, first: int, count: int = 1) -> str:
+    """Return a tensor reshaped to (outer, rows, inner), where the rows are `count` axes from one on."""
+    axes = slice(0, first), slice(first, first + count), slice(first + count, None)
+    return emit.reshape(tensor, tuple(product_of(shape[part]) for part in axes))
 
 
-def _product(sizes: Shape) -> int | None:
-    product = 1
-    for size in sizes:
-        if size is None:
-            return None
-        product *= size
-    return product
+def product_of(sizes: Shape) -> int | None:
+    """Return the product of sizes; None where one depends on the batch."""
+    fixed = [size for size in sizes if size is not None]
+    return math.prod(fixed) if len(fixed) == len(sizes) else None

@@ -26,16 +26,16 @@ def _scattered(step: Step, operator: str) -> Gradients:
     maxima or minima share it.
     """
     emit, g, indices = step.emit, step.gradient, step.node.input[1]
-    axis = {} if operator == "ScatterND" else {"axis": step.attribute("axis", 0)}
+    axis = None if operator == "ScatterND" else step.attribute("axis", 0)
     kind = step.attribute("reduction", "none")
 
     def scatter(target: str, updates: str, reduction: str | None = None) -> str:
-        return emit.add(operator, target, indices, updates, reduction=reduction, **axis)
+        return emit.add(operator, target, indices, updates, axis=axis, reduction=reduction)
 
     def gather(source: str) -> str:
         if operator == "Scatter":
             raise NoRule("the updates' gradient needs opset 11 or later")
-        return emit.add("GatherND" if operator == "ScatterND" else "GatherElements", source, indices, **axis)
+        return emit.add("GatherND" if operator == "ScatterND" else "GatherElements", source, indices, axis=axis)
 
     gradients: dict[int, str | None] = {}
     if kind == "none":

@@ -57,15 +57,10 @@ def split(step: Step) -> Gradients:
         if gradient is None:
             missing += size
             continue
-        parts.append(_padded_along(step, gradient, axis, missing, 0))
+        parts.append(step.emit.pad_along(gradient, rank, axis, (missing, 0)))
         missing = 0
-    parts[-1] = _padded_along(step, parts[-1], axis, 0, missing)
+    parts[-1] = step.emit.pad_along(parts[-1], rank, axis, (0, missing))
     return {0: parts[0] if len(parts) == 1 else step.emit.add("Concat", *parts, axis=axis)}
-
-
-def _padded_along(step: Step, tensor: str, axis: int, before: int, after: int) -> str:
-    zeros = [0] * len(step.shape())
-    return step.emit.pad(tensor, [*zeros[:axis], before, *zeros[axis + 1 :]], [*zeros[:axis], after, *zeros[axis + 1 :]])
 
 
 def expand(step: Step) -> Gradients:
@@ -130,6 +125,6 @@ def pad(step: Step) -> Gradients:
         if before[axis] or after[axis]:
             (size,) = fixed_sizes(step.shape()[axis : axis + 1], "the size of a padded axis")
             rows = padded_rows(size, before[axis], after[axis], mode)
-            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows, size)
+            gradient = put_rows(step.emit, gradient, tuple(shape), axis, rows=rows, size=size)
             shape[axis] = size
     return {0: gradient}

@@ -28,8 +28,9 @@ def conv_transpose(step: Step) -> Gradients:
     after = [w - b - n for w, b, n in zip(whole, before, outputs, strict=True)]  # less than 0: rows of zeros at the end
     gradient = step.emit.pad(step.gradient, [0, 0, *(min(n, 0) for n in before)], [0, 0, *(min(n, 0) for n in after)])
     pads = [max(n, 0) for n in (*before, *after)]
-    settings = {"strides": strides, "dilations": dilations, "pads": pads, "group": step.attribute("group", 1)}
-    return {0: step.emit.add("Conv", gradient, step.value(1), **settings)}
+    group = step.attribute("group", 1)
+    weight = step.value(1)
+    return {0: step.emit.add("Conv", gradient, weight, strides=strides, dilations=dilations, pads=pads, group=group)}
 
 
 def _cut_before(step: Step, whole: list[int], outputs: list[int]) -> list[int]:

@@ -32,19 +32,6 @@ class Windows:
         """The size of a window, dilation included."""
         return [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
-    def rows_missing(self, sizes: Sequence[int], counts: Sequence[int]) -> list[int]:
-        """Return how many rows the last window ends behind the image; negative where it ends before its last row.
-
-        Parameters
-        ----------
-        sizes : sequence of int
-            The height, width … of the image.
-        counts : sequence of int
-            How many windows there are along each axis.
-        """
-        each = zip(counts, self.strides, self.extents, self.before, sizes, strict=True)
-        return [(count - 1) * s + extent - before - n for count, s, extent, before, n in each]
-
 
 def fixed_sizes(shape: Sequence[int | None], what: str = "a height or width") -> list[int]:
     """Return sizes that must not depend on the batch.
