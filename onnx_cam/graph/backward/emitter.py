@@ -167,14 +167,6 @@ class Emitter:
             return self.add("Slice", tensor, starts=list(starts), ends=list(ends), axes=list(axes))
         return self.add("Slice", tensor, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes)))
 
-    def every(self, tensor: str, axis: int, rows: range) -> str:
-        """Return rows along an axis, at a distance from each other that is the step of their range."""
-        if rows.step == 1:
-            return self.slice(tensor, [rows.start], [rows.stop], [axis])
-        if self.opset < _OPSET_OF_SLICE_INPUTS:
-            return self.add("Gather", tensor, np.array(rows, np.int64), axis=axis)
-        return self.add("Slice", tensor, *(np.array([n], np.int64) for n in (rows.start, rows.stop, axis, rows.step)))
-
     def pad(self, tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
         """Return a tensor with rows of one value before and after, one number for each axis; negative ones cut off."""
         pads = [*before, *after]

@@ -12,6 +12,7 @@ from onnx_cam.graph.backward.step import Gradients, Step
 
 __all__ = ["max_pool"]
 
+_OPSET_OF_SLICE_STEPS = 10
 _LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -50,7 +51,7 @@ def _numbers_of_offsets(step: Step, windows: PoolWindows) -> list[str]:
     for axis in reversed(range(len(windows.sizes))):
         count, stride, dilation = windows.counts[axis], windows.strides[axis], windows.dilations[axis]
         picked = {
-            (offset, *inner): emit.every(tensor, 2 + axis, _rows(offset * dilation, stride, count))
+            (offset, *inner): _every(step, tensor, axis, _rows(offset * dilation, stride, count))
             for inner, tensor in picked.items()
             for offset in range(windows.kernel[axis])
         }
@@ -59,6 +60,23 @@ def _numbers_of_offsets(step: Step, windows: PoolWindows) -> list[str]:
 
 def _rows(start: int, stride: int, count: int) -> range:
     return range(start, start + (count - 1) * stride + 1, stride)
+
+
+def _every(step: Step, tensor: str, axis: int, rows: range) -> str:
+    """Return rows of (batch · channels, 1, …) along a spatial axis, at a distance that is the step of their range.
+
+    Before opset 10 Slice has no steps. A MaxPool whose windows hold one number has: on a CPU it takes a fifth of the
+    time of a Gather.
+    """
+    emit = step.emit
+    if emit.opset >= _OPSET_OF_SLICE_STEPS:
+        return emit.add(
+            "Slice", tensor, *(np.array([n], np.int64) for n in (rows.start, rows.stop, 2 + axis, rows.step))
+        )
+    part = emit.slice(tensor, [rows.start], [rows.stop], [2 + axis])
+    rank = len(step.shape()) - 2
+    strides = [rows.step if i == axis else 1 for i in range(rank)]
+    return part if rows.step == 1 else emit.add("MaxPool", part, kernel_shape=[1] * rank, strides=strides)
 
 
 def _maxima(step: Step, plane: Shape, like: str) -> str:
