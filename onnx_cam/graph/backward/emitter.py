@@ -216,14 +216,19 @@ class Emitter:
             return self.add("Slice", tensor, starts=list(starts), ends=list(ends), axes=list(axes))
         return self.add("Slice", tensor, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes)))
 
-    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int]) -> str:
-        """Return a tensor with rows of zeros before and after, one number for each axis; negative ones cut off."""
+    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
+        """Return a tensor with rows of one value before and after, one number for each axis; negative ones cut off."""
         pads = [*before, *after]
         if not any(pads):
             return tensor
         if self.opset < _OPSET_OF_PAD_INPUTS:
-            return self.add("Pad", tensor, pads=pads)
-        return self.add("Pad", tensor, np.array(pads, np.int64))
+            return self.add("Pad", tensor, pads=pads, value=value)
+        return self.add("Pad", tensor, np.array(pads, np.int64), value or None)
+
+    def pad_along(self, tensor: str, rank: int, axis: int, rows: tuple[int, int]) -> str:
+        """Return a tensor with rows of zeros before and after along one axis."""
+        before, after = ([n if i == axis else 0 for i in range(rank)] for n in rows)
+        return self.pad(tensor, before, after)
 
     def total(self, tensors: Sequence[str]) -> str:
         """Return the sum of tensors of one shape."""

@@ -6,7 +6,23 @@ from collections.abc import Mapping
 
 from onnx_cam.graph.backward import activation as act
 from onnx_cam.graph.backward import arithmetic as math
-from onnx_cam.graph.backward import attention, convolution, gelu, pooling, products, reduction, shape, softmax
+from onnx_cam.graph.backward import (
+    attention,
+    convolution,
+    cumulative,
+    fused_convolution,
+    gelu,
+    indexing,
+    max_pooling,
+    pooling,
+    products,
+    reduction,
+    resize,
+    scatter,
+    shape,
+    softmax,
+    transposed_convolution,
+)
 from onnx_cam.graph.backward import einsum as named_axes
 from onnx_cam.graph.backward import elementary as function
 from onnx_cam.graph.backward import layer_normalisation as layer_norm
@@ -49,11 +65,17 @@ _ONNX: dict[str, Rule] = {
     "Identity": act.identity,
     # convolutions and matrix products
     "Conv": convolution.conv,
+    "ConvTranspose": transposed_convolution.conv_transpose,
     "Einsum": named_axes.einsum,
     "Gemm": products.gemm,
     "MatMul": products.matmul,
     # pooling
+    "AveragePool": pooling.average_pool,
     "GlobalAveragePool": pooling.global_average_pool,
+    "GlobalLpPool": pooling.global_lp_pool,
+    "GlobalMaxPool": pooling.global_max_pool,
+    "LpPool": pooling.lp_pool,
+    "MaxPool": max_pooling.max_pool,
     # normalisations
     "BatchNormalization": norm.batch_normalization,
     "GroupNormalization": norm.group_normalization,
@@ -86,6 +108,7 @@ _ONNX: dict[str, Rule] = {
     "Tanh": function.tanh,
     "ThresholdedRelu": act.thresholded_relu,
     # reductions
+    "CumSum": cumulative.cumsum,
     "ReduceL1": reduction.reduction(reduction.l1),
     "ReduceL2": reduction.reduction(reduction.l2),
     "ReduceLogSum": reduction.reduction(reduction.log_sum),
@@ -96,11 +119,31 @@ _ONNX: dict[str, Rule] = {
     "ReduceProd": reduction.reduction(reduction.product),
     "ReduceSum": reduction.reduction(reduction.total),
     "ReduceSumSquare": reduction.reduction(reduction.sum_square),
+    "TopK": indexing.top_k,
     # shapes
+    "Concat": shape.concat,
+    "DepthToSpace": shape.depth_to_space,
+    "Expand": shape.expand,
     "Flatten": shape.reshaped,
+    "Pad": shape.pad,
     "Reshape": shape.reshaped,
+    "Resize": resize.resize,
+    "SpaceToDepth": shape.space_to_depth,
+    "Split": shape.split,
     "Squeeze": shape.reshaped,
+    "Tile": shape.tile,
+    "Transpose": shape.transpose,
     "Unsqueeze": shape.reshaped,
+    "Upsample": resize.upsample,
+    # parts of a tensor
+    "Gather": indexing.gather,
+    "GatherElements": indexing.gather_elements,
+    "GatherND": indexing.gather_nd,
+    "Scatter": scatter.scatter_elements,
+    "ScatterElements": scatter.scatter_elements,
+    "ScatterND": scatter.scatter_nd,
+    "Slice": indexing.slice_,
+    "Trilu": shape.trilu,
     # attention
     "Attention": attention.attention,
 }
@@ -109,6 +152,7 @@ _MICROSOFT: dict[str, Rule] = {
     "Attention": attention.microsoft_attention,
     "BiasGelu": gelu.bias_gelu,
     "FastGelu": gelu.fast_gelu,
+    "FusedConv": fused_convolution.fused_conv,
     "FusedMatMul": products.fused_matmul,
     "Gelu": gelu.gelu,
     "LayerNormalization": layer_norm.layer_normalization,
@@ -129,6 +173,7 @@ ENDS: Mapping[str, frozenset[str]] = {
             *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Xor"),
             *("Cast", "Hardmax"),  # Cast to integers only
             *("EyeLike", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"),
+            *("ConstantOfShape", "OneHot", "Range"),
         )
     ),
 }
