@@ -5,6 +5,7 @@
     OnnxCamError
     ├── ModelError            the model file: missing, damaged, refused, or not an image classifier
     │   ├── LayerError        no such layer, or one without a spatial map
+    │   ├── MissingRuleError  an operator whose gradient is not known
     │   └── LabelsError       class names that cannot be read or do not fit
     ├── TargetError           no such class, or more than one of that name
     ├── DatasetError          a dataset, its labels or its boxes: missing, damaged, or unsuitable for the model
@@ -36,6 +37,7 @@ __all__ = [
     "LayerError",
     "MissingDecoderError",
     "MissingExtraError",
+    "MissingRuleError",
     "ModelError",
     "OnnxCamError",
     "OutOfMemoryError",
@@ -94,6 +96,10 @@ class LayerError(ModelError):
         ...
     onnx_cam.errors.LayerError: 'pooled' in model.onnx cannot be explained: it has no spatial map, ...
     """
+
+
+class MissingRuleError(ModelError):
+    """An operator between a layer and the logits has a gradient that is not known."""
 
 
 class LabelsError(ModelError):

@@ -12,6 +12,7 @@ __all__ = [
     "DATASET_KINDS",
     "DEVICES",
     "ENGINES",
+    "GRADIENTS",
     "HEADS",
     "METHODS",
     "METRICS",
@@ -33,6 +34,9 @@ METRICS = (
 """The metrics of the evaluation: :data:`onnx_cam.metrics.METRICS` has their classes."""
 
 SCORES = ("probability", "logit")
+
+GRADIENTS = ("auto", "onnx", "torch")
+"""What computes gradients: ONNX Runtime, torch, or torch only where an operator has no rule."""
 """What f^c can be."""
 
 BASELINES = ("zero", "black", "mean", "blur")

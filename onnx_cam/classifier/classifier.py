@@ -18,6 +18,7 @@ from onnx_cam.classifier.guesses import resolve_preprocessing
 from onnx_cam.classifier.keeping import OneAtATime
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.classifier.layer_shapes import choose_by_geometry, rank_by_shape
+from onnx_cam.classifier.model_gradients import ModelGradients
 from onnx_cam.classifier.probe import find_geometry
 from onnx_cam.classifier.reloading import Reload
 from onnx_cam.classifier.run_cache import entry_name
@@ -66,6 +67,8 @@ class Classifier:
         What is known about the model.
     sessions : ModelSessions
         What runs it.
+    gradients : ModelGradients
+        The gradients of its logits at its layers.
     in_use : OneAtATime
         A context that is held while an image is explained.
 
@@ -83,6 +86,7 @@ class Classifier:
         self.facts = facts
         self.sessions = sessions
         self._reload = reload
+        self.gradients = ModelGradients(facts, sessions)
         self.in_use = OneAtATime(facts.file.name)
         self._probed: dict[str, LayerGeometry | None] = {}  # by layer: what a run found
         self._images_each: dict[str, int] = {}  # by layer: how many images the graph makes of one before it

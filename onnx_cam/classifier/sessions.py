@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -30,7 +30,6 @@ from onnx_cam.runtime.session import Session
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 
 if TYPE_CHECKING:
-    from onnx_cam.gradients import GraphModule
     from onnx_cam.runtime.score_session import ScoreSession
 
 __all__ = ["Activations", "ModelSessions", "SessionOpener"]
@@ -186,10 +185,11 @@ class ModelSessions:
         self._kept_sessions = _KEPT_LARGE_SESSIONS if self._is_large else _KEPT_SESSIONS
         on_cpu = opener.asks_for_cpu or self._session.device is CPU
         self._spreads = _spreads(opener.threads, on_cpu=on_cpu)
-        self._tapped_sessions: dict[str, Session] = {}
+        self._tapped_sessions: dict[frozenset[str], Session] = {}
         self._score_sessions: dict[GraphOffset, ScoreSession] = {}
         self._last_activations: tuple[tuple[str, bytes], Floats, Doubles] | None = None
-        self._last_module: tuple[str, GraphModule] | None = None
+        self._border: tuple[str, tuple[str, ...]] = "", ()  # a layer, and what is fetched with its tensor
+        self._last_border: dict[str, NDArray[Any]] = {}
         self._baselines: dict[tuple[ScoreKind, bytes], Doubles] = {}
 
     @property
@@ -239,7 +239,10 @@ class ModelSessions:
         if self._last_activations is not None and self._last_activations[0] == key:
             return Activations(*self._last_activations[1:], ran=False)
         # The tapped session runs once per image: an extra output keeps the runtime from fusing operators around it.
-        tensor, output = self._tapped_session(layer).run(image[None], [layer.output, self._head.output])
+        border = self._border[1] if self._border[0] == layer.name else ()
+        (tensor, output), others = self._tapped_session(layer, border).run_with(
+            image[None], [layer.output, self._head.output], border
+        )
         maps = layer.maps(tensor)  # (1, K, h, w)
         scores = probabilities(output, self._head)[0]  # (classes,)
         if not np.isfinite(maps).all() or not np.isfinite(scores).all():
@@ -248,19 +251,40 @@ class ModelSessions:
                 "check its preprocessing with onnx-cam inspect, and the model itself"
             )
         self._last_activations = key, read_only(maps[0]), read_only(scores)
+        self._last_border = dict(zip(border, others, strict=True))
         return Activations(*self._last_activations[1:], ran=True)
+
+    def fetch_with(self, layer: Layer, tensors: tuple[str, ...]) -> None:
+        """Let `activations` of a layer fetch other tensors in the same run, for a call of `border` that follows."""
+        self._border = layer.name, tensors
+
+    def border(self, layer: Layer, images: Floats, tensors: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+        """Return tensors of a run on one batch of images (B, C, H, W); with a fixed batch, padded.
+
+        Those of the image whose activations are kept are not computed again.
+        """
+        key = layer.name, hashlib.sha256(images[0].tobytes()).digest()
+        is_kept = len(images) == 1 and self._last_activations is not None and self._last_activations[0] == key
+        if is_kept and self._last_border.keys() == set(tensors):
+            return self._last_border
+        return dict(zip(tensors, self._tapped_session(layer, tensors).run_once(images, tensors), strict=True))
 
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""
         tensor = self._tapped_session(layer).run(images, [layer.output])[0]
         return layer.maps(tensor)
 
-    def _tapped_session(self, layer: Layer) -> Session:
-        if layer.name not in self._tapped_sessions:
-            make_room(self._tapped_sessions, self._kept_sessions)
-            self._make_room()
-            self._tapped_sessions[layer.name] = self.open(tap(self._proto, [layer.tapped]))
-        return self._tapped_sessions[layer.name]
+    def _tapped_session(self, layer: Layer, others: tuple[str, ...] = ()) -> Session:
+        """Return a session whose outputs hold a layer and other tensors; one that also holds more will do."""
+        outputs = frozenset([layer.output, *others])
+        for held, session in self._tapped_sessions.items():
+            if outputs <= held:
+                return session
+        self._tapped_sessions.pop(frozenset([layer.output]), None)  # it holds less than the new one
+        make_room(self._tapped_sessions, self._kept_sessions)
+        self._make_room()
+        self._tapped_sessions[outputs] = self.open(tap(self._proto, [layer.tapped, *others]))
+        return self._tapped_sessions[outputs]
 
     def scores(self, images: Floats, score_kind: ScoreKind = "probability") -> Doubles:
         """Return f^c of images for every class.
@@ -335,42 +359,3 @@ class ModelSessions:
             batch=self._batch.fixed,
         )
         return self.opener.open_score_graph(graph, threads)
-
-    def gradients(self, layer: Layer, image: Floats, targets: Sequence[int]) -> Floats:
-        """Return ``∂Y^c/∂A_k`` for each target's logit, by the graph as a torch module.
-
-        Parameters
-        ----------
-        layer : Layer
-        image : ndarray of shape (C, H, W), float32
-        targets : sequence of int
-            The T classes.
-
-        Returns
-        -------
-        ndarray of shape (T, K, h, w), float32
-
-        Raises
-        ------
-        MissingExtraError
-            torch is not installed.
-        ModelError
-            The graph holds an operator without a rule.
-        LayerError
-            The logits do not depend on the layer, or the gradient ends on the way.
-        """
-        from onnx_cam.gradients import GraphModule, layer_gradients
-
-        if self._last_module is None or self._last_module[0] != layer.name:
-            proto = tap(self._proto, [layer.tapped, self._head.tapped_logits])
-            self._last_module = layer.name, GraphModule(proto, name=self.opener.name, weights=self.opener.weights)
-        batch = np.repeat(image[None], self._batch.fixed or 1, axis=0)
-        _, gradients = layer_gradients(
-            self._last_module[1],
-            self.opener.image_input.feed(batch).astype(np.float32),
-            layer.quantization or layer.name,
-            self._head.tapped_logits,
-            targets,
-            binary=self._is_binary,
-        )
-        return layer.maps(gradients.sum(axis=1))  # every image of a fixed batch is this one

@@ -34,7 +34,7 @@ from onnx_cam.cli.options import (
 from onnx_cam.cli.pipeline import Stages, run_pipeline
 from onnx_cam.cli.survey import survey, survey_score
 from onnx_cam.errors import SettingError
-from onnx_cam.names import BASELINES, METHODS, SCORES
+from onnx_cam.names import BASELINES, GRADIENTS, METHODS, SCORES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,13 @@ def main() -> None:
     help="Image whose score is subtracted; by default zero in network-input space.",
 )
 @BATCH_SIZE
+@click.option(
+    "--gradients",
+    type=click.Choice(GRADIENTS),
+    default="auto",
+    show_default=True,
+    help="What computes gradients: the graph itself (onnx), torch, or torch only where the graph cannot (auto).",
+)
 @LIMITS
 @click.option(
     "--save",
@@ -185,6 +192,7 @@ class _Job:
                 layer=self.settings["layer"],
                 seed=self.settings["seed"],
                 score=self.settings["score"],
+                gradients=self.settings["gradients"],
                 baseline=self.settings["baseline"],
                 batch_size=self.settings["batch_size"],
                 progress=progress,
@@ -233,7 +241,9 @@ def _method(settings: dict[str, Any]) -> Method:
     try:
         own = ("variant", "samples", "sigma", "budget", "tolerance")
         method = make_method(settings["method"], **{key: settings[key] for key in own})
-        check_settings(method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size")})
+        check_settings(
+            method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size", "gradients")}
+        )
         check_drawing(settings["alpha"], settings["colormap"])
     except SettingError as error:
         raise click.UsageError(str(error)) from error

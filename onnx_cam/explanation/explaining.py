@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.loading import load
+from onnx_cam.classifier.model_gradients import GradientChoice, GradientPath
 from onnx_cam.classifier.sessions import Activations
 from onnx_cam.errors import SettingError
 from onnx_cam.explanation.provenance import AppliedMethod, Cost, ExplainedImage, ExplainedModel
@@ -36,7 +37,7 @@ from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import Method, Subject, make_method
 from onnx_cam.methods.weights import Weighed, weighted_sum
-from onnx_cam.names import BASELINES, SCORES
+from onnx_cam.names import BASELINES, GRADIENTS, SCORES
 from onnx_cam.runtime.map_distance import unit_distance
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.memory import names_lack_of_memory
@@ -71,6 +72,7 @@ class Settings(TypedDict, total=False):
     batch_size: int | None
     budget: int | float | str | None
     tolerance: float | None
+    gradients: GradientPath
     progress: Progress | None
 
 
@@ -125,6 +127,7 @@ def explain(
     batch_size: int | None = None,
     budget: int | float | str | None = None,
     tolerance: float | None = None,
+    gradients: GradientPath = "auto",
     progress: Progress | None = None,
 ) -> Explanation | list[Explanation]:
     """Explain the decision of a classifier for an image: which pixels it rests on.
@@ -165,6 +168,9 @@ def explain(
     tolerance : float, optional
         Stop as soon as the upper end of the relative error's interval is at most this, from 0 to below 1; with a
         budget, at the latest when that is used up.
+    gradients : {"auto", "onnx", "torch"}
+        What computes the gradients of a gradient method: ONNX Runtime, as a graph (``onnx``), or torch. ``auto`` takes
+        torch, where it is installed, for a model with an operator whose gradient the graph lacks.
     progress : callable, optional
         Called with the forward passes done, and the forward passes known to be needed.
 
@@ -190,7 +196,9 @@ def explain(
     """
     # Judge the settings first: what is wrong there costs no model and no image.
     chosen = make_method(method, variant=variant, samples=samples, sigma=sigma, budget=budget, tolerance=tolerance)
-    score_kind = check_settings(chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size)
+    score_kind = check_settings(
+        chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size, gradients=gradients
+    )
     # The model, and the image as the network's input X: (C, H, W). A comparison hands over an image that is open.
     classifier = model if isinstance(model, Classifier) else load(model)
     score_kind = _scored_as(classifier, chosen, score_kind, score)
@@ -199,7 +207,9 @@ def explain(
     started = time.perf_counter()
     with classifier.in_use:
         # One forward pass with the layer tapped: the activation maps A (K, h, w), and the probabilities (classes,).
+        # A gradient method needs more of the same run: what the part of the model behind the layer reads.
         tapped_layer = classifier.layer(layer)
+        choice = classifier.gradients.choose(tapped_layer, gradients) if chosen.needs_gradient else None
         activations = classifier.sessions.activations(tapped_layer, picture.network_input)
         # The T classes to explain, from those probabilities, and the baseline X_b: (C, H, W).
         targets, is_single = resolve_targets(classifier, target, activations.probabilities)
@@ -219,7 +229,9 @@ def explain(
             scorer,
             score_kind,
             linear_head=partial(_linear_weights, classifier, tapped_layer, targets),
-            gradient=partial(classifier.sessions.gradients, tapped_layer, targets=targets),
+            gradient=(
+                partial(classifier.gradients.at, tapped_layer, targets=targets, path=choice.path) if choice else None
+            ),
             frame=tapped_layer.geometry.frame,
         )
         # The method scores its schedule of masked images, and reduces the scores to weights α: (T, K).
@@ -235,7 +247,7 @@ def explain(
         activations=activations,
         explained_model=_explained_model(classifier, tapped_layer, preprocessing),
         explained_image=_explained_image(picture, tapped_layer),
-        applied_method=_applied_method(chosen, _score_name(classifier, score_kind), baseline, seed),
+        applied_method=_applied_method(chosen, _score_name(classifier, score_kind), baseline, seed, choice),
         cost=_cost(scorer, activations, weighed, seconds),
         warnings=(
             *random_warnings(classifier),
@@ -245,6 +257,7 @@ def explain(
             *batch_warnings(classifier, batch_size),
             *device_warnings(classifier.provider, scorer),
             *weighed.notes,
+            *filter(None, [choice and choice.note]),
         ),
     )
     explanations = [results.explanation(t, index, cams[t]) for t, index in enumerate(targets)]
@@ -258,6 +271,7 @@ def check_settings(
     baseline: str | None = None,
     seed: int = 0,
     batch_size: int | None = None,
+    gradients: str = "auto",
 ) -> ScoreKind:
     """Check what can be judged without a model, and return the score to use.
 
@@ -275,6 +289,10 @@ def check_settings(
         raise SettingError(f"unknown score {score!r}: expected probability or logit")
     if baseline is not None and baseline not in BASELINES:
         raise SettingError(f"unknown baseline {baseline!r}: expected one of {', '.join(BASELINES)}")
+    if gradients not in GRADIENTS:
+        raise SettingError(f"unknown gradients {gradients!r}: expected one of {', '.join(GRADIENTS)}")
+    if gradients != "auto" and not method.needs_gradient:
+        raise SettingError(f"{method.name} needs no gradient; leave out gradients={gradients}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _MAX_SEED:
         raise SettingError(f"invalid seed={seed!r}: expected a whole number from 0 to 2^64 − 1")
     if batch_size is not None and (not isinstance(batch_size, int | np.integer) or batch_size < 1):
@@ -383,13 +401,13 @@ def _explained_image(picture: Picture, layer: Layer) -> ExplainedImage:
     )
 
 
-def _applied_method(method: Method, score_name: str, baseline: str | None, seed: int) -> AppliedMethod:
-    return AppliedMethod(
-        name=method.name,
-        variant=str(method.variant),
-        parameters={**method.parameters, "score": score_name, "baseline": method.baseline_name(baseline)},
-        seed=seed,
-    )
+def _applied_method(
+    method: Method, score_name: str, baseline: str | None, seed: int, choice: GradientChoice | None
+) -> AppliedMethod:
+    parameters = {**method.parameters, "score": score_name, "baseline": method.baseline_name(baseline)}
+    if choice is not None:
+        parameters["gradients"] = choice.path
+    return AppliedMethod(name=method.name, variant=str(method.variant), parameters=parameters, seed=seed)
 
 
 def _cost(scorer: Scorer, activations: Activations, weighed: Weighed, seconds: float) -> Cost:

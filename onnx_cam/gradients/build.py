@@ -18,36 +18,10 @@ from onnx_cam.graph.detached import DetachedWeights
 from onnx_cam.graph.external_data import WeightSource, inlined_node, stored_array
 from onnx_cam.graph.walk_protobuf import subgraphs
 
-__all__ = ["Builder", "inline_functions", "needed_nodes"]
+__all__ = ["Builder", "needed_nodes"]
 
 _LOOPS = ("Loop", "Scan")
 _UNVERSIONED = 1  # the opset of a domain that the model does not import
-
-
-def inline_functions(proto: onnx.ModelProto, model: str) -> onnx.ModelProto:
-    """Return the model with calls of its own functions replaced by their nodes.
-
-    Parameters
-    ----------
-    proto : onnx.ModelProto
-    model : str
-        The file's name, for messages.
-
-    Raises
-    ------
-    ModelError
-        The functions cannot be inlined.
-    """
-    if not proto.functions:
-        return proto
-    from onnx import inliner
-
-    try:
-        return inliner.inline_local_functions(proto)
-    except Exception as error:  # the inliner is C++ and raises exceptions of any type
-        raise ModelError(
-            f"cannot inline the functions of {model}: {one_line(error)}; export the model again without functions"
-        ) from error
 
 
 class Builder:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from onnx_cam.errors import ModelError, OnnxCamError, OutOfMemoryError, ScoreError, did_you_mean, one_line
-from onnx_cam.gradients.build import Builder, inline_functions
+from onnx_cam.gradients.build import Builder
 from onnx_cam.gradients.dtypes import as_floats
 from onnx_cam.gradients.node import Node, Subgraph
 from onnx_cam.gradients.quantization import round_straight_through
 from onnx_cam.graph.external_data import WeightSource
+from onnx_cam.graph.inline import inline_functions
 from onnx_cam.runtime.memory import is_out_of_memory
 
 __all__ = ["GraphModule", "Watch"]

@@ -1,14 +1,16 @@
-"""Inline local functions that hold layers, so that their tensors can be explained."""
+"""Inline local functions, so that the tensors within them can be explained."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import onnx
+
 from onnx_cam.errors import ModelError, one_line
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk_protobuf import all_nodes
 
-__all__ = ["inline_layers"]
+__all__ = ["inline_functions", "inline_layers"]
 
 _LAYERS = ("Conv", "Normalization", "MatMul", "Gemm", "Attention", "Einsum")
 
@@ -47,3 +49,36 @@ def inline_layers(file: ModelFile) -> ModelFile:
     if not inlined.metadata_props:
         inlined.metadata_props.extend(file.proto.metadata_props)
     return replace(file, proto=inlined)
+
+
+def inline_functions(proto: onnx.ModelProto, model: str) -> onnx.ModelProto:
+    """Return the model with calls of its own functions replaced by their nodes.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+    model : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    ModelError
+        The functions cannot be inlined.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> model = onnx.load("model.onnx")
+    >>> inline_functions(model, "model.onnx") is model
+    True
+    """
+    if not proto.functions:
+        return proto
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception as error:  # the inliner is C++ and raises exceptions of any type
+        raise ModelError(
+            f"cannot inline the functions of {model}: {one_line(error)}; export the model again without functions"
+        ) from error

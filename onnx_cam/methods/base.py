@@ -94,6 +94,8 @@ class Method(ABC):
     demanding : bool
         Whether it needs more than scores, and so may not work on a model at all: a comparison runs it before the long
         work of others.
+    needs_gradient : bool
+        Whether it needs the gradient at the layer.
     needs_probabilities : bool
         Whether it is defined only where the scores are probabilities.
 
@@ -108,6 +110,7 @@ class Method(ABC):
     variants: ClassVar[Mapping[str, Variant]]
     empty_because: ClassVar[str] = "no channel scored above the baseline"
     demanding: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = False
 
     variant: str | None = None

@@ -27,6 +27,7 @@ class GradientMethod(Method):
 
     empty_because: ClassVar[str] = "no weight is above zero"
     demanding: ClassVar[bool] = True
+    needs_gradient: ClassVar[bool] = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""

@@ -51,6 +51,7 @@ class GradPPScoreCAM(Method):
     name: ClassVar[str] = "grad++scorecam"
     variants: ClassVar = {"full-resolution": Variant(), "paper": Variant(), "weights": Variant(), "figure": Variant()}
     demanding: ClassVar = True
+    needs_gradient: ClassVar = True
 
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""

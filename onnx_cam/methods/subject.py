@@ -35,7 +35,7 @@ class Subject:
     linear_head : callable
         Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
     gradient : callable, optional
-        Returns ``∂Y^c/∂A_k`` for an image (C, H, W), shape (T, K, h, w).
+        Returns ``∂Y^c/∂A_k`` for images (B, C, H, W), shape (B, T, K, h, w).
     frame : Frame
         The part of the network's input that the maps' cells cover.
 
@@ -65,16 +65,28 @@ class Subject:
     @cached_property
     def gradients(self) -> Floats:
         """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit."""
-        return self._gradients_at(self.scorer.image, 1)
+        gradients: Floats = self._gradients_at(self.scorer.image[None], 1)[0]
+        return gradients
 
-    def noisy_gradients(self, deviation: float, step: int, steps: int) -> Floats:
-        """Return the gradients at X with the noise field of a step added, (T, K, h, w) float32."""
-        return self._gradients_at(self.scorer.noisy_image(deviation, step), steps)
+    def noisy_gradients(self, deviation: float, steps: range, planned: int) -> Floats:
+        """Return the gradients at X with the noise field of each step added, (B, T, K, h, w) float32.
 
-    def _gradients_at(self, image: Floats, steps: int) -> Floats:
+        Parameters
+        ----------
+        deviation : float
+            The standard deviation of the noise.
+        steps : range
+            B steps.
+        planned : int
+            How many steps there are in all, for the progress.
+        """
+        return self._gradients_at(np.stack([self.scorer.noisy_image(deviation, i) for i in steps]), planned)
+
+    def _gradients_at(self, images: Floats, planned: int) -> Floats:
         assert self.gradient is not None
-        gradients = self.gradient(image)
-        self.scorer.count_pass(steps)
+        gradients = self.gradient(images)
+        for _ in images:
+            self.scorer.count_pass(planned)
         if not np.isfinite(gradients).all():
             raise ScoreError("the gradient at this layer is NaN or infinite; choose another --layer")
         return gradients

@@ -141,6 +141,13 @@ class Session:
         parts = [self._run_part(images[start : start + step], outputs) for start in range(0, len(images), step)]
         return parts[0] if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
+    def run_with(
+        self, images: NDArray[np.float32], outputs: Sequence[str], others: Sequence[str]
+    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Run one batch; return outputs as `run` does, and other tensors as they are, with a fixed batch's padding."""
+        arrays = self.run_once(images, [*outputs, *others])
+        return self._cut(images, outputs, arrays[: len(outputs)]), arrays[len(outputs) :]
+
     def run_once(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run the model on one batch, padded where it is fixed; the outputs come back with the padding."""
         missing = (self.fixed_batch or len(images)) - len(images)
@@ -162,7 +169,12 @@ class Session:
         return arrays
 
     def _run_part(self, images: NDArray[np.float32], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        arrays = self.run_once(images, outputs)
+        return self._cut(images, outputs, self.run_once(images, outputs))
+
+    def _cut(
+        self, images: NDArray[np.float32], outputs: Sequence[str], arrays: Sequence[NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Return outputs without the padding, if the batch is their first dimension."""
         size = self.fixed_batch or len(images)
         for output, array in zip(outputs, arrays, strict=True):
             if array.ndim == 0 or len(array) != size:

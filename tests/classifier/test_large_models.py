@@ -170,8 +170,8 @@ def test_a_small_model_keeps_its_sessions(tiny_path: Path, monkeypatch: pytest.M
 
 def test_the_torch_module_shares_the_weights(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(tiny_path, monkeypatch)
-    onnx_cam.explain(model, tiny.image(), method="gradcam")
-    assert model.sessions._last_module is not None
+    onnx_cam.explain(model, tiny.image(), method="gradcam", gradients="torch")
+    assert model.gradients._last_module is not None
     assert model.file.detached is not None
-    buffers = {buffer.data_ptr() for buffer in model.sessions._last_module[1].buffers()}
+    buffers = {buffer.data_ptr() for buffer in model.gradients._last_module[1].buffers()}
     assert {array.ctypes.data for array in model.file.detached.arrays.values()} <= buffers

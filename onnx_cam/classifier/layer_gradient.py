@@ -1,0 +1,124 @@
+"""The gradient at a layer, computed by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnx_cam.classifier.tensor_facts import find_tensor_facts
+from onnx_cam.errors import TargetError
+from onnx_cam.graph.backward import GRADIENT, SEED, Border, TensorFacts, add_gradient, path_to_layer
+from onnx_cam.graph.backward.cut import Cut, cut_at
+from onnx_cam.runtime.gradient_session import GradientSession
+from onnx_cam.runtime.session import Session
+
+if TYPE_CHECKING:
+    from onnx_cam.classifier.facts import BatchFacts
+    from onnx_cam.classifier.sessions import SessionOpener
+
+__all__ = ["LayerGradient"]
+
+Floats = NDArray[np.float32]
+
+
+class LayerGradient:
+    """The part of a model behind a layer, as a session that runs it forwards and backwards.
+
+    The part before the layer is run by a session of its own, whose outputs are the tensors at the border. So the
+    weights before the layer are held once, and several targets share that run.
+
+    Parameters
+    ----------
+    opener : SessionOpener
+    proto : onnx.ModelProto
+        The model that is run, without local functions.
+    layer, logits : str or Dequantized
+        Tensors of its graph.
+    batch : BatchFacts
+        How many images the model takes at once.
+    images : ndarray of shape (2, C, H, W), float32
+        Trial images, for the shapes of the tensors in between.
+    open_session : callable
+        Loads a rewritten model, for a run.
+
+    Attributes
+    ----------
+    border : tuple of str
+        The tensors that it takes from the part before.
+    facts : mapping of str to TensorFacts
+        What a run told of the tensors in between.
+
+    Raises
+    ------
+    LayerError
+        The logits do not depend on the layer.
+    MissingRuleError
+        The gradient of an operator in between is not known.
+    """
+
+    def __init__(
+        self,
+        opener: SessionOpener,
+        proto: onnx.ModelProto,
+        layer: Border,
+        logits: Border,
+        *,
+        batch: BatchFacts,
+        images: Floats,
+        open_session: Callable[[onnx.ModelProto], Session],
+    ) -> None:
+        path = path_to_layer(proto, layer, logits, opener.name)
+        fixed = 1 if batch.mixes_images and batch.fixed is None else batch.fixed
+        self.facts: Mapping[str, TensorFacts] = find_tensor_facts(
+            proto,
+            path,
+            images=images,
+            fixed_batch=fixed,
+            weights=opener.weights,
+            open_session=open_session,
+        )
+        cut = cut_at(proto, path, layer if isinstance(layer, str) else layer.tensor, self.facts)
+        gradient = add_gradient(cut.proto, layer, logits, self.facts, opener.name)
+        cut.proto.graph.node.append(onnx.helper.make_node("Identity", [gradient], [GRADIENT], name=GRADIENT))
+        cut.proto.graph.output.append(onnx.helper.make_tensor_value_info(GRADIENT, onnx.TensorProto.FLOAT, None))
+        self.border = cut.border
+        self._classes = _seed_length(cut)
+        self._name = opener.name
+        self._session = GradientSession(
+            opener.open_score_graph(cut.proto, opener.threads), seed=SEED, gradient=GRADIENT, name=opener.name
+        )
+
+    def run(self, border: Mapping[str, NDArray[Any]], seeds: Floats) -> Floats:
+        """Return the gradient at the layer, in its tensor's shape, for seeds of shape (N, classes)."""
+        return self._session.run(border, seeds)
+
+    def seeds(self, targets: Sequence[int], *, binary: bool) -> Floats:
+        """Return the coefficients of the logits for each target, (T, classes).
+
+        Parameters
+        ----------
+        targets : sequence of int
+        binary : bool
+            Whether the model has a single logit z: class 1 then has the logit z, and class 0 has −z.
+
+        Raises
+        ------
+        TargetError
+            There is no such class.
+        """
+        count = 2 if binary else self._classes
+        rows = np.zeros((len(targets), self._classes), np.float32)
+        for row, target in zip(rows, targets, strict=True):
+            if not 0 <= target < count:
+                raise TargetError(f"no class {target} in {self._name}; expected one from 0 to {count - 1}")
+            row[0 if binary else target] = 1 if not binary or target else -1
+        return rows
+
+
+def _seed_length(cut: Cut) -> int:
+    sizes = next(info for info in cut.proto.graph.input if info.name == SEED).type.tensor_type.shape.dim
+    return int(sizes[1].dim_value)

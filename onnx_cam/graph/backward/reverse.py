@@ -1,0 +1,217 @@
+"""Reverse mode as a rewriting of the graph: the gradient at a layer becomes an output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import onnx
+
+from onnx_cam.errors import LayerError, MissingRuleError
+from onnx_cam.graph.backward.emitter import Emitter
+from onnx_cam.graph.backward.facts import Shape, TensorFacts
+from onnx_cam.graph.backward.operators import ENDS, RULES
+from onnx_cam.graph.backward.path import Path, ends_gradient, find_path
+from onnx_cam.graph.backward.step import NoRule, Step
+from onnx_cam.graph.emission import PREFIX
+from onnx_cam.graph.tap import Dequantized
+from onnx_cam.graph.walk_protobuf import all_names
+
+__all__ = ["GRADIENT", "SEED", "Border", "add_gradient", "path_to_layer"]
+
+SEED = PREFIX + "seed"
+"""The input that takes the coefficients of the logits, (N, classes) float32."""
+
+GRADIENT = PREFIX + "gradient"
+"""The output that holds the gradient at the layer, in the layer's shape, float32."""
+
+_UNVERSIONED = 1  # the version of a domain that the model does not import
+_FIRST_OPSET = 7
+
+Border = str | Dequantized
+"""A layer or logits: a tensor, or integers and what they stand for."""
+
+
+def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: str) -> Path:
+    """Return the part of the graph that the gradient passes.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        A model without local functions.
+    layer, logits : str or Dequantized
+        Tensors of the graph.
+    name : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    LayerError
+        The logits do not depend on the layer.
+
+    Examples
+    --------
+    >>> path_to_layer(onnx.load("model.onnx"), "relu2", "logits", "model.onnx").nodes[0].op_type
+    'GlobalAveragePool'
+    """
+    source, end = _tensor(layer), _tensor(logits)
+    path = find_path(proto.graph, source, end, ENDS)
+    if end not in path.tensors:
+        raise _no_way(proto, source, end, name)
+    borders = [border for border in (layer, logits) if isinstance(border, Dequantized)]
+    return replace(path, scales=frozenset(border.scale for border in borders))
+
+
+def add_gradient(
+    proto: onnx.ModelProto,
+    layer: Border,
+    logits: Border,
+    facts: Mapping[str, TensorFacts],
+    name: str,
+    *,
+    seed: str | None = None,
+) -> str:
+    """Add the nodes that compute the gradient at a layer to a model, and return the tensor that holds it.
+
+    The gradient is ``∂(Σ_c seed_c · Y^c)/∂A`` for each image of the batch, Y the logits and A the layer. Only what
+    leads to the layer is emitted, at the model's opset, and the model's own nodes stay as they are.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        A model without local functions, of opset 7 or later; it is changed.
+    layer, logits : str or Dequantized
+        Tensors of the graph. Integers count as the real numbers that they stand for.
+    facts : mapping of str to TensorFacts
+        Of each tensor that the path touches: `Path.touched` of `path_to_layer`.
+    name : str
+        The file's name, for messages.
+    seed : str, optional
+        A tensor (N, classes) of the graph that holds the coefficients; by default a new input, `SEED`.
+
+    Returns
+    -------
+    str
+        The gradient, in the layer's shape, float32.
+
+    Raises
+    ------
+    LayerError
+        The logits do not depend on the layer.
+    MissingRuleError
+        An operator in between has no rule, or one that does not cover this node.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.graph.backward.facts import TensorFacts
+    >>> model = onnx_cam.load("model.onnx")
+    >>> layer, logits = model.layer(), model.head.tapped_logits
+    >>> facts = model.gradients.tensor_facts(layer)
+    >>> proto = onnx.load("model.onnx")
+    >>> gradient = add_gradient(proto, layer.name, logits, facts, "model.onnx")
+    >>> proto.graph.input[-1].name, proto.graph.node[-1].output[0] == gradient
+    ('onnx_cam/seed', True)
+    """
+    path = path_to_layer(proto, layer, logits, name)
+    versions = {("" if one.domain == "ai.onnx" else one.domain): one.version for one in proto.opset_import}
+    opset = versions.get("", _UNVERSIONED)
+    if opset < _FIRST_OPSET:
+        raise MissingRuleError(f"the opset of {name} is {opset}; expected {_FIRST_OPSET} or later for a gradient")
+    emitter = Emitter(opset, all_names(proto.graph))
+    source, end = _tensor(layer), _tensor(logits)
+
+    # The gradient at the logits is the seed; integers count as (q − zero point) · scale.
+    start = seed or _declare_seed(proto, facts[end].shape)
+    start = emitter.reshape(start, facts[end].shape, end)
+    if isinstance(logits, Dequantized):
+        start = emitter.add("Mul", start, _scale(emitter, logits, facts))
+    gradients: dict[str, list[str]] = {end: [start]}
+
+    # Backwards through the path: each node's rule turns the gradient at its outputs into that at its inputs, and where
+    # a tensor is read several times the gradients add up.
+    values: dict[str, str] = {}
+    for node in reversed(path.nodes):
+        above = [_sum(emitter, gradients, output) for output in node.output]
+        if all(one is None for one in above):
+            continue
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        step = Step(
+            node,
+            versions.get(domain, _UNVERSIONED),
+            emitter=emitter,
+            facts=facts,
+            wanted=path.tensors,
+            gradients=above,
+            values=values,
+        )
+        for place, gradient in _differentiate(step, domain, name).items():
+            if gradient is not None and step.wants(place):
+                gradients.setdefault(node.input[place], []).append(gradient)
+    found = _sum(emitter, gradients, source)
+    if found is None:
+        raise _no_way(proto, source, end, name)
+    if isinstance(layer, Dequantized):
+        found = emitter.add("Div", found, _scale(emitter, layer, facts))
+    proto.graph.node.extend(emitter.nodes)
+    return found
+
+
+def _differentiate(step: Step, domain: str, name: str) -> Mapping[int, str | None]:
+    node = step.node
+    rule = RULES.get(domain, {}).get(node.op_type)
+    what = (
+        f"operator {node.op_type} of domain {domain or 'ai.onnx'!r}, version {step.version}, "
+        f"node {node.name or node.output[0]!r} of {name}"
+    )
+    advice = "choose a layer after it, or a method that needs no gradient, such as scorecam"
+    if rule is None:
+        raise MissingRuleError(f"no gradient is known for {what}; {advice}")
+    try:
+        return rule(step)
+    except (NoRule, ValueError, KeyError) as error:
+        reason = error.args[0] if error.args else type(error).__name__
+        raise MissingRuleError(f"no gradient is known for {what}: {reason}; {advice}") from error
+
+
+def _sum(emitter: Emitter, gradients: dict[str, list[str]], tensor: str) -> str | None:
+    """Return the gradient at a tensor: the sum over all who read it."""
+    parts = gradients.get(tensor)
+    if not parts:
+        return None
+    if len(parts) > 1:
+        gradients[tensor] = [emitter.total(parts)]
+    return gradients[tensor][0]
+
+
+def _declare_seed(proto: onnx.ModelProto, logits: Shape) -> str:
+    classes = 1
+    for size in logits[1:]:
+        classes *= size or 1
+    batch = logits[0] if logits and logits[0] is not None else "N"
+    proto.graph.input.append(onnx.helper.make_tensor_value_info(SEED, onnx.TensorProto.FLOAT, [batch, classes]))
+    return SEED
+
+
+def _scale(emitter: Emitter, border: Dequantized, facts: Mapping[str, TensorFacts]) -> str:
+    return border.scale if facts[border.scale].dtype == "float32" else emitter.cast(border.scale)
+
+
+def _tensor(border: Border) -> str:
+    return border if isinstance(border, str) else border.tensor
+
+
+def _no_way(proto: onnx.ModelProto, layer: str, logits: str, name: str) -> LayerError:
+    """Return an error that says why there is no gradient: nothing leads to the logits, or integers end it."""
+    open_path = find_path(proto.graph, layer, logits, {})
+    ends = [node for node in open_path.nodes if ends_gradient(node, ENDS) and node.op_type not in ("Shape", "Size")]
+    if ends:
+        end = ends[0]
+        return LayerError(
+            f"the gradient of {name} does not reach layer {layer!r}: operator {end.op_type}, node "
+            f"{end.name or end.output[0]!r}, has an output without a gradient; choose a layer after it, or a method "
+            "that needs no gradient, such as scorecam"
+        )
+    return LayerError(
+        f"the score of {name} does not depend on layer {layer!r}; choose another, listed by: onnx-cam layers"
+    )
