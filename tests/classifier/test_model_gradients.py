@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import helper
 
 import onnx_cam
@@ -18,15 +20,17 @@ from tests import tiny
 from tests.explanation.test_pitfalls import with_tail
 from tests.places import SHARED
 
+Floats = NDArray[np.float32]
+
 X = tiny.image(0)
 
 MODELS = sorted((SHARED / "panel").glob("*.onnx"))
 PATHS: tuple[GradientPath, ...] = ("onnx", "torch")
 METHODS = ("gradcam", "gradcam++", "smoothgradcam++", "grad++scorecam", "xgradcam", "layercam", "hirescam")
 
-FLOAT32, FLOAT16, EIGHT_BITS = 1e-4, 2e-2, 0.3
-"""The allowed difference, relative to the map's maximum. The two paths run the float32 part of a quantized model with
-different kernels: sums close to a half are rounded the other way, and later layers amplify this."""
+FLOAT32, FLOAT16, EIGHT_BITS = 1e-4, 2e-3, 0.3
+"""The allowed difference at the default layer, relative to the map's maximum. The two paths sum in another order: in a
+quantized model sums close to a half are then rounded the other way, and later layers amplify this."""
 
 BOUNDS = {
     "squeezenet_fp16_two_outputs": FLOAT16,
@@ -35,6 +39,9 @@ BOUNDS = {
     "mobilenetv2_quant_nns": EIGHT_BITS,
     "resnet50_int8_qdq_nhwc": EIGHT_BITS,
 }
+COSINE, COSINE_OF_ROUNDED = 0.9999, 0.8
+"""What maps of a middle layer have in common at least: activations close to a kink, such as that of ReLU, lie on the
+other side of it in one of the paths. Torch with and without oneDNN differs from itself as much."""
 
 
 def load(proto: onnx.ModelProto, folder: Path, **settings: object) -> Classifier:
@@ -42,19 +49,23 @@ def load(proto: onnx.ModelProto, folder: Path, **settings: object) -> Classifier
 
 
 @pytest.mark.skipif(not MODELS, reason="no ../shared/panel: the models are not part of the project")
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-def test_maps_of_deployed_models_are_those_of_torch(path: Path) -> None:
-    model = onnx_cam.load(path, device="cpu", preprocess="none")
+@pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
+def test_maps_of_deployed_models_are_those_of_torch(file: Path) -> None:
+    model = onnx_cam.load(file, device="cpu", preprocess="none")
     image = model.trial_images(1)[0]
     layers = model.layers()
-    for layer in {layers[0].name, layers[len(layers) // 2].name}:
-        for method in ("gradcam", "layercam"):
-            found, expected = (
-                onnx_cam.explain(model, image, method=method, layer=layer, gradients=gradients) for gradients in PATHS
-            )
-            assert found.parameters["gradients"] == "onnx"
-            bound = BOUNDS.get(path.stem, FLOAT32) * max(float(expected.cam.max()), 1e-12)
-            np.testing.assert_allclose(found.cam, expected.cam, rtol=0, atol=bound)
+    for method in ("gradcam", "layercam"):
+        default, middle = (
+            [onnx_cam.explain(model, image, method=method, layer=layer, gradients=path).cam for path in PATHS]
+            for layer in (layers[0], layers[len(layers) // 2])
+        )
+        bound = BOUNDS.get(file.stem, FLOAT32) * float(default[1].max())
+        np.testing.assert_allclose(default[0], default[1], rtol=0, atol=bound)
+        assert cosine(*middle) > (COSINE_OF_ROUNDED if file.stem in BOUNDS else COSINE)
+
+
+def cosine(found: Floats, expected: Floats) -> float:
+    return float((found * expected).sum() / np.linalg.norm(found) / np.linalg.norm(expected))
 
 
 @pytest.mark.parametrize("layer", ["relu1", "relu2", "conv1"])
@@ -125,10 +136,12 @@ def test_a_method_without_gradients_refuses_to_choose_their_path(tmp_path: Path)
 
 def test_a_layer_that_does_not_lead_to_the_logits_is_refused(tmp_path: Path) -> None:
     aside = helper.make_node("Conv", ["relu1", "aside_weight"], ["aside"], name="aside")
+    same = helper.make_node("Identity", ["logits"], ["y"])
     kernel = np.ones((3, 6, 1, 1), np.float32)
-    model = load(with_tail(aside, constants={"aside_weight": kernel}), tmp_path)
+    model = load(with_tail(aside, same, constants={"aside_weight": kernel}), tmp_path)
+    layer = replace(model.layer("relu2"), name="aside")
     with pytest.raises(LayerError, match="does not depend on layer 'aside'"):
-        onnx_cam.explain(model, X, method="gradcam", layer="aside", gradients="onnx")
+        model.gradients.choose(layer, "onnx")
 
 
 def test_integers_that_end_the_gradient_are_named(tmp_path: Path) -> None:
