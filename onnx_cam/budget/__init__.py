@@ -10,6 +10,7 @@ Nothing here runs a model: arrays go in, arrays come out, and every random numbe
 :mod:`.regression`         the scores of all masks, predicted from those that were measured
 :mod:`.gaussian_process`   Gaussian process regression
 :mod:`.kernel`             the covariance of the scores of two masks
+:mod:`.covariance`         the covariance of all scores, given those that were measured
 :mod:`.map_error`          the error of a map, as numbers
 :mod:`.regression_error`   the error that predicted scores cause
 :mod:`.noise_error`        the error that a finite number of noise fields causes
