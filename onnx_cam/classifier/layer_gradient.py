@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from onnx_cam.classifier.tensor_facts import find_tensor_facts
 from onnx_cam.errors import TargetError
-from onnx_cam.graph.backward import GRADIENT, SEED, Border, TensorFacts, add_gradient, path_to_layer
-from onnx_cam.graph.backward.cut import Cut, cut_at
+from onnx_cam.graph.backward import SEED, Border, TensorFacts, find_gradient, path_to_layer
+from onnx_cam.graph.backward.backward_model import backward_model
 from onnx_cam.runtime.gradient_session import GradientSession
 from onnx_cam.runtime.session import Session
 
@@ -26,10 +26,10 @@ Floats = NDArray[np.float32]
 
 
 class LayerGradient:
-    """The part of a model behind a layer, as a session that runs it forwards and backwards.
+    """The way back from the logits to a layer, as a session of its own.
 
-    The part before the layer is run by a session of its own, whose outputs are the tensors at the border. So the
-    weights before the layer are held once, and several targets share that run.
+    The network is run forwards once, by a session that also gives the tensors at the border: those that the way back
+    reads. Several targets share that run.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class LayerGradient:
     Attributes
     ----------
     border : tuple of str
-        The tensors that it takes from the part before.
+        The tensors that it takes from a run of the network.
     facts : mapping of str to TensorFacts
         What a run told of the tensors in between.
 
@@ -81,15 +81,16 @@ class LayerGradient:
             weights=opener.weights,
             open_session=open_session,
         )
-        cut = cut_at(proto, path, layer if isinstance(layer, str) else layer.tensor, self.facts)
-        gradient = add_gradient(cut.proto, layer, logits, self.facts, opener.name)
-        cut.proto.graph.node.append(onnx.helper.make_node("Identity", [gradient], [GRADIENT], name=GRADIENT))
-        cut.proto.graph.output.append(onnx.helper.make_tensor_value_info(GRADIENT, onnx.TensorProto.FLOAT, None))
-        self.border = cut.border
-        self._classes = _seed_length(cut)
+        gradient = find_gradient(proto, layer, logits, self.facts, opener.name)
+        model = backward_model(proto, gradient, self.facts)
+        self.border = model.border
+        self._classes = gradient.classes
         self._name = opener.name
         self._session = GradientSession(
-            opener.open_score_graph(cut.proto, opener.threads), seed=SEED, gradient=GRADIENT, name=opener.name
+            opener.open_score_graph(model.proto, opener.threads),
+            seed=SEED,
+            gradient=gradient.output,
+            name=opener.name,
         )
 
     def run(self, border: Mapping[str, NDArray[Any]], seeds: Floats) -> Floats:
@@ -117,8 +118,3 @@ class LayerGradient:
                 raise TargetError(f"no class {target} in {self._name}; expected one from 0 to {count - 1}")
             row[0 if binary else target] = 1 if not binary or target else -1
         return rows
-
-
-def _seed_length(cut: Cut) -> int:
-    sizes = next(info for info in cut.proto.graph.input if info.name == SEED).type.tensor_type.shape.dim
-    return int(sizes[1].dim_value)

@@ -25,7 +25,7 @@ from onnx_cam.graph.tap import tap
 if TYPE_CHECKING:
     from onnx_cam.gradients import GraphModule
 
-__all__ = ["GradientChoice", "GradientPath", "ModelGradients"]
+__all__ = ["FoundGradients", "GradientChoice", "GradientPath", "ModelGradients"]
 
 Floats = NDArray[np.float32]
 
@@ -49,6 +49,22 @@ class GradientChoice:
     note: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class FoundGradients:
+    """Gradients, and what they took.
+
+    Attributes
+    ----------
+    values : ndarray of shape (B, T, K, h, w), float32
+        ``∂Y^c/∂A_k`` for each image and each target's logit.
+    passes : int
+        Forward passes that were run for them.
+    """
+
+    values: Floats
+    passes: int
+
+
 class ModelGradients:
     """The gradients of a model's logits at its layers; what the last layer needs is kept.
 
@@ -56,7 +72,7 @@ class ModelGradients:
     ----------
     facts : ModelFacts
     sessions : ModelSessions
-        They run the part of the model before the layer.
+        They run the model forwards.
 
     Examples
     --------
@@ -65,8 +81,9 @@ class ModelGradients:
     >>> layer, image = model.layer(), model.network_input("cat.jpg")
     >>> model.gradients.choose(layer).path
     'onnx'
-    >>> model.gradients.at(layer, image[None], targets=[0, 2], path="onnx").shape
-    (1, 2, 6, 5, 5)
+    >>> found = model.gradients.at(layer, image[None], targets=[0, 2], path="onnx")
+    >>> found.values.shape, found.passes  # behind global average pooling the weights are enough
+    ((1, 2, 6, 5, 5), 0)
     """
 
     def __init__(self, facts: ModelFacts, sessions: ModelSessions) -> None:
@@ -106,7 +123,9 @@ class ModelGradients:
             return GradientChoice("torch", f"the gradients are computed by torch: {error}")
         return GradientChoice("onnx")
 
-    def at(self, layer: Layer, images: Floats, targets: Sequence[int], path: Literal["onnx", "torch"]) -> Floats:
+    def at(
+        self, layer: Layer, images: Floats, targets: Sequence[int], path: Literal["onnx", "torch"]
+    ) -> FoundGradients:
         """Return ``∂Y^c/∂A_k`` for each target's logit.
 
         Parameters
@@ -117,10 +136,6 @@ class ModelGradients:
             The T classes.
         path : {"onnx", "torch"}
             As `choose` settled it.
-
-        Returns
-        -------
-        ndarray of shape (B, T, K, h, w), float32
 
         Raises
         ------
@@ -134,30 +149,34 @@ class ModelGradients:
             The runtime failed.
         """
         if path == "torch":
-            return np.stack([self._by_torch(layer, image, targets) for image in images])
+            found = np.stack([self._by_torch(layer, image, targets) for image in images])
+            return FoundGradients(found, len(images))
         graph = self._graph(layer)
         seeds = graph.seeds(targets, binary=self._facts.is_binary)
         batch = self._facts.batch
         step = 1 if batch.mixes_images else batch.fixed or len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        return np.concatenate([self._of_batch(graph, layer, part, seeds) for part in parts])
+        batches = [self._of_batch(graph, layer, part, seeds) for part in parts]
+        values = np.concatenate([one.values for one in batches])
+        return FoundGradients(values, sum(one.passes for one in batches))
 
     def tensor_facts(self, layer: Layer) -> Mapping[str, TensorFacts]:
         """Return what a run tells of the tensors between a layer and the logits."""
         return self._graph(layer).facts
 
-    def _of_batch(self, graph: LayerGradient, layer: Layer, images: Floats, seeds: Floats) -> Floats:
-        """Return the gradients for images of one batch, (B, T, K, h, w)."""
+    def _of_batch(self, graph: LayerGradient, layer: Layer, images: Floats, seeds: Floats) -> FoundGradients:
+        """Return the gradients for images of one batch."""
         batch = self._facts.batch
-        # One run of the part before the layer, and one of the part behind it for each target: (size, T, K, h, w).
-        border = self._sessions.border(layer, images, graph.border)
+        # One run forwards, and one backwards for each target: (size, T, K, h, w).
+        border, passes = self._sessions.border(layer, images, graph.border)
         gradients = []
         for seed in seeds:
             rows = np.zeros((batch.fixed or len(images), len(seed)), np.float32)
             rows[: len(images)] = seed  # the padding of a fixed batch has none
             gradients.append(layer.maps(graph.run(border, rows)))
         found = np.stack(gradients, axis=1)
-        return found.sum(axis=0, keepdims=True) if batch.mixes_images else found[: len(images)]
+        found = found.sum(axis=0, keepdims=True) if batch.mixes_images else found[: len(images)]
+        return FoundGradients(found, passes)
 
     def _graph(self, layer: Layer) -> LayerGradient:
         if self._last_graph is None or self._last_graph[0] != layer.name:

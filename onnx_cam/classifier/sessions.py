@@ -258,16 +258,19 @@ class ModelSessions:
         """Let `activations` of a layer fetch other tensors in the same run, for a call of `border` that follows."""
         self._border = layer.name, tensors
 
-    def border(self, layer: Layer, images: Floats, tensors: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-        """Return tensors of a run on one batch of images (B, C, H, W); with a fixed batch, padded.
+    def border(self, layer: Layer, images: Floats, tensors: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], int]:
+        """Return tensors of a run on one batch of images (B, C, H, W), padded if it is fixed, and the passes it took.
 
         Those of the image whose activations are kept are not computed again.
         """
+        if not tensors:
+            return {}, 0
         key = layer.name, hashlib.sha256(images[0].tobytes()).digest()
         is_kept = len(images) == 1 and self._last_activations is not None and self._last_activations[0] == key
         if is_kept and self._last_border.keys() == set(tensors):
-            return self._last_border
-        return dict(zip(tensors, self._tapped_session(layer, tensors).run_once(images, tensors), strict=True))
+            return self._last_border, 0
+        arrays = self._tapped_session(layer, tensors).run_once(images, tensors)
+        return dict(zip(tensors, arrays, strict=True)), len(images)
 
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.classifier.model_gradients import FoundGradients
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.frame import WHOLE, Frame
 from onnx_cam.runtime.masks import Masking
@@ -35,7 +36,7 @@ class Subject:
     linear_head : callable
         Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
     gradient : callable, optional
-        Returns ``∂Y^c/∂A_k`` for images (B, C, H, W), shape (B, T, K, h, w).
+        Returns ``∂Y^c/∂A_k`` for images (B, C, H, W), and the forward passes that it took.
     frame : Frame
         The part of the network's input that the maps' cells cover.
 
@@ -55,7 +56,7 @@ class Subject:
     scorer: Scorer
     score_kind: ScoreKind
     linear_head: Callable[[], NDArray[np.float32] | None]
-    gradient: Callable[[Floats], Floats] | None = None
+    gradient: Callable[[Floats], FoundGradients] | None = None
     frame: Frame = WHOLE
 
     def masking(self, masking: Masking) -> Masking:
@@ -84,9 +85,9 @@ class Subject:
 
     def _gradients_at(self, images: Floats, planned: int) -> Floats:
         assert self.gradient is not None
-        gradients = self.gradient(images)
-        for _ in images:
+        found = self.gradient(images)
+        for _ in range(found.passes):
             self.scorer.count_pass(planned)
-        if not np.isfinite(gradients).all():
+        if not np.isfinite(found.values).all():
             raise ScoreError("the gradient at this layer is NaN or infinite; choose another --layer")
-        return gradients
+        return found.values

@@ -1,4 +1,4 @@
-"""The part of a model behind a layer, run forwards and backwards."""
+"""The way back from the logits to a layer, run on a device."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Floats = NDArray[np.float32]
 
 
 class GradientSession:
-    """Takes the layer's tensor and a seed, and returns the gradient at the layer.
+    """Takes what a run of the network left, and a seed, and returns the gradient at the layer.
 
     Parameters
     ----------
     opened : DeviceSession
-        A session of the graph that `onnx_cam.graph.backward.add_gradient` extended.
+        A session of what `onnx_cam.graph.backward.backward_model` returns.
     seed, gradient : str
         Its input for the coefficients of the logits, and its output.
     name : str
@@ -40,7 +40,7 @@ class GradientSession:
         Parameters
         ----------
         border : mapping of str to ndarray
-            The tensors that a run of the part before the layer gave, the layer's own among them.
+            The tensors of the network that it reads.
         seeds : ndarray of shape (N, classes), float32
             The coefficient of each logit, for each image.
 

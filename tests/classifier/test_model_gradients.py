@@ -88,10 +88,10 @@ def test_images_of_a_batch_have_the_gradients_of_each(tmp_path: Path) -> None:
     model = load(tiny.model(), tmp_path)
     images = np.stack([tiny.image(seed) for seed in range(5)])
     layer = model.layer("relu1")
-    together = model.gradients.at(layer, images, [1, 3], "onnx")
+    together = model.gradients.at(layer, images, [1, 3], "onnx").values
     assert together.shape == (5, 2, *layer.shape)
     for image, found in zip(images, together, strict=True):
-        np.testing.assert_allclose(found, model.gradients.at(layer, image[None], [1, 3], "onnx")[0], atol=1e-7)
+        np.testing.assert_allclose(found, model.gradients.at(layer, image[None], [1, 3], "onnx").values[0], atol=1e-7)
 
 
 def test_an_operator_without_a_rule_is_named_and_torch_takes_its_place(

@@ -24,7 +24,7 @@ def gradients(
     model: onnx_cam.Classifier, layer: str | None, target: int = 1, path: GradientPath = "torch"
 ) -> NDArray[np.float32]:
     choice = model.gradients.choose(model.layer(layer), path)
-    gradient: NDArray[np.float32] = model.gradients.at(model.layer(layer), X[None], [target], choice.path)[0, 0]
+    gradient: NDArray[np.float32] = model.gradients.at(model.layer(layer), X[None], [target], choice.path).values[0, 0]
     return gradient
 
 

@@ -47,7 +47,7 @@ def test_a_deployed_model_scores_as_in_onnx_runtime(path: Path) -> None:
 def test_a_deployed_model_has_a_gradient_at_its_default_layer(path: Path) -> None:
     model = onnx_cam.load(path, device="cpu", preprocess="none")
     layer = model.layer()
-    gradients = model.gradients.at(layer, model.trial_images(1), range(min(model.classes, 5)), "torch")[0]
+    gradients = model.gradients.at(layer, model.trial_images(1), range(min(model.classes, 5)), "torch").values[0]
     assert gradients.shape[1:] == layer.shape
     assert np.isfinite(gradients).all()
     assert gradients.any()

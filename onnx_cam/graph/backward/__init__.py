@@ -3,7 +3,7 @@
 ===========================  =====================================================================
 :mod:`.reverse`              adds the nodes to a model
 :mod:`.path`                 the part of a graph between a layer and the logits
-:mod:`.cut`                  that part as a model of its own
+:mod:`.backward_model`       the new nodes as a model of their own
 :mod:`.facts`                what a rule may know of a tensor
 :mod:`.step`                 one node of the path, as its rule sees it
 :mod:`.emitter`              new nodes, in the form that the opset has
@@ -20,6 +20,6 @@
 """
 
 from onnx_cam.graph.backward.facts import TensorFacts
-from onnx_cam.graph.backward.reverse import GRADIENT, SEED, Border, add_gradient, path_to_layer
+from onnx_cam.graph.backward.reverse import SEED, Border, Gradient, add_gradient, find_gradient, path_to_layer
 
-__all__ = ["GRADIENT", "SEED", "Border", "TensorFacts", "add_gradient", "path_to_layer"]
+__all__ = ["SEED", "Border", "Gradient", "TensorFacts", "add_gradient", "find_gradient", "path_to_layer"]

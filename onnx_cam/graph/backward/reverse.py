@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx
 
 from onnx_cam.errors import LayerError, MissingRuleError
 from onnx_cam.graph.backward.emitter import Emitter
-from onnx_cam.graph.backward.facts import Shape, TensorFacts
+from onnx_cam.graph.backward.facts import TensorFacts
 from onnx_cam.graph.backward.operators import ENDS, RULES
 from onnx_cam.graph.backward.path import Path, ends_gradient, find_path
 from onnx_cam.graph.backward.step import NoRule, Step
@@ -17,13 +18,10 @@ from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.tap import Dequantized
 from onnx_cam.graph.walk_protobuf import all_names
 
-__all__ = ["GRADIENT", "SEED", "Border", "add_gradient", "path_to_layer"]
+__all__ = ["SEED", "Border", "Gradient", "add_gradient", "find_gradient", "path_to_layer"]
 
 SEED = PREFIX + "seed"
 """The input that takes the coefficients of the logits, (N, classes) float32."""
-
-GRADIENT = PREFIX + "gradient"
-"""The output that holds the gradient at the layer, in the layer's shape, float32."""
 
 _UNVERSIONED = 1  # the version of a domain that the model does not import
 _FIRST_OPSET = 7
@@ -62,6 +60,25 @@ def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: s
     return replace(path, scales=frozenset(border.scale for border in borders))
 
 
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """Nodes that compute the gradient at a layer.
+
+    Attributes
+    ----------
+    nodes : tuple of onnx.NodeProto
+        They read the seed, tensors of the model, and each other.
+    output : str
+        The gradient, in the layer's shape, float32.
+    classes : int
+        The length of a seed.
+    """
+
+    nodes: tuple[onnx.NodeProto, ...]
+    output: str
+    classes: int
+
+
 def add_gradient(
     proto: onnx.ModelProto,
     layer: Border,
@@ -69,30 +86,54 @@ def add_gradient(
     facts: Mapping[str, TensorFacts],
     name: str,
     *,
-    seed: str | None = None,
+    seed: str,
 ) -> str:
-    """Add the nodes that compute the gradient at a layer to a model, and return the tensor that holds it.
+    """Add the nodes of `find_gradient` to a model, which is changed, and return the tensor that holds the gradient.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model = onnx_cam.load("model.onnx")
+    >>> layer, logits = model.layer(), model.head.tapped_logits
+    >>> proto = onnx.load("model.onnx")
+    >>> proto.graph.input.append(onnx.ValueInfoProto(name="seed"))
+    >>> gradient = add_gradient(
+    ...     proto, layer.name, logits, model.gradients.tensor_facts(layer), "model.onnx", seed="seed"
+    ... )
+    >>> proto.graph.node[-1].output[0] == gradient
+    True
+    """
+    gradient = find_gradient(proto, layer, logits, facts, name, seed=seed)
+    proto.graph.node.extend(gradient.nodes)
+    return gradient.output
+
+
+def find_gradient(
+    proto: onnx.ModelProto,
+    layer: Border,
+    logits: Border,
+    facts: Mapping[str, TensorFacts],
+    name: str,
+    *,
+    seed: str = SEED,
+) -> Gradient:
+    """Return the nodes that compute the gradient at a layer.
 
     The gradient is ``∂(Σ_c seed_c · Y^c)/∂A`` for each image of the batch, Y the logits and A the layer. Only what
-    leads to the layer is emitted, at the model's opset, and the model's own nodes stay as they are.
+    leads to the layer is emitted, at the model's opset.
 
     Parameters
     ----------
     proto : onnx.ModelProto
-        A model without local functions, of opset 7 or later; it is changed.
+        A model without local functions, of opset 7 or later; it is not changed.
     layer, logits : str or Dequantized
         Tensors of the graph. Integers count as the real numbers that they stand for.
     facts : mapping of str to TensorFacts
         Of each tensor that the path touches: `Path.touched` of `path_to_layer`.
     name : str
         The file's name, for messages.
-    seed : str, optional
-        A tensor (N, classes) of the graph that holds the coefficients; by default a new input, `SEED`.
-
-    Returns
-    -------
-    str
-        The gradient, in the layer's shape, float32.
+    seed : str
+        The tensor (N, classes), float32, that holds the coefficients.
 
     Raises
     ------
@@ -104,26 +145,23 @@ def add_gradient(
     Examples
     --------
     >>> import onnx_cam
-    >>> from onnx_cam.graph.backward.facts import TensorFacts
     >>> model = onnx_cam.load("model.onnx")
     >>> layer, logits = model.layer(), model.head.tapped_logits
     >>> facts = model.gradients.tensor_facts(layer)
-    >>> proto = onnx.load("model.onnx")
-    >>> gradient = add_gradient(proto, layer.name, logits, facts, "model.onnx")
-    >>> proto.graph.input[-1].name, proto.graph.node[-1].output[0] == gradient
-    ('onnx_cam/seed', True)
+    >>> gradient = find_gradient(onnx.load("model.onnx"), layer.name, logits, facts, "model.onnx")
+    >>> [node.op_type for node in gradient.nodes if node.op_type != "Constant"]
+    ['Reshape', 'Gemm', 'Reshape', 'Mul', 'Mul']
     """
     path = path_to_layer(proto, layer, logits, name)
     versions = {("" if one.domain == "ai.onnx" else one.domain): one.version for one in proto.opset_import}
     opset = versions.get("", _UNVERSIONED)
     if opset < _FIRST_OPSET:
         raise MissingRuleError(f"the opset of {name} is {opset}; expected {_FIRST_OPSET} or later for a gradient")
-    emitter = Emitter(opset, all_names(proto.graph))
+    emitter = Emitter(opset, all_names(proto.graph) | {seed})
     source, end = _tensor(layer), _tensor(logits)
 
     # The gradient at the logits is the seed; integers count as (q − zero point) · scale.
-    start = seed or _declare_seed(proto, facts[end].shape)
-    start = emitter.reshape(start, facts[end].shape, end)
+    start = emitter.reshape(seed, facts[end].shape, end)
     if isinstance(logits, Dequantized):
         start = emitter.add("Mul", start, _scale(emitter, logits, facts))
     gradients: dict[str, list[str]] = {end: [start]}
@@ -153,8 +191,17 @@ def add_gradient(
         raise _no_way(proto, source, end, name)
     if isinstance(layer, Dequantized):
         found = emitter.add("Div", found, _scale(emitter, layer, facts))
-    proto.graph.node.extend(emitter.nodes)
-    return found
+    return Gradient(_needed(emitter.nodes, found), found, math.prod(size or 1 for size in facts[end].shape[1:]))
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> tuple[onnx.NodeProto, ...]:
+    """Return the nodes that an output needs, in their order."""
+    needed, kept = {output}, []
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    return tuple(reversed(kept))
 
 
 def _differentiate(step: Step, domain: str, name: str) -> Mapping[int, str | None]:
@@ -182,15 +229,6 @@ def _sum(emitter: Emitter, gradients: dict[str, list[str]], tensor: str) -> str 
     if len(parts) > 1:
         gradients[tensor] = [emitter.total(parts)]
     return gradients[tensor][0]
-
-
-def _declare_seed(proto: onnx.ModelProto, logits: Shape) -> str:
-    classes = 1
-    for size in logits[1:]:
-        classes *= size or 1
-    batch = logits[0] if logits and logits[0] is not None else "N"
-    proto.graph.input.append(onnx.helper.make_tensor_value_info(SEED, onnx.TensorProto.FLOAT, [batch, classes]))
-    return SEED
 
 
 def _scale(emitter: Emitter, border: Dequantized, facts: Mapping[str, TensorFacts]) -> str:

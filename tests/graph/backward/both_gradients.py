@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_cam.gradients import GraphModule
-from onnx_cam.graph.backward import SEED, add_gradient, path_to_layer
-from tests.graph.backward.one_gradient import LAYER, LOGITS, facts_of, session_of
+from onnx_cam.graph.backward import SEED, path_to_layer
+from tests.graph.backward.one_gradient import LAYER, LOGITS, add_gradient_and_seed, facts_of, session_of
 
 Array = NDArray[Any]
 
@@ -36,7 +36,6 @@ def gradients(model: onnx.ModelProto, image: Array) -> tuple[Array, Array]:
     seed = np.random.default_rng(1).standard_normal(output.shape).astype(np.float32)
     (expected,) = torch.autograd.grad(output, leaf, torch.as_tensor(seed))
     path = path_to_layer(model, LAYER, LOGITS, "types.onnx")
-    name = add_gradient(model, LAYER, LOGITS, facts_of(model, path, [image]), "types.onnx")
-    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    name = add_gradient_and_seed(model, LAYER, LOGITS, facts_of(model, path, [image]), "types.onnx")
     feed = {LAYER: image, SEED: seed.reshape(len(seed), -1)}
     return np.asarray(session_of(model).run([name], feed)[0]), expected.numpy()

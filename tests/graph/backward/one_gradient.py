@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from onnx_cam.graph.backward import SEED, TensorFacts, add_gradient, path_to_layer
+from onnx_cam.graph.backward import SEED, Border, TensorFacts, find_gradient, path_to_layer
 from onnx_cam.graph.backward.path import Path
 from tests.gradients.one_node import Case
 
@@ -54,6 +54,18 @@ def free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     return free
 
 
+def add_gradient_and_seed(
+    model: onnx.ModelProto, layer: Border, logits: Border, facts: dict[str, TensorFacts], name: str = "one.onnx"
+) -> str:
+    """Add the gradient to a model, and an input for the seed; return the tensor that holds the gradient."""
+    gradient = find_gradient(model, layer, logits, facts, name)
+    model.graph.node.extend(gradient.nodes)
+    kind = onnx.TensorProto.FLOAT
+    model.graph.input.append(onnx.helper.make_tensor_value_info(SEED, kind, ["rows", gradient.classes]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(gradient.output, kind, None))
+    return gradient.output
+
+
 def gradient_graph(case: Case, *, free: bool) -> onnx.ModelProto:
     """Return the model of a case with the gradient as its last output."""
     model, image = case.model(), case.image()
@@ -62,8 +74,7 @@ def gradient_graph(case: Case, *, free: bool) -> onnx.ModelProto:
         model, images = free_batch(model), [image, np.concatenate([image, image])]
     path = path_to_layer(model, LAYER, LOGITS, "one.onnx")
     facts = facts_of(model, path, images)
-    gradient = add_gradient(model, LAYER, LOGITS, facts, "one.onnx")
-    model.graph.output.append(onnx.helper.make_tensor_value_info(gradient, onnx.TensorProto.FLOAT, None))
+    add_gradient_and_seed(model, LAYER, LOGITS, facts)
     return model
 
 

@@ -13,11 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx_cam.errors import ModelError
 from onnx_cam.gradients import GraphModule
-from onnx_cam.graph.backward import SEED, Border, add_gradient, path_to_layer
-from onnx_cam.graph.backward.cut import cut_at
+from onnx_cam.graph.backward import SEED, Border, find_gradient, path_to_layer
+from onnx_cam.graph.backward.backward_model import backward_model
 from onnx_cam.graph.tap import Dequantized, tap
 from tests.gradients.one_node import floats, int8, number, positive, uint8
-from tests.graph.backward.one_gradient import LAYER, facts_of, session_of
+from tests.graph.backward.one_gradient import LAYER, add_gradient_and_seed, facts_of, session_of
 
 MS = "com.microsoft"
 Array = NDArray[Any]
@@ -46,16 +46,14 @@ def gradients(
     source, end = (border if isinstance(border, str) else border.tensor for border in (layer, logits))
     path = path_to_layer(model, layer, logits, "quantized.onnx")
     facts = facts_of(model, path, [image])
-    cut = cut_at(model, path, source, facts)
-    gradient = add_gradient(cut.proto, layer, logits, facts, "quantized.onnx")
-    cut.proto.graph.output.append(helper.make_tensor_value_info(gradient, TensorProto.FLOAT, None))
-    outputs = [name for name in cut.border if name != LAYER]
+    backward = backward_model(model, find_gradient(model, layer, logits, facts, "quantized.onnx"), facts)
+    outputs = [name for name in dict.fromkeys([*backward.border, source]) if name != LAYER]
     session = session_of(tap(model, outputs))
     values = {LAYER: image} | {name: session.run([name], {LAYER: image})[0] for name in outputs}
     shape = facts[end].shape
     seed = np.random.default_rng(5).standard_normal(tuple(size or 1 for size in shape)).astype(np.float32)
-    feed = {name: values[name] for name in cut.border} | {SEED: seed.reshape(len(seed), -1)}
-    (found,) = session_of(cut.proto).run([gradient], feed)
+    feed = {name: values[name] for name in backward.border} | {SEED: seed.reshape(len(seed), -1)}
+    (found,) = session_of(backward.proto).run(None, feed)
 
     leaf = torch.as_tensor(values[source].astype(np.float32)).requires_grad_()
     module = GraphModule(model, name="quantized.onnx")
@@ -142,7 +140,7 @@ def test_weights_stay_integers() -> None:
     model = quantized_classifier(image)
     path = path_to_layer(model, LAYER, LOGITS, "quantized.onnx")
     before = model.ByteSize()
-    add_gradient(model, LAYER, LOGITS, facts_of(model, path, [image]), "quantized.onnx")
+    add_gradient_and_seed(model, LAYER, LOGITS, facts_of(model, path, [image]))
     kinds = {t.data_type for node in model.graph.node for a in node.attribute if a.HasField("t") for t in [a.t]}
     assert all(tensor.data_type != TensorProto.FLOAT or not tensor.dims for tensor in model.graph.initializer)
     assert kinds <= {TensorProto.FLOAT, TensorProto.INT64}
