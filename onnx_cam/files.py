@@ -185,9 +185,8 @@ def staged_file(path: Path, content: bytes) -> Iterator[Path]:
     """
     temporary = path.with_name(f".onnx-cam-{secrets.token_hex(8)}{path.suffix}")
     try:
-        with _named_errors(path):
-            with open(temporary, "xb") as file:
-                file.write(content)
+        with _named_errors(path), open(temporary, "xb") as file:
+            file.write(content)
         yield temporary
         with _named_errors(path):
             os.replace(temporary, path)

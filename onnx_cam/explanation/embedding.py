@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -154,7 +154,7 @@ def export_heatmap(
         resolution=resolution,
         size=plan.size,
         proof=proof,
-        notes=(*_size_notes(classifier), *geometry_warnings(explained)),
+        notes=(*_size_notes(classifier), *_fusion_notes(proof), *geometry_warnings(explained)),
     )
 
 
@@ -219,6 +219,15 @@ def _size_notes(model: Classifier) -> tuple[str, ...]:
         return ()
     height, width = model.size
     return (
-        f"the file leaves height and width of the input free, and the heatmap only holds for images of {height}×{width} "
-        "(height × width), the size used here: another needs another --size",
+        f"the file leaves height and width of the input free, and the heatmap only holds for {height}×{width} pixels "
+        "(height × width), the size used here: for another, export it with another --size",
+    )
+
+
+def _fusion_notes(proof: Proof) -> tuple[str, ...]:
+    if not proof.is_fused_otherwise:
+        return ()
+    return (
+        f"the model's own outputs differ by up to {100 * proof.outputs:.2g} % of the largest: a heatmap keeps ONNX "
+        "Runtime from fusing some quantized operators, and without its graph optimisations the outputs are the same",
     )

@@ -1,4 +1,4 @@
-"""What a model's own heatmap is made of: the method, the layer, and the shapes in between as the deployed file has them."""
+"""What a model's own heatmap is made of: method, layer, and the shapes in between as the deployed file has them."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def make_plan(
     """
     if layer.blocked is not None:
         raise LayerError(
-            f"layer {layer.name!r} of {model.name} is stored in blocks of channels, an order of ONNX Runtime's own, and "
-            "a heatmap is made of ONNX's operators alone; export the model that was optimised to this one"
+            f"layer {layer.name!r} of {model.name} is stored in blocks of channels, ONNX Runtime's own order, and a "
+            "heatmap is made of ONNX's operators alone; export the model that was optimised to this one"
         )
     model.check_logits()
     linear = model.linear_layer(layer)

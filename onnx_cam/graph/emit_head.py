@@ -1,4 +1,4 @@
-"""A model's own scores as nodes: what its output's numbers are in float64, and the probabilities that they stand for."""
+"""A model's own scores as nodes: its output's numbers in float64, and the probabilities that they stand for."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -99,14 +98,19 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
 def _linear_head(node: gs.Node, weights: Floats, constants: Constants) -> LinearHead:
     """Return a linear layer's weights, with how the file stores them."""
     class_axis = 0 if node.op == "Conv" or (node.op in _GEMMS and node.attrs.get("transB", 0)) else 1
-    alpha = np.float32(node.attrs.get("alpha", 1.0) if node.op in _GEMMS else 1.0)
     if node.op in _QUANTIZED:
         stored, parameters, axis = node.inputs[3], node.inputs[4:6], class_axis
     else:
         stored, parameters, axis = _behind_dequantization(node.inputs[1])
-    values = [constants.value(tensor) for tensor in parameters]
-    scale, zero_point = (_along(value, axis == class_axis) for value in (*values, None, None)[:2])
-    return LinearHead(weights, stored.name, class_axis, alpha * (scale if values else np.ones((1, 1), np.float32)), zero_point)
+    scale, zero_point = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    values = [np.asarray(constants.value(tensor), np.float32).ravel() for tensor in parameters]
+    along = (-1, 1) if axis == class_axis else (1, -1)  # broadcast to (classes, K)
+    if values:
+        scale = values[0].reshape(along)
+    if len(values) > 1:
+        zero_point = values[1].reshape(along)
+    alpha = np.float32(node.attrs.get("alpha", 1.0) if node.op in _GEMMS else 1.0)
+    return LinearHead(weights, stored.name, class_axis, scale * alpha, zero_point)
 
 
 def _behind_dequantization(tensor: gs.Tensor) -> tuple[gs.Tensor, list[gs.Tensor], int]:
@@ -115,12 +119,6 @@ def _behind_dequantization(tensor: gs.Tensor) -> tuple[gs.Tensor, list[gs.Tensor
     if len(makers) != 1 or makers[0].op != "DequantizeLinear":
         return tensor, [], 0
     return makers[0].inputs[0], list(makers[0].inputs[1:3]), makers[0].attrs.get("axis", 1)
-
-
-def _along(value: NDArray[Any] | None, is_class_axis: bool) -> Floats:
-    """Return a scale or a zero point as it is broadcast to (classes, K); zeros without one."""
-    array = np.zeros(1, np.float32) if value is None else np.asarray(value, np.float32).ravel()
-    return array.reshape(-1, 1) if is_class_axis else array.reshape(1, -1)
 
 
 def _accepted_consumer(tensor: gs.Tensor, accepts: Callable[[gs.Node], bool]) -> gs.Node | None:

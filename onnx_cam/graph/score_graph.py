@@ -219,4 +219,3 @@ def _check_names(graph: onnx.GraphProto) -> None:
             f"the model has a tensor called {taken[0]!r}; expected no name that begins with {PREFIX!r}, as those that "
             "onnx-cam adds do: rename it"
         )
-

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from onnx_cam.graph.frame import WHOLE, Frame
 
-__all__ = ["Masking", "corner_matrix", "interpolation_matrix", "is_dead", "masks", "normalised", "upsample", "upsampled_range"]
+__all__ = [
+    "Masking",
+    "corner_matrix",
+    "interpolation_matrix",
+    "is_dead",
+    "masks",
+    "normalised",
+    "upsample",
+    "upsampled_range",
+]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -154,7 +163,13 @@ def interpolation_matrix(
 
 @lru_cache(maxsize=16)
 def corner_matrix(source: int, target: int, align_corners: bool, span: tuple[float, float]) -> Doubles:
-    """Return the interpolation matrix's rows for each cell's first and last pixel."""
+    """Return the interpolation matrix's rows for each cell's first and last pixel, (corners, source).
+
+    Examples
+    --------
+    >>> corner_matrix(2, 8, False, (0.0, 1.0)).shape
+    (2, 2)
+    """
     index, low, _ = _positions(source, target, align_corners, span)
     changes = np.flatnonzero(np.diff(low))
     ends = np.unique(np.concatenate([[0], changes, changes + 1, [len(index) - 1]]))

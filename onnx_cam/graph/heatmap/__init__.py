@@ -10,6 +10,7 @@
 ====================  ============================================================
 """
 
-from onnx_cam.graph.heatmap.add import CLASS, HEATMAP, TARGET, HeatmapPlan, Upsampling, add_heatmap
+from onnx_cam.graph.heatmap.add import CLASS, HEATMAP, TARGET, HeatmapPlan, add_heatmap
+from onnx_cam.graph.heatmap.normalise import Upsampling
 
 __all__ = ["CLASS", "HEATMAP", "TARGET", "HeatmapPlan", "Upsampling", "add_heatmap"]

@@ -44,6 +44,9 @@ def _says_the_same(linear: LinearHead, stored: NDArray[np.generic] | None) -> bo
         return False
     matrix = stored.reshape(stored.shape[:2]).astype(np.float32)
     matrix = matrix if linear.class_axis == 0 else matrix.T
+    parameters = (linear.scale, linear.zero_point)
+    if any(n not in (1, m) for one in parameters for n, m in zip(one.shape, linear.weights.shape, strict=True)):
+        return False  # such as one for each block of weights
     return np.array_equal((matrix - linear.zero_point) * linear.scale, linear.weights)
 
 

@@ -8,7 +8,7 @@ from onnx_cam.graph.backward.emitter import Emitter
 from onnx_cam.graph.backward.facts import TensorFacts
 from onnx_cam.graph.layer import Layer
 
-__all__ = ["FlatMaps", "FlatLayer", "oriented"]
+__all__ = ["FlatLayer", "FlatMaps", "oriented"]
 
 
 @dataclass(frozen=True)
