@@ -158,7 +158,7 @@ def export_heatmap(
     )
 
 
-def check_heatmap(method: str | None, target: object, resolution: str) -> None:
+def check_heatmap(method: str | None = None, target: object = "top1", resolution: str = "layer") -> None:
     """Check what can be judged without a model.
 
     Raises

@@ -79,8 +79,8 @@ def prove_heatmap(model: Classifier, written: onnx.ModelProto, plan: HeatmapPlan
     is_fused_otherwise = not _are_same(old, new)
     if is_fused_otherwise and not _are_same_without_optimisations(model, written, folder, images, requested):
         raise ModelError(
-            f"with a heatmap, the outputs of {model.name} change{by_chance(model)}; nothing was written: choose another "
-            "--layer or --method"
+            f"with a heatmap, the outputs of {model.name} change{by_chance(model)}; nothing was written: choose "
+            "another --layer or --method"
         )
     outputs = max((_relative_difference(*pair) for pair in zip(old, new, strict=True)), default=0.0)
     # Its heatmaps and their classes: those of `explain`, for each image alone and for all of them together.
@@ -167,7 +167,7 @@ def _are_same(old: Sequence[Any], new: Sequence[Any]) -> bool:
 def _are_same_without_optimisations(
     model: Classifier, written: onnx.ModelProto, folder: Path | None, images: Floats, requested: Sequence[int | None]
 ) -> bool:
-    """Whether two models have the same outputs where the runtime runs their graphs as they are, operator by operator."""
+    """Whether two models have the same outputs where the runtime runs their graphs as they are, node by node."""
     names = [output.name for output in model.file.proto.graph.output]
     sources = ((model.file.proto, model.file.folder), (written, folder))
     old, new = (
