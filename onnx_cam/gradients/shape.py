@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from onnx_cam.gradients.node import Node
+from onnx_cam.graph.padded_rows import padded_rows
 
 __all__ = [
     "concat",
@@ -29,8 +30,6 @@ __all__ = [
     "transpose",
     "unsqueeze",
 ]
-
-_PAD_MODES = ("reflect", "edge", "wrap")
 
 
 def shape_of(node: Node, x: Tensor) -> Tensor:
@@ -137,18 +136,6 @@ def pad(
 def _padded_with_rows(x: Tensor, rows: dict[int, tuple[int, int]], mode: str) -> Tensor:
     """Return a tensor padded with its own rows; negative padding cuts rows off first."""
     for axis, (before, after) in rows.items():
-        size = x.shape[axis]
-        remaining_rows = np.arange(max(-before, 0), size - max(-after, 0))
-        order = _padded_order(remaining_rows, max(before, 0), max(after, 0), mode)
-        x = x.index_select(axis, torch.as_tensor(order, dtype=torch.int64, device=x.device))
+        order = padded_rows(x.shape[axis], before, after, mode)
+        x = x.index_select(axis, torch.as_tensor(order, device=x.device))
     return x
-
-
-def _padded_order(
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]], before: int, after: int, mode: str
-) -> Sequence[int]:
-    """Return the rows in their new order; ONNX's modes have the names of NumPy's."""
-    if mode not in _PAD_MODES:
-        raise ValueError(f"unknown padding mode {mode!r}: expected one of constant, {', '.join(_PAD_MODES)}")
-    order: list[int] = np.pad(rows, (before, after), mode=mode).tolist()  # type: ignore[call-overload]
-    return order

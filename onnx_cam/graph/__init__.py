@@ -7,7 +7,7 @@
 :mod:`.file_kinds`      which kind of file was given in place of an ONNX model
 :mod:`.soundness`       checks a model before anything reads its graph
 :mod:`.order`           sorts nodes, and finds cycles
-:mod:`.inline`          inlines local functions that hold layers
+:mod:`.inline`          inlines local functions
 :mod:`.fold_branches`   replaces an If by the branch that it takes
 :mod:`.inputs`          what the inputs take, and how one of them becomes the image's
 :mod:`.built_in`        the normalisation that the graph applies to its input
@@ -32,5 +32,6 @@
 :mod:`.new_nodes`       nodes that are put into a graph, and names for what they make
 :mod:`.emission`        writes the nodes of the score graph
 :mod:`.score_graph`     one graph that masks, runs the model, and scores
+:mod:`.backward`        the gradient at a layer as a graph
 ======================  =============================================================
 """

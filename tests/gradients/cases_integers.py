@@ -35,6 +35,7 @@ QUANTIZED = [
         {"channels_last": 1},
         domain=MS,
     ),
+    Case("MaxPool", [PIXELS // 32], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 0, 0]}, 12),
     Case("ConvInteger", [PIXELS, uint8(5, 4, 3, 3), number(99, "uint8"), number(7, "uint8")]),
     Case("MatMulInteger", [uint8(3, 6), int8(6, 4), number(99, "uint8"), number(0, "int8")]),
     Case("QLinearMatMul", [uint8(3, 6), *A, int8(6, 4), number(0.02), number(0, "int8"), *Y]),

@@ -14,6 +14,7 @@ B = floats(6, seed=2)
 UP = floats(4, 6, 3, 3, seed=1)
 LINE, CUBE = floats(2, 4, 11), floats(1, 2, 5, 6, 7)
 FOUR = floats(4, seed=3)
+STEPS = np.round(X)  # with many ties
 STATISTICS = [floats(4, seed=4), floats(4, seed=5), floats(4, seed=6), positive(4)]
 POOLS: list[dict[str, Any]] = [
     {"kernel_shape": [3, 3]},
@@ -45,10 +46,21 @@ CONVOLUTIONS = [
     Case("ConvTranspose", [X, UP, B], {"strides": [3, 2], "auto_pad": "SAME_UPPER"}),
     Case("ConvTranspose", [X, floats(4, 3, 3, 3)], {"group": 2, "dilations": [2, 2], "pads": [0, 1, 2, 1]}),
     Case("ConvTranspose", [LINE, floats(4, 3, 4)], {"strides": [2]}),
+    Case("ConvTranspose", [X, UP], {"strides": [3, 2], "auto_pad": "SAME_LOWER"}, 7),
+    Case("ConvTranspose", [X, UP], {"strides": [3, 2], "output_padding": [2, 1], "pads": [0, 1, 1, 0]}, 9),
+    Case("ConvTranspose", [X, UP, B], {"strides": [2, 2], "auto_pad": "VALID"}),
+    Case("ConvTranspose", [CUBE, floats(2, 3, 2, 2, 3)], {"strides": [2, 1, 2], "pads": [0, 1, 1, 1, 0, 2]}),
     Case("FusedConv", [X, W, B], {"activation": "Relu", "pads": [1, 1, 1, 1]}, domain="com.microsoft"),
     Case("FusedConv", [X, W, B], {"activation": "LeakyRelu", "activation_params": [0.1]}, domain="com.microsoft"),
     Case("FusedConv", [X, W, B], {"activation": "Clip", "activation_params": [0.0, 1.0]}, domain="com.microsoft"),
     Case("FusedConv", [X, W, B, floats(2, 6, 5, 7)], {"activation": "Relu"}, domain="com.microsoft"),
+    *[
+        Case("FusedConv", [X, W, B], {"activation": name, "strides": [2, 1]}, domain="com.microsoft")
+        for name in ("Tanh", "Sigmoid")
+    ],
+    Case("FusedConv", [X, W, B], {"strides": [2, 1]}, domain="com.microsoft"),
+    Case("FusedConv", [X, W], {"activation": "HardSigmoid", "activation_params": [0.1, 0.4]}, domain="com.microsoft"),
+    Case("FusedConv", [X, W, B, floats(2, 6, 5, 7)], {"activation": "Relu"}, domain="com.microsoft", place=3),
     Case("Gemm", [floats(3, 5), floats(5, 4), FOUR]),
     Case("Gemm", [floats(5, 3), floats(4, 5), FOUR], {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
     Case("Gemm", [floats(3, 5), floats(5, 4)]),
@@ -66,7 +78,24 @@ POOLING = [
     Case("MaxPool", [X], {"kernel_shape": [2, 2], "dilations": [2, 2], "pads": [1, 1, 0, 0]}),
     Case("MaxPool", [LINE], {"kernel_shape": [3], "strides": [2]}),
     Case("AveragePool", [CUBE], {"kernel_shape": [2, 2, 3]}),
+    *[Case("MaxPool", [X], settings, opset) for settings in POOLS if "ceil_mode" not in settings for opset in (7, 9)],
+    *[Case("MaxPool", [STEPS], settings, opset, smooth=False) for settings in POOLS for opset in (10, 17)],
+    Case("MaxPool", [STEPS], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, 7, smooth=False),
+    Case("MaxPool", [X], {"kernel_shape": [2, 1], "strides": [4, 3]}),
+    Case("MaxPool", [X], {"kernel_shape": [1, 1], "strides": [2, 2]}),
+    Case("MaxPool", [X], {"kernel_shape": [3, 2], "dilations": [2, 3], "strides": [1, 2], "pads": [2, 0, 2, 1]}, 11),
+    Case("MaxPool", [CUBE], {"kernel_shape": [2, 3, 2], "strides": [1, 2, 2], "pads": [0, 1, 1, 1, 1, 0]}),
+    *[Case("AveragePool", [X], POOLS[i] | {"count_include_pad": 1}, 7) for i in (1, 5, 6)],
+    Case("AveragePool", [X], {"kernel_shape": [7, 9]}),
+    Case("AveragePool", [X], {"kernel_shape": [5, 8], "strides": [9, 9], "pads": [0, 1, 0, 0]}, 7),
+    Case("AveragePool", [X], {"kernel_shape": [7, 9], "pads": [1, 0, 0, 1], "strides": [9, 9], "count_include_pad": 1}),
+    Case("AveragePool", [LINE], {"kernel_shape": [4], "strides": [3], "pads": [2, 1]}),
     Case("LpPool", [X], {"kernel_shape": [2, 2], "p": 3}),
+    *[Case("LpPool", [X], POOLS[i] | {"p": p}, 11) for p in (1, 2, 3) for i in (1, 2, 5)],
+    Case("LpPool", [X], {"kernel_shape": [3, 3]}, 7),
+    *[Case("GlobalLpPool", [X], {"p": p}, 7) for p in (1, 3)],
+    Case("GlobalMaxPool", [STEPS], smooth=False),
+    Case("GlobalMaxPool", [CUBE], {}, 7),
     Case("GlobalAveragePool", [X]),
     Case("GlobalMaxPool", [X]),
     Case("GlobalLpPool", [X], {"p": 2}),
@@ -89,13 +118,13 @@ NORMALISATIONS = [
     Case("SimplifiedLayerNormalization", [floats(2, 3, 8), floats(8)]),
     Case(
         "SkipLayerNormalization",
-        [floats(2, 3, 8), floats(2, 3, 8, seed=1), floats(8), floats(8, seed=2), floats(8, seed=3)],
+        [floats(2, 3, 8), floats(1, 3, 8, seed=1), floats(8), floats(8, seed=2), floats(8, seed=3)],
         {"epsilon": 1e-5},
         domain="com.microsoft",
     ),
     Case(
         "SkipSimplifiedLayerNormalization",
-        [floats(2, 3, 8), floats(2, 3, 8, seed=1), floats(8)],
+        [floats(2, 3, 8), floats(3, 8, seed=1), floats(8)],
         domain="com.microsoft",
     ),
 ]

@@ -22,7 +22,7 @@ _FED = ("float32", "uint8", "int8")
 
 @dataclass(frozen=True)
 class Case:
-    """A node with its inputs, attributes and version. The first input is the image, the others are weights.
+    """A node with its inputs, attributes and version. One input is the image, by default the first; others are weights.
 
     An input of None is an optional one that is left out.
     """
@@ -35,30 +35,32 @@ class Case:
     outputs: int = 1
     tolerance: float = 1e-5
     smooth: bool = True
+    place: int = 0  # of the image among the inputs
 
     @property
     def batched(self) -> bool:
         """Whether two images as one batch give the outputs of each, one after the other."""
-        if not self.fed or not np.ndim(self.inputs[0]):
+        first = self.image()
+        if not self.fed or not first.ndim:
             return False
-        first = np.asarray(self.inputs[0])
+        second = np.flip(first)
         doubled = self.model()
         doubled.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2 * len(first)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
             session = onnxruntime.InferenceSession(doubled.SerializeToString(), options)
-            found = session.run(["output0"], {"input0": np.concatenate([first, first])})[0]
+            found = np.asarray(session.run(["output0"], {"input0": np.concatenate([first, second])})[0])
         except Exception:  # the node only takes this batch
             return False
-        one = self.expected()[0]
-        return (
-            one.ndim > 0 and np.shape(found) == (2 * len(one), *one.shape[1:]) and np.allclose(found[: len(one)], one)
-        )
+        one, other = self.expected()[0], self.expected(second)[0]
+        if not one.ndim or found.shape != (2 * len(one), *one.shape[1:]):
+            return False
+        return np.allclose(found, np.concatenate([one, other]))
 
     def __str__(self) -> str:
         settings = ",".join(f"{name}={value}" for name, value in self.attributes.items())
-        return f"{self.operator}-{self.opset}({settings})"
+        return f"{self.operator}-{self.opset}({settings})" + (f"at{self.place}" if self.place else "")
 
     @property
     def names(self) -> list[str]:
@@ -66,19 +68,22 @@ class Case:
 
     @property
     def fed(self) -> bool:
-        first = self.inputs[0] if self.inputs else None
-        return first is not None and first.dtype.name in _FED
+        image = self.inputs[self.place] if self.inputs else None
+        return image is not None and image.dtype.name in _FED
 
     def model(self) -> onnx.ModelProto:
-        names = ["" if value is None else f"input{i}" for i, value in enumerate(self.inputs)]
+        # The image is input0, wherever it stands.
+        names = [f"input{i + 1 if i < self.place else i}" for i in range(len(self.inputs))]
+        names = ["" if value is None else name for name, value in zip(names, self.inputs, strict=True)]
+        if self.fed:
+            names[self.place] = "input0"
         node = helper.make_node(self.operator, names, self.names, domain=self.domain, name="node", **self.attributes)
         weights = [
             numpy_helper.from_array(np.asarray(value), name)
             for i, (name, value) in enumerate(zip(names, self.inputs, strict=True))
-            if value is not None and (i or not self.fed)
+            if value is not None and (i != self.place or not self.fed)
         ]
-        first = self.inputs[0] if self.fed else None
-        images = [] if first is None else [_info("input0", first)]
+        images = [_info("input0", self.image())] if self.fed else []
         outputs = [helper.make_empty_tensor_value_info(name) for name in self.names]
         graph = helper.make_graph([node], "one", images, outputs, weights)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
@@ -88,14 +93,15 @@ class Case:
         return GraphModule(self.model(), name="one.onnx")
 
     def image(self) -> Array:
-        return np.asarray(self.inputs[0]) if self.fed else np.zeros(1, np.float32)
+        return np.asarray(self.inputs[self.place]) if self.fed else np.zeros(1, np.float32)
 
-    def expected(self) -> list[Array]:
-        """Return the outputs that ONNX Runtime computes."""
+    def expected(self, image: Array | None = None) -> list[Array]:
+        """Return the outputs that ONNX Runtime computes, by default for the case's own image."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(self.model().SerializeToString(), options)
-        return [np.asarray(a) for a in session.run(None, {"input0": self.inputs[0]} if self.fed else {})]
+        feed = {"input0": self.image() if image is None else image} if self.fed else {}
+        return [np.asarray(a) for a in session.run(None, feed)]
 
     def computed(self) -> list[Array]:
         """Return the outputs that the rule computes."""

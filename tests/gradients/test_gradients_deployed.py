@@ -11,20 +11,28 @@ from numpy.typing import NDArray
 from onnx import helper
 
 import onnx_cam
+from onnx_cam.classifier.model_gradients import GradientPath
 from tests import tiny
 from tests.classifier.test_deployed import Calibration, X, load
 from tests.explanation.test_pitfalls import mixing, with_tail
 
 LAYERS = ("relu1", "relu2")
+PATHS: tuple[GradientPath, ...] = ("onnx", "torch")
 
 
-def gradients(model: onnx_cam.Classifier, layer: str | None, target: int = 1) -> NDArray[np.float32]:
-    gradient: NDArray[np.float32] = model.gradients.at(model.layer(layer), X[None], [target], "torch")[0, 0]
+def gradients(
+    model: onnx_cam.Classifier, layer: str | None, target: int = 1, path: GradientPath = "torch"
+) -> NDArray[np.float32]:
+    choice = model.gradients.choose(model.layer(layer), path)
+    gradient: NDArray[np.float32] = model.gradients.at(model.layer(layer), X[None], [target], choice.path)[0, 0]
     return gradient
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
-def test_a_quantized_layer_has_the_gradient_of_the_real_numbers_it_represents(form: str, tmp_path: Path) -> None:
+def test_a_quantized_layer_has_the_gradient_of_the_real_numbers_it_represents(
+    form: str, path: GradientPath, tmp_path: Path
+) -> None:
     quantization = pytest.importorskip("onnxruntime.quantization")
     quantization.quantize_static(
         tiny.save(tiny.model(), tmp_path, "float.onnx"),
@@ -34,7 +42,7 @@ def test_a_quantized_layer_has_the_gradient_of_the_real_numbers_it_represents(fo
     )
     model = onnx_cam.load(tmp_path / "quantized.onnx", device="cpu", preprocess="none")
     expected = gradients(load(tiny.model(), tmp_path), "relu2")
-    np.testing.assert_allclose(gradients(model, None), expected, atol=0.05 * np.abs(expected).max())
+    np.testing.assert_allclose(gradients(model, None, path=path), expected, atol=0.05 * np.abs(expected).max())
     result = onnx_cam.explain(model, X, method="gradcam", target=1)
     assert result.cam.max() > 0
 
@@ -48,21 +56,27 @@ def batch_of_four(*, binary: bool) -> onnx.ModelProto:
     return with_tail(*nodes, add, constants={"second": np.array([1]), "rows": rows}, batch=4)
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_batch_that_stays_fixed_changes_no_gradient(layer: str, binary: bool, tmp_path: Path) -> None:
+def test_a_batch_that_stays_fixed_changes_no_gradient(
+    layer: str, binary: bool, path: GradientPath, tmp_path: Path
+) -> None:
     model = load(batch_of_four(binary=binary), tmp_path, head="logits")
     assert model.fixed_batch == 4
     expected = gradients(load(tiny.model(), tmp_path), layer)
-    np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(gradients(model, layer, path=path), expected, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_if_the_model_mixes_a_batch_the_gradient_is_that_of_all_its_images(layer: str, tmp_path: Path) -> None:
+def test_if_the_model_mixes_a_batch_the_gradient_is_that_of_all_its_images(
+    layer: str, path: GradientPath, tmp_path: Path
+) -> None:
     """All images of the batch are the same, so the mean of the batch is the logit, and half of it is subtracted."""
     model = load(mixing(4), tmp_path)
     expected = gradients(load(tiny.model(), tmp_path), layer) / 2
-    np.testing.assert_allclose(gradients(model, layer), expected, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(gradients(model, layer, path=path), expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_scores_after_a_relu_are_logits_however_small(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onnx_cam.gradients.operators import RULES
-from tests.gradients import cases_integers, cases_maps, cases_shapes
+from tests.gradients import cases_integers, cases_maps, cases_operands, cases_shapes
 from tests.gradients.one_node import Case
 
 MAPS = [
@@ -25,7 +25,14 @@ SHAPES = [
     *cases_shapes.CREATED,
     *cases_shapes.RESIZED,
 ]
-FLOATS = [*MAPS, *SHAPES, *cases_integers.ATTENTION]
+OPERANDS = [
+    *cases_operands.OPERANDS,
+    *cases_operands.PRODUCTS,
+    *cases_operands.OLD_VERSIONS,
+    *cases_operands.KINKED,
+    *cases_operands.ATTENDED,
+]
+FLOATS = [*MAPS, *SHAPES, *cases_integers.ATTENTION, *OPERANDS]
 CASES = [*FLOATS, *cases_integers.QUANTIZED]
 
 _STEPS = {"Floor", "Ceil", "Round", "Sign", "Hardmax", "Shrink", "Mod", "QuantizeLinear"}
@@ -84,7 +91,6 @@ def test_every_rule_has_a_case() -> None:
     tested = {(case.domain, case.operator) for case in CASES}
     supported = {(domain, operator) for domain, rules in RULES.items() for operator in rules}
     assert supported - tested == {
-        ("", "Scatter"),  # ONNX Runtime's is ScatterElements
         ("", "Swish"),  # ONNX Runtime 1.31 has no kernel
         ("com.microsoft", "DequantizeLinear"),  # the same function as ONNX's
         ("com.microsoft", "LayerNormalization"),

@@ -21,6 +21,10 @@ Source = str | float | NDArray[Any] | None
 
 _OPSET_OF_AXES_AS_INPUT = {"ReduceSum": 13}
 _OPSET_OF_OTHER_AXES_AS_INPUT = 18
+_OPSET_OF_UNSQUEEZE_INPUTS = 13
+_OPSET_OF_GEMM_WITHOUT_SUMMAND = 11
+_OPSET_OF_SIGN = 9
+_OPSET_OF_ERF = 9
 _OPSET_OF_FLOAT_EQUAL = 11
 _OPSET_OF_SLICE_INPUTS = 10
 _OPSET_OF_PAD_INPUTS = 11
@@ -118,7 +122,52 @@ class Emitter:
         """Return a tensor with its axes in another order."""
         return tensor if list(order) == sorted(order) else self.add("Transpose", tensor, perm=list(order))
 
-    def masked(self, tensor: str, condition: str) -> str:
+    def unsqueeze(self, tensor: str, axes: Sequence[int]) -> str:
+        """Return a tensor with new axes of size 1, counted in the result."""
+        if not axes:
+            return tensor
+        if self.opset < _OPSET_OF_UNSQUEEZE_INPUTS:
+            return self.add("Unsqueeze", tensor, axes=list(axes))
+        return self.add("Unsqueeze", tensor, np.array(axes, np.int64))
+
+    def gemm(self, left: str, right: str, **attributes: Any) -> str:
+        """Return a product of matrices, with the attributes of Gemm."""
+        if self.opset >= _OPSET_OF_GEMM_WITHOUT_SUMMAND:
+            return self.add("Gemm", left, right, **attributes)
+        return self.add("Gemm", left, right, np.zeros(1, np.float32), **attributes)
+
+    def square(self, tensor: str) -> str:
+        """Return the square of each element."""
+        return self.add("Mul", tensor, tensor)
+
+    def sign(self, tensor: str) -> str:
+        """Return −1, 0 or 1."""
+        if self.opset >= _OPSET_OF_SIGN:
+            return self.add("Sign", tensor)
+        above, below = (self.cast(self.add(operator, tensor, 0.0)) for operator in ("Greater", "Less"))
+        return self.add("Sub", above, below)
+
+    def erf(self, tensor: str) -> str:
+        """Return the error function.
+
+        Raises
+        ------
+        ValueError
+            The opset does not have it.
+        """
+        if self.opset < _OPSET_OF_ERF:
+            raise ValueError(f"it needs Erf, which opset {self.opset} does not have")
+        return self.add("Erf", tensor)
+
+    def divisor(self, tensor: str) -> str:
+        """Return a tensor with 1 in place of 0, to divide by."""
+        return self.add("Add", tensor, self.cast(self.equal(tensor, 0.0)))
+
+    def within(self, tensor: str, low: float, high: float) -> str:
+        """Return where a tensor lies between bounds, bounds included."""
+        return self.add("Not", self.add("Or", self.add("Less", tensor, low), self.add("Greater", tensor, high)))
+
+    def masked(self, tensor: Source, condition: str) -> str:
         """Return a tensor where a condition holds, and 0 elsewhere.
 
         It is a product: ONNX Runtime's Where takes eight times as long on a CPU.
@@ -170,14 +219,19 @@ class Emitter:
             return self.add("Slice", tensor, starts=list(starts), ends=list(ends), axes=list(axes))
         return self.add("Slice", tensor, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes)))
 
-    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int]) -> str:
-        """Return a tensor with rows of zeros before and after, one number for each axis; negative ones cut off."""
+    def pad(self, tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
+        """Return a tensor with rows of one value before and after, one number for each axis; negative ones cut off."""
         pads = [*before, *after]
         if not any(pads):
             return tensor
         if self.opset < _OPSET_OF_PAD_INPUTS:
-            return self.add("Pad", tensor, pads=pads)
-        return self.add("Pad", tensor, np.array(pads, np.int64))
+            return self.add("Pad", tensor, pads=pads, value=value)
+        return self.add("Pad", tensor, np.array(pads, np.int64), value or None)
+
+    def pad_along(self, tensor: str, rank: int, axis: int, rows: tuple[int, int]) -> str:
+        """Return a tensor with rows of zeros before and after along one axis."""
+        before, after = ([n if i == axis else 0 for i in range(rank)] for n in rows)
+        return self.pad(tensor, before, after)
 
     def total(self, tensors: Sequence[str]) -> str:
         """Return the sum of tensors of one shape."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx
+from onnx import TensorProto
 
 from onnx_cam.graph.walk_protobuf import all_nodes, subgraphs
 
-__all__ = ["PARAMETERS", "Path", "find_path", "tensors_read"]
+__all__ = ["PARAMETERS", "Path", "ends_gradient", "find_path", "tensors_read"]
 
 _SHAPES = ("Shape", "Size")
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 PARAMETERS: Mapping[str, tuple[int, ...]] = {
     "BitShift": (1,),
@@ -98,7 +100,7 @@ def find_path(graph: onnx.GraphProto, layer: str, logits: str, ends: Mapping[str
     reached = {layer}
     after = []
     for node in graph.node:
-        if _ends(node, ends) or layer in node.output or reached.isdisjoint(tensors_read(node)):
+        if ends_gradient(node, ends) or layer in node.output or reached.isdisjoint(tensors_read(node)):
             continue
         reached.update(filter(None, node.output))
         after.append(node)
@@ -122,8 +124,11 @@ def _parameters(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> set[
     return {name for name in read if name in fixed}
 
 
-def _ends(node: onnx.NodeProto, ends: Mapping[str, Iterable[str]]) -> bool:
-    return node.op_type in ends.get("" if node.domain == "ai.onnx" else node.domain, ())
+def ends_gradient(node: onnx.NodeProto, ends: Mapping[str, Iterable[str]]) -> bool:
+    """Return whether a node's outputs have no gradient: by its operator, or as a Cast to integers."""
+    if node.op_type not in ends.get("" if node.domain == "ai.onnx" else node.domain, ()):
+        return False
+    return node.op_type != "Cast" or next(one.i for one in node.attribute if one.name == "to") not in _FLOATS
 
 
 def tensors_read(node: onnx.NodeProto) -> set[str]:

@@ -10,7 +10,7 @@ from onnx_cam.errors import LayerError, MissingRuleError
 from onnx_cam.graph.backward.emitter import Emitter
 from onnx_cam.graph.backward.facts import Shape, TensorFacts
 from onnx_cam.graph.backward.operators import ENDS, RULES
-from onnx_cam.graph.backward.path import Path, find_path
+from onnx_cam.graph.backward.path import Path, ends_gradient, find_path
 from onnx_cam.graph.backward.step import NoRule, Step
 from onnx_cam.graph.emission import PREFIX
 from onnx_cam.graph.tap import Dequantized
@@ -203,11 +203,7 @@ def _tensor(border: Border) -> str:
 def _no_way(proto: onnx.ModelProto, layer: str, logits: str, name: str) -> LayerError:
     """Return an error that says why there is no gradient: nothing leads to the logits, or integers end it."""
     open_path = find_path(proto.graph, layer, logits, {})
-    ends = [
-        node
-        for node in open_path.nodes
-        if node.op_type in ENDS.get(node.domain, ()) and node.op_type not in ("Shape", "Size")
-    ]
+    ends = [node for node in open_path.nodes if ends_gradient(node, ENDS) and node.op_type not in ("Shape", "Size")]
     if ends:
         end = ends[0]
         return LayerError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -46,6 +47,11 @@ class Step:
         The gradient at each output; None where nothing behind it leads to the logits.
     values : dict of tuple of str to str
         Forward values that were cast to float32 already.
+
+    Attributes
+    ----------
+    attributes : dict of str to object
+        The node's, text being bytes.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class Step:
         self._facts = facts
         self._wanted = wanted
         self._values = values
-        self._attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        self.attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
 
     @property
     def gradient(self) -> str:
@@ -80,6 +86,12 @@ class Step:
         if self.gradients[0] is None:
             raise NoRule("the scores depend on its other outputs")
         return self.gradients[0]
+
+    def with_gradient(self, gradient: str) -> Step:
+        """Return the step with another gradient at its first output: that in front of a fused activation."""
+        step = copy.copy(self)
+        step.gradients = [gradient]
+        return step
 
     def has_input(self, place: int) -> bool:
         """Return whether an optional input is given."""
@@ -111,12 +123,12 @@ class Step:
 
     def attribute(self, name: str, default: _T) -> _T:
         """Return an attribute, or its default where the node does not have it; text comes back as str."""
-        value = self._attributes.get(name, default)
+        value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value  # type: ignore[return-value]
 
     def ints(self, name: str) -> list[int] | None:
         """Return an attribute that is a list of integers; None where the node does not have it."""
-        value = self._attributes.get(name)
+        value = self.attributes.get(name)
         return None if value is None else [int(number) for number in value]
 
     def parameter(self, place: int) -> NDArray[Any] | None:
@@ -147,9 +159,9 @@ class Step:
         """Return a tensor reshaped to an output's shape."""
         return self.emit.reshape(tensor, self.output_shape(place), self.node.output[place])
 
-    def unbroadcast(self, gradient: str, place: int) -> str:
-        """Return a gradient of the output's shape, summed over the axes along which an input was broadcast."""
-        wide, narrow = self.output_shape(), self.shape(place)
+    def unbroadcast(self, gradient: str, place: int, shape: Shape | None = None) -> str:
+        """Return a gradient summed over the axes along which an input was broadcast, by default to the output."""
+        wide, narrow = self.output_shape() if shape is None else shape, self.shape(place)
         missing = len(wide) - len(narrow)
         padded = (1,) * missing + tuple(narrow)
         axes = [axis for axis, (n, m) in enumerate(zip(wide, padded, strict=True)) if m == 1 and n != 1]

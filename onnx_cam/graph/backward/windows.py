@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onnx_cam.graph.backward.facts import Shape
 from onnx_cam.graph.backward.step import NoRule, Step
 
 __all__ = ["Windows", "conv_windows", "fixed_sizes"]
@@ -34,17 +33,17 @@ class Windows:
         return [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
 
-def fixed_sizes(shape: Shape) -> list[int]:
+def fixed_sizes(shape: Sequence[int | None], what: str = "a height or width") -> list[int]:
     """Return sizes that must not depend on the batch.
 
     Raises
     ------
     NoRule
-        One does.
+        One does; the message says what it is a size of.
     """
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
-        raise NoRule("a height or width depends on the batch")
+        raise NoRule(f"{what} depends on the batch")
     return sizes
 
 

@@ -1,0 +1,39 @@
+"""Nodes that no rule covers: the error says why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_cam.errors import MissingRuleError
+from tests.gradients.one_node import Case, floats
+from tests.graph.backward.one_gradient import gradient_graph
+
+MS = "com.microsoft"
+WORDS, MASK = floats(2, 3, 8), np.ones((2, 3), np.int32)
+HEADS = {"num_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (Case("Gelu", [WORDS], {}, 8, domain=MS), "Erf, which opset 8 does not have"),
+        (Case("Attention", [WORDS, floats(8, 24), floats(24), MASK], HEADS, domain=MS), "masks"),
+        (Case("Attention", [WORDS, floats(8, 24), floats(24)], HEADS, domain=MS, place=1), "weights depend"),
+        (Case("MultiHeadAttention", [WORDS, WORDS, WORDS, None, MASK], HEADS, domain=MS), "masks"),
+        (
+            Case("FusedMatMul", [floats(3, 2, 4), floats(2, 4, 5)], {"transBatchA": 1}, domain=MS),
+            "transposed batches",
+        ),
+        (Case("InstanceNormalization", [floats(2, 4, 5), floats(4), floats(4)], place=1), "depends on the layer"),
+    ],
+    ids=str,
+)
+def test_what_a_rule_does_not_cover_is_said(case: Case, reason: str) -> None:
+    with pytest.raises(MissingRuleError, match=reason):
+        gradient_graph(case, free=False)
+
+
+def test_a_mean_over_the_batch_is_refused() -> None:
+    with pytest.raises(MissingRuleError, match="mean over the batch"):
+        gradient_graph(Case("ReduceMean", [floats(2, 4)], {"axes": [0, 1]}, 13), free=True)
