@@ -10,7 +10,7 @@ import onnx
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.facts import BatchFacts
 from onnx_cam.classifier.tensor_facts import find_tensor_facts
-from onnx_cam.errors import LayerError, ModelError
+from onnx_cam.errors import LayerError, ModelError, ScoreError
 from onnx_cam.graph.backward import path_to_layer
 from onnx_cam.graph.external_data import stored_array
 from onnx_cam.graph.heatmap import HeatmapPlan, Upsampling
@@ -85,10 +85,10 @@ def make_plan(
             f"cam needs a layer that is followed by global average pooling and one linear layer, and {layer.name!r} of "
             f"{model.name} is not; choose another --layer, or use gradcam, which gives the same map there"
         )
-    if method != "cam" and batch.mixes_images and batch.fixed != 1:
+    if method != "cam" and _mixes_images(model):
         raise ModelError(
-            f"the images of a batch change each other's scores in {model.name}, so that the gradient of one image "
-            "cannot be told from the others'; use cam, or export the model with a batch of 1"
+            f"the images of a batch change each other's scores in {model.name}, so that the gradients of one cannot be "
+            "told from the others'; use cam, or fix the batch of the model to 1"
         )
     # The shapes of the tensors between the layer and the logits, by runs of the deployed graph at its own batch.
     logits = model.head.tapped_logits
@@ -115,6 +115,20 @@ def make_plan(
         linear=linear if method == "cam" else None,
         stored_weights=_stored_weights(model, proto, linear),
     )
+
+
+def _mixes_images(model: Classifier) -> bool:
+    """Whether the deployed file takes several images at once, and their scores then differ from those of each alone."""
+    batch = model.facts.batch
+    if model.input.batch is not None or batch.fixed is None:
+        return batch.mixes_images
+    # The file leaves the batch free, and a trial found that several images fail, or change their scores.
+    session = model.sessions.opener.open(model.facts.prepared.file.proto, optimise=False)
+    try:
+        session.run_once(model.trial_images(2), [model.head.output])
+    except ScoreError:
+        return False
+    return True
 
 
 def _declared_batch(model: Classifier) -> int | str | None:
