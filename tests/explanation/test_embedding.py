@@ -284,7 +284,7 @@ SINGLE: dict[str, list[onnx.NodeProto]] = {"logit": [], "sigmoid": [node("Sigmoi
 @pytest.mark.parametrize("kind", SINGLE)
 def test_a_single_logit_stands_for_two_classes(kind: str, method: str, tmp_path: Path) -> None:
     """Class 1 has the logit z, and class 0 has −z."""
-    weights = tiny.weights() | {"w3": np.float32([[2, -1, 0, 1, 0, -2]]), "b3": np.float32([-0.5])}
+    weights = tiny.weights() | {"w3": np.array([[2, -1, 0, 1, 0, -2]], np.float32), "b3": np.full(1, -0.5, np.float32)}
     tail = SINGLE[kind]
     outputs = [tiny.value_info("y" if tail else "logits", ["n", 1])]
     proto = tiny.build([*tiny.body(), *tail], weights, image=["n", 3, 20, 20], outputs=outputs)
