@@ -7,6 +7,7 @@
 :mod:`.formulas`      the methods: from maps and gradients to L
 :mod:`.class_rows`    the rows of a linear layer's weights that belong to classes
 :mod:`.normalise`     ``s(L)`` and ``s(U(L))``
+:mod:`.own_weights`   constants that the gradient does not share with the model
 ====================  ============================================================
 """
 

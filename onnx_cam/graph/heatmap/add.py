@@ -19,6 +19,7 @@ from onnx_cam.graph.heatmap.class_rows import emit_class_weights
 from onnx_cam.graph.heatmap.formulas import GRADIENT_FORMULAS, weighted_sum
 from onnx_cam.graph.heatmap.maps import FlatLayer, oriented
 from onnx_cam.graph.heatmap.normalise import Upsampling, normalised, upsampled
+from onnx_cam.graph.heatmap.own_weights import separate_weights
 from onnx_cam.graph.heatmap.target import emit_fixed_class, emit_likeliest, emit_requested, emit_seed
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.linear_head import LinearHead
@@ -60,6 +61,13 @@ class HeatmapPlan:
         What ``cam`` weighs the maps by.
     stored_weights : ndarray or None
         The initializer that holds them, where there is one.
+
+    Examples
+    --------
+    >>> from onnx_cam.graph.heads import Logits
+    >>> layer, head = Layer("relu2", "Relu", (6, 5, 5), True), Head("logits", Logits(), "logits", "")
+    >>> HeatmapPlan("gradcam", "top1", layer, head, classes=4, binary=False, facts={}, batch="N").size
+    (5, 5)
     """
 
     method: str
@@ -101,9 +109,20 @@ def add_heatmap(proto: onnx.ModelProto, plan: HeatmapPlan, name: str) -> None:
         It has tensors of these names, or its opset is below 7.
     MissingRuleError, LayerError
         There is no gradient at the layer, as `onnx_cam.graph.backward.add_gradient` says.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> model, proto = onnx_cam.load("model.onnx"), onnx.load("model.onnx")
+    >>> layer = model.layer()
+    >>> facts = model.gradients.tensor_facts(layer)
+    >>> plan = HeatmapPlan("gradcam", 1, layer, model.head, classes=4, binary=False, facts=facts, batch="N")
+    >>> add_heatmap(proto, plan, "model.onnx")
+    >>> [output.name for output in proto.graph.output]
+    ['logits', 'heatmap', 'heatmap_class']
     """
     _check_names(proto, name)
-    opset = emission_opset(proto)
+    opset, own_nodes = emission_opset(proto), len(proto.graph.node)
     # The class of each image: (N,) int64.
     start = Emitter(opset, all_names(proto.graph), _PART)
     class_index = _emit_class(proto, start, plan)
@@ -127,6 +146,7 @@ def add_heatmap(proto: onnx.ModelProto, plan: HeatmapPlan, name: str) -> None:
     # s(L), (N, h, w), or s(U(L)), (N, H, W).
     heatmap = normalised(end, cam) if plan.upsampling is None else upsampled(end, cam, plan.upsampling)
     proto.graph.node.extend(end.nodes)
+    separate_weights(proto.graph, own_nodes, plan.facts)
     _rename(proto.graph, {heatmap: HEATMAP, class_index: CLASS})
     proto.graph.output.append(helper.make_tensor_value_info(HEATMAP, TensorProto.FLOAT, [plan.batch, *plan.size]))
     proto.graph.output.append(helper.make_tensor_value_info(CLASS, TensorProto.INT64, [plan.batch]))

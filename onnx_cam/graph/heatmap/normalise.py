@@ -26,6 +26,12 @@ class Upsampling:
     columns : ndarray of shape (w, W), float32
     inner_rows, inner_columns : ndarray of shape (r, h) and (w, c), float32
         Those of them among whose products the minimum and the maximum of ``U(L)`` are: no pixel outside the frame.
+
+    Examples
+    --------
+    >>> rows, columns = np.ones((2, 1), np.float32), np.ones((1, 3), np.float32)
+    >>> Upsampling(rows, columns, rows[:1], columns[:, :1]).rows.shape
+    (2, 1)
     """
 
     rows: Floats
