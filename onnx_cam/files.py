@@ -183,7 +183,7 @@ def staged_file(path: Path, content: bytes) -> Iterator[Path]:
     >>> Path("a.txt").read_bytes()
     b'one'
     """
-    temporary = path.with_name(f".onnx-cam-{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f".onnx-cam-{secrets.token_hex(8)}")
     try:
         with _named_errors(path), open(temporary, "xb") as file:
             file.write(content)
