@@ -86,9 +86,9 @@ def check_place(model: Classifier, path: Path) -> None:
 
 def _is_same_file(path: Path, other: Path) -> bool:
     """Whether two paths lead to one file, by links of either kind as well."""
-    return path.resolve() == other.resolve() or (
-        os.path.exists(path) and os.path.exists(other) and path.samefile(other)
-    )
+    if path.resolve() == other.resolve():
+        return True
+    return os.path.exists(path) and os.path.exists(other) and path.samefile(other)
 
 
 def _check_folder(model: Classifier, path: Path) -> None:

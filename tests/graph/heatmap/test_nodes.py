@@ -103,7 +103,7 @@ def test_s_and_u_are_those_of_the_masks(span: tuple[float, float], opset: int) -
     assert not small[1:3].any()
 
 
-HEADS = {
+HEADS: dict[str, tuple[int, Any, Any, Any]] = {
     "classes in rows": (0, np.float32, 1, 0),
     "classes in columns": (1, np.float32, 1, 0),
     "float16": (0, np.float16, 1, 0),
@@ -119,7 +119,7 @@ HEADS = {
 def test_the_rows_of_a_linear_layer_are_taken_from_what_is_stored(name: str, opset: int) -> None:
     axis, dtype, scale, zero_point = HEADS[name]
     numbers = np.random.default_rng(0).integers(0, 100, (4, 6)).astype(dtype)
-    scales, zero_points = (np.asarray(x, np.float32).reshape(np.atleast_2d(x).shape) for x in (scale, zero_point))
+    scales, zero_points = (np.array(x, np.float32, ndmin=2) for x in (scale, zero_point))
     weights = ((numbers - zero_points) * scales).astype(np.float32)
     stored = numbers if axis == 0 else np.ascontiguousarray(numbers.T)
     linear = LinearHead(weights, "w", axis, scales, zero_points)
