@@ -59,7 +59,7 @@ def cut_at(proto: onnx.ModelProto, path: Path, layer: str, facts: Mapping[str, T
     stored = {tensor.name for tensor in graph.initializer} | {one.values.name for one in graph.sparse_initializer}
     fixed = _computed_from(graph, stored)
     inside = {name for node in path.nodes for name in node.output}
-    read = {name for node in path.nodes for name in tensors_read(node)} | {layer}
+    read = {name for node in path.nodes for name in tensors_read(node)} | {layer} | path.scales
     border = tuple(name for name in dict.fromkeys([layer, *sorted(read)]) if name not in inside and name not in fixed)
 
     # The path's own nodes, and those that make the constants that they read, in the model's order.

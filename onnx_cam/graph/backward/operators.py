@@ -25,8 +25,11 @@ from onnx_cam.graph.backward import (
 )
 from onnx_cam.graph.backward import einsum as named_axes
 from onnx_cam.graph.backward import elementary as function
+from onnx_cam.graph.backward import integer_operators as integer
+from onnx_cam.graph.backward import integer_products as sums
 from onnx_cam.graph.backward import layer_normalisation as layer_norm
 from onnx_cam.graph.backward import normalisation as norm
+from onnx_cam.graph.backward import quantization as quant
 from onnx_cam.graph.backward.step import Rule
 
 __all__ = ["ENDS", "RULES"]
@@ -144,6 +147,14 @@ _ONNX: dict[str, Rule] = {
     "ScatterND": scatter.scatter_nd,
     "Slice": indexing.slice_,
     "Trilu": shape.trilu,
+    # quantized
+    "ConvInteger": sums.conv_integer,
+    "DequantizeLinear": quant.dequantize_linear,
+    "DynamicQuantizeLinear": quant.dynamic_quantize_linear,
+    "MatMulInteger": sums.matmul_integer,
+    "QLinearConv": sums.qlinear_conv,
+    "QLinearMatMul": sums.qlinear_matmul,
+    "QuantizeLinear": quant.quantize_linear,
     # attention
     "Attention": attention.attention,
 }
@@ -151,12 +162,25 @@ _ONNX: dict[str, Rule] = {
 _MICROSOFT: dict[str, Rule] = {
     "Attention": attention.microsoft_attention,
     "BiasGelu": gelu.bias_gelu,
+    "DequantizeLinear": quant.dequantize_linear,
     "FastGelu": gelu.fast_gelu,
     "FusedConv": fused_convolution.fused_conv,
     "FusedMatMul": products.fused_matmul,
     "Gelu": gelu.gelu,
     "LayerNormalization": layer_norm.layer_normalization,
+    "MatMulIntegerToFloat": sums.matmul_integer_to_float,
     "MultiHeadAttention": attention.multi_head_attention,
+    "QGemm": sums.qgemm,
+    "QLinearAdd": integer.qlinear_add,
+    "QLinearAveragePool": integer.qlinear_average_pool,
+    "QLinearConcat": integer.qlinear_concat,
+    "QLinearConv": sums.qlinear_conv,
+    "QLinearGlobalAveragePool": integer.qlinear_global_average_pool,
+    "QLinearLeakyRelu": integer.qlinear_leaky_relu,
+    "QLinearMul": integer.qlinear_mul,
+    "QLinearSigmoid": integer.qlinear_sigmoid,
+    "QLinearSoftmax": integer.qlinear_softmax,
+    "QuantizeLinear": quant.quantize_linear,
     "QuickGelu": act.quick_gelu,
     "SimplifiedLayerNormalization": layer_norm.rms_normalization,
     "SkipLayerNormalization": layer_norm.skip_layer_normalization,

@@ -26,6 +26,7 @@ PARAMETERS: Mapping[str, tuple[int, ...]] = {
     "OneHot": (0, 1, 2),
     "Pad": (1, 2, 3),
     "Pow": (1,),
+    "QuantizeLinear": (2,),
     "ReduceL1": (1,),
     "ReduceL2": (1,),
     "ReduceLogSum": (1,),
@@ -66,16 +67,20 @@ class Path:
     parameters : frozenset of str
         Tensors that say what an operator of the path does, and that neither the image nor a weight enters but by its
         shape.
+    scales : frozenset of str
+        The scales of a layer or logits of integers, which the path itself may not read.
     """
 
     nodes: tuple[onnx.NodeProto, ...]
     tensors: frozenset[str]
     parameters: frozenset[str]
+    scales: frozenset[str] = frozenset()
 
     @property
     def touched(self) -> list[str]:
-        """Every tensor that a node of the path reads or makes, each once."""
-        return list(dict.fromkeys(name for node in self.nodes for name in (*node.input, *node.output) if name))
+        """Every tensor that a node of the path reads or makes, each once, and the scales."""
+        names = [name for node in self.nodes for name in (*node.input, *node.output) if name]
+        return list(dict.fromkeys([*names, *sorted(self.scales)]))
 
 
 def find_path(graph: onnx.GraphProto, layer: str, logits: str, ends: Mapping[str, Iterable[str]]) -> Path:

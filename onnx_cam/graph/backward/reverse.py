@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import onnx
 
@@ -58,7 +59,8 @@ def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: s
     path = find_path(proto.graph, source, end, ENDS)
     if end not in path.tensors:
         raise _no_way(proto, source, end, name)
-    return path
+    borders = [border for border in (layer, logits) if isinstance(border, Dequantized)]
+    return replace(path, scales=frozenset(border.scale for border in borders))
 
 
 def add_gradient(
@@ -192,8 +194,7 @@ def _declare_seed(proto: onnx.ModelProto, logits: Shape) -> str:
 
 
 def _scale(emitter: Emitter, border: Dequantized, facts: Mapping[str, TensorFacts]) -> str:
-    known = facts.get(border.scale)
-    return border.scale if known is None or known.dtype == "float32" else emitter.cast(border.scale)
+    return border.scale if facts[border.scale].dtype == "float32" else emitter.cast(border.scale)
 
 
 def _tensor(border: Border) -> str:

@@ -105,13 +105,17 @@ class Step:
         """Return what is known of an input."""
         return self._facts[self.node.input[place]]
 
+    def output_facts(self, place: int = 0) -> TensorFacts:
+        """Return what is known of an output."""
+        return self._facts[self.node.output[place]]
+
     def shape(self, place: int = 0) -> Shape:
         """Return the shape of an input."""
         return self.input_facts(place).shape
 
     def output_shape(self, place: int = 0) -> Shape:
         """Return the shape of an output."""
-        return self._facts[self.node.output[place]].shape
+        return self.output_facts(place).shape
 
     def value(self, place: int = 0) -> str:
         """Return an input as float32."""
