@@ -161,3 +161,35 @@ def test_square_weights_of_the_model_are_copied_for_the_gradient_and_others_are_
     x = np.random.default_rng(1).random((2, 3)).astype(np.float32)
     back = onnxruntime.InferenceSession(model.SerializeToString()).run(["back"], {"x": x, "g": x})[0]
     np.testing.assert_allclose(back, x @ stored["square"].T, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_dequantized_weights_are_dequantized_once_more_for_the_gradient(axis: int | None) -> None:
+    """So that nothing keeps the runtime from running the model's own product on integers."""
+    integers = np.random.default_rng(0).integers(-100, 100, (4, 3)).astype(np.int8)
+    count = 1 if axis is None else integers.shape[axis]
+    scale: Array = np.linspace(0.1, 0.5, count, dtype=np.float32)
+    zero_point: Array = np.arange(count, dtype=np.int8)
+    if axis is None:
+        scale, zero_point = scale.reshape(()), zero_point.reshape(())
+    stored: dict[str, Array] = {"q": integers, "s": scale, "z": zero_point}
+    attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
+    own = [
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"], **attributes),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    new = [helper.make_node("Gemm", ["g", "w"], ["back"], transB=1)]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", n]) for name, n in (("x", 4), ("g", 3))]
+    initializers = [numpy_helper.from_array(array, name) for name, array in stored.items()]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("back", "y")]
+    graph = helper.make_graph([*own, *new], "graph", infos, outputs, initializers)
+    separate_weights(graph, 2, {"w": TensorFacts((4, 3), "float32")})
+    assert [node.op_type for node in graph.node if "w" in node.input] == ["MatMul"]
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+    g = np.random.default_rng(1).random((2, 3)).astype(np.float32)
+    back = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        ["back"], {"x": np.ones((1, 4), np.float32), "g": g}
+    )
+    along = (-1, 1) if axis == 0 else (1, -1)
+    weights = (integers - zero_point.reshape(along).astype(np.float32)) * scale.reshape(along)
+    np.testing.assert_allclose(back[0], g @ weights.T, rtol=1e-5, atol=1e-5)
