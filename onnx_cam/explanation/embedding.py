@@ -21,7 +21,7 @@ from onnx_cam.explanation.embedding_plan import deployed_model, make_plan
 from onnx_cam.explanation.embedding_proof import Proof, prove_heatmap
 from onnx_cam.explanation.warnings import geometry_warnings
 from onnx_cam.files import results_folder, staged_file
-from onnx_cam.graph.external_data import copy_external_data
+from onnx_cam.graph.external_copies import copy_external_data, remove_copies
 from onnx_cam.graph.heatmap import HeatmapPlan, add_heatmap
 from onnx_cam.graph.inputs.declared import declared_sizes
 from onnx_cam.graph.layer import Layer
@@ -206,8 +206,7 @@ def _weights_beside(model: Classifier, proto: onnx.ModelProto, path: Path) -> It
     try:
         yield
     except BaseException:
-        for weights in written:
-            weights.unlink(missing_ok=True)
+        remove_copies(written)
         raise
 
 

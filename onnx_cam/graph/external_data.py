@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -15,13 +13,12 @@ import onnx
 import onnx.numpy_helper
 from numpy.typing import NDArray
 
-from onnx_cam.errors import ModelError, OutputError, one_line
+from onnx_cam.errors import ModelError, one_line
 from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
 __all__ = [
-    "copy_external_data",
     "external_files",
     "find_external_data",
     "hash_external_data",
@@ -133,79 +130,6 @@ def external_files(proto: onnx.ModelProto, folder: Path | None) -> list[Path]:
     """
     tensors = [tensor for tensor in all_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     return [] if folder is None else [folder / location for location in sorted({*map(_location, tensors)})]
-
-
-def copy_external_data(proto: onnx.ModelProto, folder: Path | None, new_folder: Path) -> list[Path]:
-    """Copy the files that hold a model's weights to another folder, under the same relative names.
-
-    They are copies, since onnx's own reader refuses files with several hard links, and the model's own would be one.
-
-    Parameters
-    ----------
-    proto : onnx.ModelProto
-    folder : Path or None
-        The folder that `find_external_data` returned.
-    new_folder : Path
-
-    Returns
-    -------
-    list of Path
-        The files that were written; those that were there already with the same content are left out.
-
-    Raises
-    ------
-    OutputError
-        One cannot be written, or there is a file of that name with another content.
-
-    Examples
-    --------
-    >>> copy_external_data(onnx.load("model.onnx"), None, Path("elsewhere"))
-    []
-    """
-    written: list[Path] = []
-    try:
-        for source in external_files(proto, folder):
-            assert folder is not None
-            target = new_folder / source.relative_to(folder)
-            if target.exists() and target.samefile(source):
-                continue
-            if target.exists() and not _same_content(source, target):
-                raise OutputError(
-                    f"'{target}' exists and holds something else than the weights that belong there; write the new "
-                    "model to another folder"
-                )
-            if not target.exists():
-                written.append(target)
-                _copy(source, target)
-    except (OSError, OutputError) as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"cannot copy the weights beside the new model: {one_line(error)}; free the space or choose another folder"
-        ) from error
-    return written
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".onnx-cam-{secrets.token_hex(8)}")
-    try:
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _same_content(first: Path, second: Path) -> bool:
-    if first.stat().st_size != second.stat().st_size:
-        return False
-    hashes = []
-    for path in (first, second):
-        with open(path, "rb") as file:
-            hashes.append(hashlib.file_digest(file, "sha256").digest())
-    return hashes[0] == hashes[1]
 
 
 def inlined(tensor: onnx.TensorProto, folder: Path | None) -> onnx.TensorProto:

@@ -208,3 +208,13 @@ def test_probabilities_without_logits(tmp_path: Path) -> None:
         pytest.skip("the logits are found")
     with pytest.raises(SettingError, match="no logits"):
         onnx_cam.export_heatmap(model, tmp_path / "out.onnx")
+
+
+def test_when_the_proof_fails_the_copied_weights_go_as_well(tmp_path: Path) -> None:
+    (tmp_path / "old/weights").mkdir(parents=True)
+    path = tmp_path / "old/e.onnx"
+    onnx.save_model(noisy(3.0), path, save_as_external_data=True, location="weights/e.bin", size_threshold=0)
+    model = onnx_cam.load(path, device="cpu", preprocess="none")
+    with pytest.raises(ModelError, match="nothing was written"):
+        onnx_cam.export_heatmap(model, tmp_path / "new/explaining.onnx")
+    assert not (tmp_path / "new").exists()
