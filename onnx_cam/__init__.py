@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onnx_cam.comparison.comparing import compare
     from onnx_cam.comparison.result import Comparison
     from onnx_cam.errors import OnnxCamError
+    from onnx_cam.explanation.embedding import EmbeddedHeatmap, export_heatmap
     from onnx_cam.explanation.explaining import explain
     from onnx_cam.explanation.result import Explanation
     from onnx_cam.explanation.saving import read_saved
@@ -61,6 +62,7 @@ __all__ = [
     "SSCAM2",
     "Classifier",
     "Comparison",
+    "EmbeddedHeatmap",
     "Explanation",
     "Finding",
     "GradCAM",
@@ -81,6 +83,7 @@ __all__ = [
     "compare",
     "explain",
     "export",
+    "export_heatmap",
     "inspect",
     "list_images",
     "load",
@@ -97,6 +100,7 @@ _HOMES = {
     "SSCAM2": "methods",
     "Classifier": "classifier.classifier",
     "Comparison": "comparison.result",
+    "EmbeddedHeatmap": "explanation.embedding",
     "Explanation": "explanation.result",
     "Finding": "classifier.inspection",
     "GradCAM": "methods",
@@ -117,6 +121,7 @@ _HOMES = {
     "compare": "comparison.comparing",
     "explain": "explanation.explaining",
     "export": "classifier.exporting",
+    "export_heatmap": "explanation.embedding",
     "inspect": "classifier.inspection",
     "list_images": "image.files",
     "load": "classifier.loading",

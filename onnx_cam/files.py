@@ -20,6 +20,7 @@ __all__ = [
     "read_at_most",
     "read_small_file",
     "results_folder",
+    "staged_file",
     "write_files",
 ]
 
@@ -166,3 +167,52 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for temporary in temporary_paths.values():
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_file(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a file under a temporary name beside its place, and rename it at the end, unless an error came between.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file is to be.
+    content : bytes
+
+    Yields
+    ------
+    Path
+        The temporary name, for reading the file back and checking it.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> with staged_file(Path("a.txt"), b"one") as staged:
+    ...     staged.read_bytes(), Path("a.txt").exists()
+    (b'one', False)
+    >>> Path("a.txt").read_bytes()
+    b'one'
+    """
+    temporary = path.with_name(f".onnx-cam-{secrets.token_hex(8)}")
+    try:
+        with _named_errors(path), open(temporary, "xb") as file:
+            file.write(content)
+        yield temporary
+        with _named_errors(path):
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write '{path}': {error.strerror or error}; free the space or choose another folder"
+        ) from error

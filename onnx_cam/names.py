@@ -14,6 +14,8 @@ __all__ = [
     "ENGINES",
     "GRADIENTS",
     "HEADS",
+    "HEATMAP_METHODS",
+    "HEATMAP_RESOLUTIONS",
     "METHODS",
     "METRICS",
     "PREPROCESSINGS",
@@ -26,6 +28,12 @@ METHODS = (
     *("gradcam", "gradcam++", "smoothgradcam++", "grad++scorecam", "xgradcam", "layercam", "hirescam"),
 )
 """The methods, the gradient-free ones first, in the papers' order: :data:`onnx_cam.METHODS` has their classes."""
+
+HEATMAP_METHODS = ("cam", "gradcam", "gradcam++", "xgradcam", "layercam", "hirescam")
+"""The methods whose heatmap can be an output of the model itself: those that need a single run."""
+
+HEATMAP_RESOLUTIONS = ("layer", "input")
+"""The size of such a heatmap: the layer's, or that of the network's input."""
 
 METRICS = (
     *("average-drop", "average-increase", "win"),

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 class Page(HTMLParser):
     """Collects a page's tags; `open` must be empty at the end."""
 
-    VOID = ("meta", "img", "br", "wbr")
+    VOID: tuple[str, ...] = ("meta", "img", "br", "wbr")
 
     def __init__(self, text: str) -> None:
         super().__init__()

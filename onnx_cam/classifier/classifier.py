@@ -32,7 +32,7 @@ from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.layer import METADATA_KEY as LAYER_KEY
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.layer_geometry import LayerGeometry
-from onnx_cam.graph.linear_head import find_linear_head
+from onnx_cam.graph.linear_head import LinearHead, find_linear_head
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.image.picture import Picture, open_picture
 from onnx_cam.image.preprocessing import Preprocessing
@@ -331,6 +331,11 @@ class Classifier:
 
     def linear_head(self, layer: Layer) -> Floats | None:
         """Return ``w_k^c`` (classes, K) where one linear layer follows the layer's global average, otherwise None."""
+        found = self.linear_layer(layer)
+        return None if found is None else found.weights
+
+    def linear_layer(self, layer: Layer) -> LinearHead | None:
+        """Return the linear layer that follows the layer's global average, with how the file stores its weights."""
         return find_linear_head(self.facts.prepared.file, self.facts.graph, layer, self.head.logits)
 
     def check_logits(self) -> None:

@@ -18,6 +18,7 @@ from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
 from onnx_cam.cli.echo import echo, echo_json, say
 from onnx_cam.cli.evaluation import evaluate, report
+from onnx_cam.cli.exporting import export
 from onnx_cam.cli.images import end_with, list_files, split_target
 from onnx_cam.cli.options import (
     BATCH_SIZE,
@@ -295,24 +296,6 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
 
 
 @main.command()
-@MODEL
-@click.option("--layer", metavar="NAME", help="Layer to add: its output tensor or node; by default the default layer.")
-@click.option("-o", "--out", "path", required=True, type=click.Path(), metavar="TAPPED.onnx", help="File to write.")
-def export(model: str, layer: str | None, path: str, **settings: Any) -> None:
-    """Write MODEL with a layer as an extra output.
-
-    \b
-    Example:
-      onnx-cam export model.onnx --layer relu5 -o tapped.onnx
-    """
-    import onnx_cam
-
-    tapped = onnx_cam.export(load_classifier(model, settings), path, layer=layer)
-    shape = "×".join(map(str, tapped.shape))
-    echo(f"wrote {path}: its extra output {tapped.name} ({shape}) is the layer; the others are unchanged in a run")
-
-
-@main.command()
 def check() -> None:
     """Show what runs here: package versions, and each device tested with a convolution.
 
@@ -359,5 +342,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (compare, evaluate, report, survey, survey_score):
+for command in (export, compare, evaluate, report, survey, survey_score):
     main.add_command(command)

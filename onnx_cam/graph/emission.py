@@ -7,10 +7,43 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-__all__ = ["PREFIX", "Emission"]
+from onnx_cam.errors import ModelError
+
+__all__ = ["PARTS_OF_A_HEATMAP", "PREFIX", "Emission", "emission_opset"]
 
 PREFIX = "onnx_cam/"
 """What the name of every tensor that onnx-cam adds to a graph begins with."""
+
+PARTS_OF_A_HEATMAP = (PREFIX + "heatmap/", PREFIX + "backward/")
+"""What the names of the tensors that compute an embedded heatmap begin with; no other graph has them."""
+
+_FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises nothing
+_OPSET_WHERE_NONE_IS_NAMED = 13
+
+
+def emission_opset(model: onnx.ModelProto) -> int:
+    """Return the model's opset of the default domain; a model that names none is given one.
+
+    Raises
+    ------
+    ModelError
+        It is below 7.
+
+    Examples
+    --------
+    >>> emission_opset(onnx.load("model.onnx"))
+    13
+    """
+    for entry in reversed(model.opset_import):  # of several ONNX Runtime takes the last
+        if entry.domain in ("", "ai.onnx"):
+            if entry.version < _FIRST_OPSET:
+                raise ModelError(
+                    f"the model's opset is {entry.version}; expected {_FIRST_OPSET} or later, as ONNX Runtime does: "
+                    "export it again for a newer opset"
+                )
+            return int(entry.version)
+    model.opset_import.append(onnx.helper.make_opsetid("", _OPSET_WHERE_NONE_IS_NAMED))
+    return _OPSET_WHERE_NONE_IS_NAMED
 
 
 class Emission:

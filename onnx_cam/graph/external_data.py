@@ -19,7 +19,15 @@ from onnx_cam.graph.file_kinds.pointers import MAX_PROBE_BYTES, pointer_kind
 from onnx_cam.graph.links import broken_link, link_chain
 from onnx_cam.graph.walk_protobuf import all_tensors
 
-__all__ = ["WeightSource", "find_external_data", "hash_external_data", "inlined", "inlined_node", "stored_array"]
+__all__ = [
+    "WeightSource",
+    "external_files",
+    "find_external_data",
+    "hash_external_data",
+    "inlined",
+    "inlined_node",
+    "stored_array",
+]
 
 WeightSource: TypeAlias = "Path | DetachedWeights | None"
 """Where weights lie that a protobuf does not hold itself: in files of a folder, or in memory."""
@@ -109,6 +117,24 @@ def hash_external_data(proto: onnx.ModelProto, folder: Path | None) -> str:
                 f"cannot read the weights {location!r}: {one_line(error)}; copy that file again"
             ) from error
     return total.hexdigest()
+
+
+def external_files(proto: onnx.ModelProto, folder: Path | None) -> list[Path]:
+    """Return the files that hold a model's weights.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+    folder : Path or None
+        The folder that `find_external_data` returned.
+
+    Examples
+    --------
+    >>> external_files(onnx.load("model.onnx"), None)
+    []
+    """
+    tensors = [tensor for tensor in all_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    return [] if folder is None else [folder / location for location in sorted({*map(_location, tensors)})]
 
 
 def inlined(tensor: onnx.TensorProto, source: WeightSource) -> onnx.TensorProto:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -14,7 +15,7 @@ from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.walk import follow, only_consumer
 
-__all__ = ["find_linear_head"]
+__all__ = ["LinearHead", "find_linear_head"]
 
 Floats = NDArray[np.float32]
 
@@ -23,8 +24,31 @@ _GEMMS = ("Gemm", "QGemm")
 _QUANTIZED = ("QLinearMatMul", "QGemm")
 
 
-def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> Floats | None:
-    """Return the weights ``w_k^c`` between a layer's global average and the logits.
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """The linear layer between a layer's global average and the logits.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (classes, K), float32
+        ``w_k^c``.
+    stored : str
+        The tensor that holds them as the file stores them, perhaps as integers.
+    class_axis : int
+        Along which axis of it the classes lie.
+    scale, zero_point : ndarray of shape (classes or 1, K or 1), float32
+        Each weight is ``(stored − zero_point) · scale``.
+    """
+
+    weights: Floats
+    stored: str
+    class_axis: int
+    scale: Floats
+    zero_point: Floats
+
+
+def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str) -> LinearHead | None:
+    """Return the linear layer between a layer's global average and the logits.
 
     Parameters
     ----------
@@ -39,7 +63,7 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
 
     Returns
     -------
-    ndarray of shape (classes, K), float32, or None
+    LinearHead or None
         None where anything but global average pooling and one linear layer lies between the two.
 
     References
@@ -51,7 +75,7 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     >>> from onnx_cam.graph.read import import_graph, read_model
     >>> file = read_model("model.onnx")
     >>> layer = Layer("relu2", "Relu", (6, 5, 5), True)
-    >>> find_linear_head(file, import_graph(file), layer, "logits").shape
+    >>> find_linear_head(file, import_graph(file), layer, "logits").weights.shape
     (4, 6)
     """
     constants = Constants(file)
@@ -67,7 +91,34 @@ def find_linear_head(file: ModelFile, graph: gs.Graph, layer: Layer, logits: str
     # Then the logits, after reshapes and the addition of a bias at most.
     if linear is None or not _leads_to(linear.outputs[0], logits, constants):
         return None
-    return _weights(linear, constants)
+    weights = _weights(linear, constants)
+    return None if weights is None else _linear_head(linear, weights, constants)
+
+
+def _linear_head(node: gs.Node, weights: Floats, constants: Constants) -> LinearHead:
+    """Return a linear layer's weights, with how the file stores them."""
+    class_axis = 0 if node.op == "Conv" or (node.op in _GEMMS and node.attrs.get("transB", 0)) else 1
+    if node.op in _QUANTIZED:
+        stored, parameters, axis = node.inputs[3], node.inputs[4:6], class_axis
+    else:
+        stored, parameters, axis = _behind_dequantization(node.inputs[1])
+    scale, zero_point = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    values = [np.asarray(constants.value(tensor), np.float32).ravel() for tensor in parameters]
+    along = (-1, 1) if axis == class_axis else (1, -1)  # broadcast to (classes, K)
+    if values:
+        scale = values[0].reshape(along)
+    if len(values) > 1:
+        zero_point = values[1].reshape(along)
+    alpha = np.float32(node.attrs.get("alpha", 1.0) if node.op in _GEMMS else 1.0)
+    return LinearHead(weights, stored.name, class_axis, scale * alpha, zero_point)
+
+
+def _behind_dequantization(tensor: gs.Tensor) -> tuple[gs.Tensor, list[gs.Tensor], int]:
+    """Return the stored tensor, and of integers the scale and zero point and the axis along which they vary."""
+    makers = tensor.inputs
+    if len(makers) != 1 or makers[0].op != "DequantizeLinear":
+        return tensor, [], 0
+    return makers[0].inputs[0], list(makers[0].inputs[1:3]), makers[0].attrs.get("axis", 1)
 
 
 def _accepted_consumer(tensor: gs.Tensor, accepts: Callable[[gs.Node], bool]) -> gs.Node | None:

@@ -28,7 +28,8 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx_cam.errors import ModelError
-from onnx_cam.graph.emission import PREFIX, Emission
+from onnx_cam.graph.emission import PARTS_OF_A_HEATMAP, PREFIX, Emission, emission_opset
+from onnx_cam.graph.emit_head import emit_doubles, emit_probabilities
 from onnx_cam.graph.head import Head
 from onnx_cam.graph.inputs.image_input import ImageInput
 from onnx_cam.graph.tap import tap
@@ -37,9 +38,6 @@ __all__ = ["GraphOffset", "arranged", "mask_columns", "score_graph"]
 
 GraphOffset = Literal["none", "mask", "input"]
 """What the offset is added to inside the graph: nothing, the mask, or the masked image."""
-
-_FIRST_OPSET = 7  # below, operators do not broadcast, and ONNX Runtime promises nothing
-_OPSET_WHERE_NONE_IS_NAMED = 13
 
 
 def score_graph(
@@ -111,12 +109,7 @@ def score_graph(
     # The model as it is, with its logits as an output, and the opset to emit at.
     _check_names(proto.graph)
     tapped = tap(proto, [head.tapped_logits] if head.logits else [])
-    opset = _opset(tapped)
-    if opset < _FIRST_OPSET:
-        raise ModelError(
-            f"the model's opset is {opset}; expected {_FIRST_OPSET} or later, as ONNX Runtime does: export it again "
-            "for a newer opset"
-        )
+    opset = emission_opset(tapped)
     # New nodes before the model (from maps to masked images) and after it (from its output to the targets' scores).
     front, back = Emission(tapped, opset, "front"), Emission(tapped, opset, "back")
     _emit_front(front, image_input, offset, size)
@@ -180,27 +173,17 @@ def _reshape(front: Emission, tensor: gs.Variable | str, *shape: int) -> gs.Vari
 
 
 def _emit_probability(back: Emission, head: Head, binary: bool) -> None:
-    """Emit f^c as a probability, as `onnx_cam.runtime.scores.probabilities` does; (m·n, T) float64."""
-    values = _doubles(back, head.output)
-    if head.quantizer is not None:
-        shifted = back.add("Sub", values, np.array(head.zero_point, np.float64))
-        values = back.add("Mul", shifted, np.array(head.scale, np.float64))
-    values = head.kind.emit(back, values, binary=binary)
+    """Emit f^c as a probability; (m·n, T) float64."""
+    values = emit_probabilities(back, head, binary=binary)
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "probability"
 
 
 def _emit_logit(back: Emission, head: Head, binary: bool) -> None:
     """Emit the logit, as `onnx_cam.runtime.scores.logits` does; (m·n, T) float64."""
-    values = _doubles(back, head.integers.name if head.integers else head.logits)
+    values = emit_doubles(back, head.integers.name if head.integers else head.logits)
     if binary:
         values = back.add("Concat", back.add("Sub", np.array(0, np.float64), values), values, axis=1)
     back.add("Gather", values, PREFIX + "targets", axis=1).name = PREFIX + "logit"
-
-
-def _doubles(back: Emission, tensor: str) -> gs.Variable:
-    """Return a tensor (m·n, classes), (m·n, classes, 1, 1), … as (m·n, classes) float64."""
-    # Flatten comes first: a Cast right after a float16 output would cancel the one that ONNX Runtime puts there.
-    return back.add("Cast", back.add("Flatten", tensor, axis=1), to=onnx.TensorProto.DOUBLE)
 
 
 def _graft(model: onnx.ModelProto, image_input: ImageInput, front: Emission, back: Emission) -> None:
@@ -229,17 +212,10 @@ def _declare(model: onnx.ModelProto, head: Head, offset: GraphOffset, batch: int
 
 def _check_names(graph: onnx.GraphProto) -> None:
     names = [info.name for info in [*graph.input, *graph.output, *graph.initializer]]
-    taken = [name for name in [*names, *(o for node in graph.node for o in node.output)] if name.startswith(PREFIX)]
+    names += [output for node in graph.node for output in node.output]
+    taken = [name for name in names if name.startswith(PREFIX) and not name.startswith(PARTS_OF_A_HEATMAP)]
     if taken:
         raise ModelError(
             f"the model has a tensor called {taken[0]!r}; expected no name that begins with {PREFIX!r}, as those that "
             "onnx-cam adds do: rename it"
         )
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    for entry in reversed(model.opset_import):  # of several ONNX Runtime takes the last
-        if entry.domain in ("", "ai.onnx"):
-            return int(entry.version)
-    model.opset_import.append(onnx.helper.make_opsetid("", _OPSET_WHERE_NONE_IS_NAMED))
-    return _OPSET_WHERE_NONE_IS_NAMED

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from onnx_cam.graph.frame import WHOLE, Frame
 
-__all__ = ["Masking", "interpolation_matrix", "is_dead", "masks", "normalised", "upsample", "upsampled_range"]
+__all__ = [
+    "Masking",
+    "corner_matrix",
+    "interpolation_matrix",
+    "is_dead",
+    "masks",
+    "normalised",
+    "upsample",
+    "upsampled_range",
+]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -115,8 +124,8 @@ def upsampled_range(
     maps: Floats, size: tuple[int, int], align_corners: bool = False, frame: Frame = WHOLE
 ) -> tuple[Doubles, Doubles]:
     """Return the minimum and the maximum of each upsampled map, (M,) each, without upsampling it."""
-    rows = _corners(maps.shape[-2], size[0], align_corners, frame.rows)
-    columns = _corners(maps.shape[-1], size[1], align_corners, frame.columns)
+    rows = corner_matrix(maps.shape[-2], size[0], align_corners, frame.rows)
+    columns = corner_matrix(maps.shape[-1], size[1], align_corners, frame.columns)
     offset = maps[:, :1, :1].astype(np.float64)  # added last: the rows' sums are 1 in single precision only
     corners = rows @ (maps - offset) @ columns.T + offset
     return corners.min(axis=(1, 2)), corners.max(axis=(1, 2))
@@ -153,8 +162,14 @@ def interpolation_matrix(
 
 
 @lru_cache(maxsize=16)
-def _corners(source: int, target: int, align_corners: bool, span: tuple[float, float]) -> Doubles:
-    """Return the interpolation matrix's rows for each cell's first and last pixel."""
+def corner_matrix(source: int, target: int, align_corners: bool, span: tuple[float, float]) -> Doubles:
+    """Return the interpolation matrix's rows for each cell's first and last pixel, (corners, source).
+
+    Examples
+    --------
+    >>> corner_matrix(2, 8, False, (0.0, 1.0)).shape
+    (2, 2)
+    """
     index, low, _ = _positions(source, target, align_corners, span)
     changes = np.flatnonzero(np.diff(low))
     ends = np.unique(np.concatenate([[0], changes, changes + 1, [len(index) - 1]]))

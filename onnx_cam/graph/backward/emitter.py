@@ -40,6 +40,8 @@ class Emitter:
         The model's, 7 or later.
     names : set of str
         The names in use; new ones are added.
+    part : str
+        What the nodes are for: a part of their names.
 
     Attributes
     ----------
@@ -53,10 +55,11 @@ class Emitter:
     ['Constant', 'ReduceSum']
     """
 
-    def __init__(self, opset: int, names: set[str]) -> None:
+    def __init__(self, opset: int, names: set[str], part: str = "backward") -> None:
         self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self._names = names
+        self._prefix = f"{PREFIX}{part}/"
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(self, operator: str, *inputs: Source, domain: str = "", **attributes: Any) -> str:
@@ -245,4 +248,4 @@ class Emitter:
         return self.constant(np.asarray(source, np.float32) if isinstance(source, float) else source)
 
     def _name(self, operator: str) -> str:
-        return unused_name(f"{PREFIX}backward/{len(self._names)}_{operator}", self._names)
+        return unused_name(f"{self._prefix}{len(self._names)}_{operator}", self._names)

@@ -25,6 +25,7 @@ SEED = PREFIX + "seed"
 
 _UNVERSIONED = 1  # the version of a domain that the model does not import
 _FIRST_OPSET = 7
+_ADVICE = "choose a layer after it, or a method that needs no gradient: scorecam, or cam for a heatmap in the model"
 
 Border = str | Dequantized
 """A layer or logits: a tensor, or integers and what they stand for."""
@@ -211,14 +212,13 @@ def _differentiate(step: Step, domain: str, name: str) -> Mapping[int, str | Non
         f"operator {node.op_type} of domain {domain or 'ai.onnx'!r}, version {step.version}, "
         f"node {node.name or node.output[0]!r} of {name}"
     )
-    advice = "choose a layer after it, or a method that needs no gradient, such as scorecam"
     if rule is None:
-        raise MissingRuleError(f"no gradient is known for {what}; {advice}")
+        raise MissingRuleError(f"no gradient is known for {what}; {_ADVICE}")
     try:
         return rule(step)
     except (NoRule, ValueError, KeyError) as error:
         reason = error.args[0] if error.args else type(error).__name__
-        raise MissingRuleError(f"no gradient is known for {what}: {reason}; {advice}") from error
+        raise MissingRuleError(f"no gradient is known for {what}: {reason}; {_ADVICE}") from error
 
 
 def _sum(emitter: Emitter, gradients: dict[str, list[str]], tensor: str) -> str | None:
@@ -247,8 +247,7 @@ def _no_way(proto: onnx.ModelProto, layer: str, logits: str, name: str) -> Layer
         end = ends[0]
         return LayerError(
             f"the gradient of {name} does not reach layer {layer!r}: operator {end.op_type}, node "
-            f"{end.name or end.output[0]!r}, has an output without a gradient; choose a layer after it, or a method "
-            "that needs no gradient, such as scorecam"
+            f"{end.name or end.output[0]!r}, has an output without a gradient; {_ADVICE}"
         )
     return LayerError(
         f"the score of {name} does not depend on layer {layer!r}; choose another, listed by: onnx-cam layers"
