@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["Spread", "SpreadChoice"]
 
 _RUNS = 3  # that each stream measures; the first one sets up its buffers and does not count
-_WORTH_IT = 0.97  # fewer streams of more threads must take less than this share of the time
+_WORTH_IT = 0.9  # fewer streams of more threads must take less than this share of the time, before and after
 _MOST_STREAMS = 32  # each holds the activations of a batch
 _LEAST_LOADS = 6  # a spread is tried where that many times the loading of its session remain to be run
 
@@ -42,7 +42,9 @@ class SpreadChoice:
     """The spread of a model's runs over the cores of a CPU: measured on the work itself, and kept.
 
     The measurement begins with one stream a core. Half as many streams of twice as many threads are tried next, and so
-    on, as long as that is faster. As the spread never changes a map, the measurement costs no forward pass.
+    on, as long as that is faster. What seems faster is believed only when the spread before it was measured once more
+    and is slower still: other programs come and go. As the spread never changes a map, the measurement costs no
+    forward pass.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ class SpreadChoice:
     >>> choice.current
     Spread(streams=1, threads=2)
     >>> for _ in range(3):
-    ...     choice.ran(choice.current, inputs=4, seconds=0.09)  # two streams took 0.05 s for each four inputs
+    ...     choice.ran(choice.current, inputs=4, seconds=0.06)  # two streams took 0.05 s for each four inputs
     >>> choice.current, choice.settled
     (Spread(streams=2, threads=1), True)
     """
@@ -82,11 +84,13 @@ class SpreadChoice:
         self._cores = cores
         self._seconds: list[float] = []
         self._best: tuple[float, Spread] | None = None  # seconds an input, all streams together
+        self._rival: tuple[float, Spread] | None = None  # what was faster, while the best is measured once more
 
     @property
     def next(self) -> Spread | None:
         """The spread to try next, once the current one is measured; None where there is none."""
-        if self.settled or self._best is None or self.current.streams == 1 or self._best[1] != self.current:
+        is_measured = self._best is not None and self._best[1] == self.current and self._rival is None
+        if self.settled or not is_measured or self.current.streams == 1:
             return None
         streams = self.current.streams // 2
         return Spread(streams, max(1, self._cores // streams))
@@ -126,8 +130,16 @@ class SpreadChoice:
 
     def _compare(self, seconds: float) -> None:
         self._seconds = []
-        if self._best is not None and seconds > _WORTH_IT * self._best[0]:
-            self.current, self.settled = self._best[1], True
-        else:
+        if self._best is None:
             self._best = seconds, self.current
-            self.settled = self.current.streams == 1
+        elif self._rival is None:
+            # The first measurement of fewer streams: go back, for good or to measure the others once more.
+            is_faster = seconds < _WORTH_IT * self._best[0]
+            self._rival = (seconds, self.current) if is_faster else None
+            self.current, self.settled = self._best[1], not is_faster
+        else:
+            is_confirmed = self._rival[0] < _WORTH_IT * min(seconds, self._best[0])
+            self._best = self._rival if is_confirmed else self._best
+            self._rival = None
+            self.current = self._best[1]
+            self.settled = not is_confirmed or self.current.streams == 1

@@ -276,6 +276,19 @@ def test_the_spread_that_measures_best_is_kept() -> None:
     assert chosen({1: 1.0}, 1) == Spread(1, 1)
 
 
+@pytest.mark.parametrize(("again", "expected"), [(0.2, Spread(1, 2)), (0.05, Spread(2, 1))])
+def test_fewer_streams_must_be_faster_than_before_and_after(again: float, expected: Spread) -> None:
+    """The first spread is measured while another program runs, and then once more: that program may have ended."""
+    choice = SpreadChoice(2)
+    for seconds in (0.2, 0.06, again):
+        streams = choice.current.streams
+        for _ in range(3 * streams):
+            choice.ran(choice.current, 4, seconds * streams)
+        choice.try_next(10_000, load_seconds=0.01)
+    assert choice.settled
+    assert choice.current == expected
+
+
 def test_few_inputs_are_not_worth_a_measurement() -> None:
     choice = SpreadChoice(2)
     for _ in range(10):
