@@ -126,7 +126,7 @@ class Build:
             target=target,
             layer=self.layer,
             seed=settings.seed,
-            preprocess=self.preprocessing,
+            preprocess=self.preprocessing or "none",
             batch_size=steady_batch_size(self.classifier),
         )
         return PlacedMap(result.cam, result.geometry)
