@@ -47,6 +47,8 @@ class Baseline:
         How its maps were made.
     views : mapping of str to BuildView
         What it says about each image, by the image's hash; with a map for those that were drawn.
+    unusable : frozenset of str
+        The hashes of images that could not be used.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class Baseline:
     labels: Labels
     settings: MapSettings
     views: Mapping[str, BuildView]
+    unusable: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, Any]:
         """Return what the build is, as plain JSON values."""
@@ -76,7 +79,7 @@ class Baseline:
         ImageError
             The images are not those of the baseline.
         """
-        given = {image.sha256 for image in images}
+        given = {image.sha256 for image in images} - self.unusable
         new, missing = len(given - self.views.keys()), len(self.views.keys() - given)
         if new or missing:
             raise ImageError(
@@ -92,9 +95,13 @@ class Baseline:
 
         Raises
         ------
+        ImageError
+            The image could not be used.
         ModelError
             It predicted a class that the new build does not have.
         """
+        if image.sha256 in self.unusable:
+            raise ImageError(f"{image.name} could not be used when the baseline was saved")
         view = self.views[image.sha256]
         if view.predicted not in among:
             raise ModelError(
@@ -143,6 +150,7 @@ def write_baseline(baseline: Baseline) -> None:
         "labels": {"names": labels.names, "offset": labels.offset, "classes": labels.classes, "source": labels.source},
         "settings": baseline.settings.describe(),
         "images": len(baseline.views),
+        "unusable": sorted(baseline.unusable),
     }
     lines = [header, *({"image": sha256, **view.as_json()} for sha256, view in baseline.views.items())]
     content = b"".join(json.dumps(line, allow_nan=False).encode("ascii") + b"\n" for line in lines)
@@ -207,4 +215,5 @@ def _baseline(path: str, header: Mapping[str, Any], lines: Sequence[Mapping[str,
         Labels(names, labels["offset"], labels["classes"], labels["source"]),
         MapSettings(make_method(settings.pop("method"), **settings), seed),
         views,
+        frozenset(header["unusable"]),
     )

@@ -70,7 +70,7 @@ class Build:
     Examples
     --------
     >>> import onnx_cam
-    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> model = onnx_cam.load("model.onnx")
     >>> build = Build(model, model.preprocessing, model.layer())
     >>> build.likeliest(build.open("cat.jpg"), range(4))
     (1, ...)

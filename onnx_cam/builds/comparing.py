@@ -38,7 +38,7 @@ class Comparing:
     >>> import onnx_cam
     >>> from onnx_cam.builds.images import read_image_set
     >>> from onnx_cam.builds.old_side import RunningBuild
-    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> model = onnx_cam.load("model.onnx")
     >>> build = Build(model, model.preprocessing, model.layer())
     >>> side = RunningBuild(build, is_chosen=False, maps=1, seed=0)
     >>> comparing = Comparing(side, build, ClassMatch((0, 1, 2, 3), (0, 1, 2, 3)), MapSettings(onnx_cam.GradCAM(), 0))

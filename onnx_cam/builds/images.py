@@ -68,7 +68,8 @@ class ImageSet:
 
     Examples
     --------
-    >>> images = read_image_set(["cat.jpg", "dog.jpg", "cat.jpg"], None)
+    >>> import shutil
+    >>> images = read_image_set(["cat.jpg", "dog.jpg", shutil.copy("cat.jpg", "copy.jpg")], None)
     >>> [image.name for image in images.images], images.notes
     (['cat.jpg', 'dog.jpg'], ('1 image is the same file as another one, and counts once',))
     """

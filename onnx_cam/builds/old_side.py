@@ -91,4 +91,5 @@ class RunningBuild:
     ) -> tuple[BuildView, Picture | None]:
         """Return what the build says about an image, with the map where there are settings, and the decoded image."""
         picture = self.build.open(image.source)
-        return self.build.look(picture, among, settings), picture
+        decoded = picture if self.build.preprocessing is not None else None
+        return self.build.look(picture, among, settings), decoded

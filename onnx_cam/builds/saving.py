@@ -124,17 +124,19 @@ def save_baseline(
     steps = Steps(len(image_set.images), len(drawn), progress)
     views: dict[str, BuildView] = {}
     left_out = dict(image_set.left_out)
+    unusable: set[str] = set()
     for image in image_set.images:
         has_map = image.sha256 in drawn
         try:
             views[image.sha256], _ = side.look(image, classes, settings if has_map else None)
         except ImageError as error:
             left_out[image.name] = str(error)
+            unusable.add(image.sha256)
         steps.finish(has_map=has_map)
     if not views:
         raise ImageError(
             f"none of the {len(left_out)} images can be used, the first because: {next(iter(left_out.values()))}"
         )
-    write_baseline(Baseline(str(path), side.describe(), side.layer, side.labels, settings, views))
+    write_baseline(Baseline(str(path), side.describe(), side.layer, side.labels, settings, views, frozenset(unusable)))
     with_maps = sum(view.map is not None for view in views.values())
     return SavedBaseline(Path(path), len(views), with_maps, left_out, image_set.notes)
