@@ -15,7 +15,7 @@ from onnx_cam.errors import ImageError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, class_index, open_dataset
 from onnx_cam.evaluation.datasets.formats import FORMATS
 from onnx_cam.image.files import SUFFIXES, find_images
-from onnx_cam.image.sources import as_array, open_source
+from onnx_cam.image.sources import as_array, is_pil, open_source
 
 if TYPE_CHECKING:
     from onnx_cam.image.picture import ImageLike
@@ -207,5 +207,5 @@ def _identify(name: str, source: ImageLike, label: int | None) -> ComparedImage:
     if file is not None:
         kept = source if isinstance(source, str | os.PathLike) else file.content
         return ComparedImage(kept, name, file.sha256, label)
-    array = np.ascontiguousarray(as_array(source, "an image"))
+    array = np.ascontiguousarray(source if is_pil(source) else as_array(source, "an image"))
     return ComparedImage(source, name, hashlib.sha256(array.tobytes()).hexdigest(), label)

@@ -42,9 +42,7 @@ def dead(weight: np.ndarray) -> np.ndarray:
     ],
     ids=["permuted head", "noisy convolution", "dead channels"],
 )
-def test_damaged_weights_fail_a_gate(
-    changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path
-) -> None:
+def test_damaged_weights_fail_a_gate(changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path) -> None:
     old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", **changes)
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     assert gates <= failed(result)
@@ -104,7 +102,8 @@ def test_builds_of_other_input_sizes_are_compared_in_the_image(photos: Path, tmp
     new = tiny.save(tiny.model(size=40), tmp_path, "new.onnx")
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     first = result.images[0]
-    assert first.old.map is not None and first.new.map is not None
+    assert first.old.map is not None
+    assert first.new.map is not None
     assert (first.old.map.cam.shape, first.new.map.cam.shape) == ((5, 5), (10, 10))
     assert 0 < (first.distance or 0) < 1.3
     assert "no layer of new.onnx corresponds to 'relu2' (6×5×5) by name or shape" in result.notes[0]
