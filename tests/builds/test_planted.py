@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +45,7 @@ def dead(weight: np.ndarray) -> np.ndarray:
     ids=["permuted head", "noisy convolution", "dead channels"],
 )
 def test_damaged_weights_fail_a_gate(changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path) -> None:
-    old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", **changes)
+    old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", names=None, **changes)
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     assert gates <= failed(result)
     assert result.failed
@@ -79,7 +81,7 @@ def moved_a_little() -> onnx.ModelProto:
     return made
 
 
-HARMLESS = {
+HARMLESS: dict[str, Callable[[], onnx.ModelProto]] = {
     "renamed tensors": renamed,
     "weights moved by 1e-5": moved_a_little,
     "a Softmax appended": tiny.softmax_model,
@@ -141,7 +143,7 @@ def test_another_method_and_its_settings_are_taken(photos: Path, tmp_path: Path)
     assert results[1].settings["samples"] == 2
 
 
-METHODS: tuple[dict[str, object], ...] = (
+METHODS: tuple[dict[str, Any], ...] = (
     {"method": "gradcam", "layer": "relu1"},
     {"method": "sscam2", "samples": 2},
     {"method": "scorecam"},
