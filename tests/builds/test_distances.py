@@ -77,9 +77,10 @@ def test_a_small_image_is_not_enlarged() -> None:
 
 def test_what_is_stored_is_what_was_made_digit_for_digit() -> None:
     geometry = Geometry(240, 320, (40, 0, 280, 240), Frame(0.1, 0.0, 0.9, 1.0))
-    view = BuildView(3, 0.1 + 0.2, PlacedMap(cam(0) / 3, geometry), 1 / 3)
+    made = np.asarray(cam(0) / 3, np.float32)
+    view = BuildView(3, 0.1 + 0.2, PlacedMap(made, geometry), 1 / 3)
     read = BuildView.from_json(view.as_json())
     assert (read.predicted, read.probability, read.floor) == (3, 0.1 + 0.2, 1 / 3)
     assert read.map is not None
-    assert np.array_equal(read.map.cam, cam(0) / 3)
+    assert np.array_equal(read.map.cam, made)
     assert read.map.geometry == geometry
