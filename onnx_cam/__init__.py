@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 from onnx_cam._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from onnx_cam.builds.result import Diff
+    from onnx_cam.builds.run import diff
+    from onnx_cam.builds.saving import save_baseline
     from onnx_cam.classifier.classifier import Classifier
     from onnx_cam.classifier.exporting import export
     from onnx_cam.classifier.inspection import Finding, inspect
@@ -62,6 +65,7 @@ __all__ = [
     "SSCAM2",
     "Classifier",
     "Comparison",
+    "Diff",
     "EmbeddedHeatmap",
     "Explanation",
     "Finding",
@@ -81,6 +85,7 @@ __all__ = [
     "XGradCAM",
     "check",
     "compare",
+    "diff",
     "explain",
     "export",
     "export_heatmap",
@@ -88,6 +93,7 @@ __all__ = [
     "list_images",
     "load",
     "read_saved",
+    "save_baseline",
 ]
 
 # Each name is imported when it is first used, so that ``import onnx_cam`` loads neither ONNX Runtime nor OpenCV.
@@ -100,6 +106,7 @@ _HOMES = {
     "SSCAM2": "methods",
     "Classifier": "classifier.classifier",
     "Comparison": "comparison.result",
+    "Diff": "builds.result",
     "EmbeddedHeatmap": "explanation.embedding",
     "Explanation": "explanation.result",
     "Finding": "classifier.inspection",
@@ -119,6 +126,7 @@ _HOMES = {
     "XGradCAM": "methods",
     "check": "runtime.self_test",
     "compare": "comparison.comparing",
+    "diff": "builds.run",
     "explain": "explanation.explaining",
     "export": "classifier.exporting",
     "export_heatmap": "explanation.embedding",
@@ -126,6 +134,7 @@ _HOMES = {
     "list_images": "image.files",
     "load": "classifier.loading",
     "read_saved": "explanation.saving",
+    "save_baseline": "builds.saving",
 }
 
 

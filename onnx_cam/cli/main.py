@@ -13,6 +13,7 @@ import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.builds import diff
 from onnx_cam.cli.collection import without_collection
 from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
@@ -342,5 +343,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (export, compare, evaluate, report, survey, survey_score):
+for command in (export, compare, diff, evaluate, report, survey, survey_score):
     main.add_command(command)
