@@ -112,9 +112,7 @@ class AlongTheNetwork:
         }
 
 
-def compare_along(
-    old: Classifier, new: Classifier, inputs: Iterable[tuple[Floats, Floats, Floats]]
-) -> AlongTheNetwork:
+def compare_along(old: Classifier, new: Classifier, inputs: Iterable[tuple[Floats, Floats, Floats]]) -> AlongTheNetwork:
     """Compare the activations of two builds at every tensor that both have.
 
     Parameters
