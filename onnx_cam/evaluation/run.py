@@ -24,20 +24,16 @@ from onnx_cam.evaluation.results.evaluation import Evaluation, read_evaluation
 from onnx_cam.evaluation.results.outputs import write_outputs
 from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from onnx_cam.evaluation.results.run_setup import record_setup
+from onnx_cam.evaluation.steady_batch import steady_batch_size
 from onnx_cam.explanation.explaining import check_settings
 from onnx_cam.files import results_folder
 from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method
 from onnx_cam.metrics import Metric, choose_metrics
 from onnx_cam.metrics.base import CurveMetric
-from onnx_cam.runtime.devices import CPU
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["evaluate"]
-
-# The batch size is fixed, not measured, so that a run that is repeated or continued gives the same digits.
-_CPU_BATCH, _OTHER_BATCH = 16, 64
-_CPU_BATCH_BYTES = 32 << 20  # of the images of a batch, at most
 
 
 def evaluate(
@@ -167,7 +163,7 @@ def evaluate(
         chosen_metrics,
         layer=layer,
         seed=seed,
-        batch_size=batch_size or _batch_size(classifier),
+        batch_size=batch_size or steady_batch_size(classifier),
         lenient=names_all(methods),
     )
 
@@ -199,16 +195,6 @@ def _check_steps(metrics: Sequence[Metric], size: tuple[int, int]) -> None:
             raise SettingError(
                 f"steps={metric.steps}, but the input has {pixels} pixels; expected at most one step each"
             )
-
-
-def _batch_size(classifier: Classifier) -> int | None:
-    """Return the batch size where the user names none; None for a model with a fixed one."""
-    if classifier.fixed_batch is not None:
-        return None
-    if classifier.provider != CPU.provider:
-        return _OTHER_BATCH
-    bytes_each = 4 * classifier.input.channels * classifier.size[0] * classifier.size[1]
-    return max(1, min(_CPU_BATCH, _CPU_BATCH_BYTES // bytes_each))
 
 
 def _engine(name: Literal["local", "ray"], evaluator: ImageEvaluator, workers: int | None) -> Engine:

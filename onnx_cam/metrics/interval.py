@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEVEL", "RESAMPLES", "Interval", "mean_band", "mean_interval", "ratio_interval"]
+__all__ = [
+    "LEVEL",
+    "RESAMPLES",
+    "Interval",
+    "mean_band",
+    "mean_interval",
+    "median_interval",
+    "median_ratio_interval",
+    "ratio_interval",
+    "share_interval",
+]
 
 LEVEL = 0.95
 """The confidence level of every interval over images."""
@@ -113,6 +124,80 @@ def ratio_interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> In
     return Interval(float(sums.sum() / counts.sum()), float(low), float(high), n)
 
 
+def share_interval(hits: int, n: int) -> Interval:
+    """Return a share of images with its 95 % interval by Wilson's score.
+
+    Parameters
+    ----------
+    hits : int
+        The images that count.
+    n : int
+        All images.
+
+    References
+    ----------
+    Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+
+    Examples
+    --------
+    >>> share_interval(0, 40)
+    Interval(value=0.0, low=0.0, high=0.0876..., n=40)
+    """
+    if n == 0:
+        return Interval(None, None, None, 0)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    share, spread = hits / n, z * z / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
+    # At the ends the formula gives 0 and 1 but for rounding.
+    low, high = 0.0 if hits == 0 else centre - half, 1.0 if hits == n else centre + half
+    return Interval(share, low, high, n)
+
+
+def median_interval(values: NDArray[np.float64]) -> Interval:
+    """Return the median of one value for each image, with the 95 % interval of the percentile bootstrap over images.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), float64
+
+    Examples
+    --------
+    >>> median_interval(np.array([5.0]))
+    Interval(value=5.0, low=5.0, high=5.0, n=1)
+    """
+    n = len(values)
+    if n == 0:
+        return Interval(None, None, None, 0)
+    low, high = _bounds(_resampled_medians(values[:, None])[:, 0])
+    return Interval(float(np.median(values)), float(low), float(high), n)
+
+
+def median_ratio_interval(
+    numerators: NDArray[np.float64], denominators: NDArray[np.float64], *, least: float
+) -> Interval:
+    """Return the ratio of two medians over the same images, with a bootstrap that draws both of an image together.
+
+    Parameters
+    ----------
+    numerators, denominators : ndarray of shape (n,), float64
+    least : float
+        What the ratio is divided by where the denominators' median is smaller.
+
+    Examples
+    --------
+    >>> median_ratio_interval(np.array([0.3]), np.array([0.1]), least=0.2)
+    Interval(value=1.5, low=1.5, high=1.5, n=1)
+    """
+    n = len(numerators)
+    if n == 0:
+        return Interval(None, None, None, 0)
+    medians = _resampled_medians(np.stack([numerators, denominators], axis=1))  # (RESAMPLES, 2)
+    low, high = _bounds(medians[:, 0] / np.maximum(medians[:, 1], least))
+    value = np.median(numerators) / max(np.median(denominators), least)
+    return Interval(float(value), float(low), float(high), n)
+
+
 def _bounds(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the interval's bounds, (2, …), of the resamples' means (RESAMPLES, …)."""
     return np.asarray(np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0), np.float64)
@@ -132,8 +217,19 @@ def _cached_draw_counts(n: int) -> tuple[NDArray[np.float64], ...]:
 
 def _draw_counts(n: int) -> Iterator[NDArray[np.float64]]:
     """Yield how often each of n images is in each resample, (resamples, n), in parts that are not too large."""
+    for drawn in _draws(n):
+        yield np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float64)
+
+
+def _resampled_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median over each resample of images, (RESAMPLES, p), for values (n, p)."""
+    parts = [np.median(values[drawn], axis=1) for drawn in _draws(len(values))]
+    return np.concatenate(parts)
+
+
+def _draws(n: int) -> Iterator[NDArray[np.int64]]:
+    """Yield which of n images are in each resample, (resamples, n), in parts that are not too large."""
     generator = np.random.default_rng(0)
     part = max(1, _MAX_NUMBERS // n)
     for start in range(0, RESAMPLES, part):
-        drawn = generator.integers(0, n, (min(part, RESAMPLES - start), n))
-        yield np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float64)
+        yield generator.integers(0, n, (min(part, RESAMPLES - start), n))
