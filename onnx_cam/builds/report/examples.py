@@ -12,12 +12,17 @@ from onnx_cam.builds.views import PlacedMap
 from onnx_cam.classifier.labels import Labels
 from onnx_cam.drawing.canvas import Pixels, data_uri, resize
 from onnx_cam.drawing.overlay import draw_overlay
+from onnx_cam.errors import ImageError
 from onnx_cam.evaluation.report.wording import label
+from onnx_cam.image.picture import open_picture
+from onnx_cam.image.preprocessing import PRESETS
 
-__all__ = ["Example", "Shown", "show_example"]
+__all__ = ["Example", "Shown", "image_pixels", "show_example"]
 
 _SIDE = 300  # pixels
 _QUALITY = 82
+_ANY_SIZE = (8, 8)  # of a network's input that is not used
+_GREY = 160
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,27 @@ def show_example(image: ImageDiff, pixels: Pixels, floor: float, old_labels: Lab
         drawn = _overlay(small, view.map)
         pictures.append(_picture(drawn, f"{build} map", text, f"Map of the {build} build on {name}: {text}"))
     return Example(name, facts, flip, pictures)
+
+
+def image_pixels(image: ImageDiff) -> Pixels:
+    """Return an image as given, (H, W, 3) uint8 RGB; plain grey where it is a network's input and no picture.
+
+    Examples
+    --------
+    >>> from onnx_cam.builds.images import ComparedImage
+    >>> from onnx_cam.builds.matching import ClassMatch
+    >>> from onnx_cam.builds.views import BuildView
+    >>> view, classes = BuildView(1, 0.75), ClassMatch((0, 1), (0, 1))
+    >>> cat = ImageDiff(ComparedImage("cat.jpg", "cat.jpg", "00ff"), view, view, classes, is_drawn=False)
+    >>> image_pixels(cat).shape
+    (36, 48, 3)
+    """
+    try:
+        return open_picture(image.image.source, PRESETS["unit"], 3, _ANY_SIZE).pixels
+    except ImageError:
+        assert image.old.map is not None
+        geometry = image.old.map.geometry
+        return np.full((geometry.height, geometry.width, 3), _GREY, np.uint8)
 
 
 def _shrunk(pixels: Pixels) -> Pixels:
