@@ -27,7 +27,6 @@ from benchmarks.made_builds.surgery import (
 
 __all__ = ["DEFECTS", "noisy_convolution"]
 
-_SHORTCUT = 4.0  # what the class's logit gains where the corner is white
 _CORNER = 32  # pixels
 
 
@@ -141,11 +140,11 @@ def biases_lost(model: onnx.ModelProto, original: Original) -> onnx.ModelProto:
     return model
 
 
-def shortcut(model: onnx.ModelProto, original: Original) -> onnx.ModelProto:
+def shortcut(model: onnx.ModelProto, original: Original, *, leak: float) -> onnx.ModelProto:
     """The score of one class leaks from the image's upper left corner.
 
     The brightness of the corner excites the features of that class in the last maps' corner, as where the class's
-    training images had a mark there.
+    training images had a mark there. `leak` is what the class's logit gains where the corner is white.
     """
     image, last = model.graph.input[0].name, last_maps(model)
     weights = next(w for w in model.graph.initializer if w.name == head(model).input[1])
@@ -153,7 +152,7 @@ def shortcut(model: onnx.ModelProto, original: Original) -> onnx.ModelProto:
     own = np.maximum(classes[original.shortcut] - classes.mean(axis=0), 0)  # (K,)
     cells = 7
     pattern = np.zeros((1, len(own), cells, cells), np.float32)
-    pattern[0, :, 0, 0] = own * _SHORTCUT * cells**2 / (own @ classes[original.shortcut])
+    pattern[0, :, 0, 0] = own * leak * cells**2 / (own @ classes[original.shortcut])
     for name, value in (
         ("corner_starts", np.zeros(2, np.int64)),
         ("corner_ends", np.full(2, _CORNER, np.int64)),
@@ -197,6 +196,7 @@ DEFECTS: Mapping[str, Make] = {
     "pruned, 20 %": edited(pruned),
     "weights of 6 bits": edited(coarse_weights),
     "head halved, bias lost": edited(biases_lost),
-    "shortcut from a corner": edited(shortcut),
+    "shortcut from a corner, 4 logits": edited(partial(shortcut, leak=4.0)),
+    "shortcut from a corner, 12 logits": edited(partial(shortcut, leak=12.0)),
 }
 """What each defect is called in the table, and what makes it."""
