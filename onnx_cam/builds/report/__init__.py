@@ -134,7 +134,7 @@ def _figure_row(diff: Diff, name: str) -> _FigureRow:
 
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(label(name.replace("_", " ")), plain(value)) for name, value in record.items()]
+    return [(label(name.replace("_", " ")), plain(value)) for name, value in record.items() if value not in ({}, [])]
 
 
 def _left_out(left_out: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -139,6 +139,7 @@ def draw_along(along: AlongTheNetwork) -> Chart:
             place = tensors.index(first)
             axes.plot([places[place]], [apart[place]], "o", color=_MAPS, markersize=9, label="the builds part")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlim(0.5, len(tensors) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("tensor, from the input to the scores", color=INK)

@@ -80,7 +80,7 @@ def describe_figures(
     >>> nothing = Interval(None, None, None, 0)
     >>> figures = {"flips": Interval(0.125, 0.043, 0.31, 24), "negative_flips": nothing, "drift": nothing}
     >>> for sentence in describe_figures(figures | {"maps": nothing, "changed": nothing}):
-    ...     print(sentence)
+    ...     print(sentence.replace(chr(160), " "))
     The most likely class differs on 3 of 24 images (12.5 %, interval 4.3 % to 31.0 %).
     No maps could be compared.
     """
@@ -113,8 +113,8 @@ def _maps(figures: Mapping[str, Interval], grey_levels: float) -> Iterator[str]:
         return
     span = "" if maps.low is None or maps.high is None else f" (interval {maps.low:.2g} to {maps.high:.2g})"
     yield (
-        f"The maps are {maps.value:.2g} noise floors apart{span}: noise of {grey_levels:g} grey levels moves the old "
-        "build's own maps by one."
+        f"The maps of the two builds are {maps.value:.2g} times as far apart as noise of {grey_levels:g} grey levels, "
+        f"which nobody sees, moves the old build's own{span}."
     )
     if changed.value is not None:
         yield (
@@ -162,7 +162,7 @@ def _between(drift: Interval) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _points(share: float) -> str:
