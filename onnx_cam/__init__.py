@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 from onnx_cam._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from onnx_cam.builds.result import Diff
+    from onnx_cam.builds.run import diff
+    from onnx_cam.builds.saving import save_baseline
     from onnx_cam.classifier.classifier import Classifier
     from onnx_cam.classifier.exporting import export
     from onnx_cam.classifier.inspection import Finding, inspect
@@ -61,6 +64,7 @@ __all__ = [
     "SSCAM2",
     "Classifier",
     "Comparison",
+    "Diff",
     "Explanation",
     "Finding",
     "GradCAM",
@@ -79,12 +83,14 @@ __all__ = [
     "XGradCAM",
     "check",
     "compare",
+    "diff",
     "explain",
     "export",
     "inspect",
     "list_images",
     "load",
     "read_saved",
+    "save_baseline",
 ]
 
 # Each name is imported when it is first used, so that ``import onnx_cam`` loads neither ONNX Runtime nor OpenCV.
@@ -97,6 +103,7 @@ _HOMES = {
     "SSCAM2": "methods",
     "Classifier": "classifier.classifier",
     "Comparison": "comparison.result",
+    "Diff": "builds.result",
     "Explanation": "explanation.result",
     "Finding": "classifier.inspection",
     "GradCAM": "methods",
@@ -115,12 +122,14 @@ _HOMES = {
     "XGradCAM": "methods",
     "check": "runtime.self_test",
     "compare": "comparison.comparing",
+    "diff": "builds.run",
     "explain": "explanation.explaining",
     "export": "classifier.exporting",
     "inspect": "classifier.inspection",
     "list_images": "image.files",
     "load": "classifier.loading",
     "read_saved": "explanation.saving",
+    "save_baseline": "builds.saving",
 }
 
 

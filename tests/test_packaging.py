@@ -71,7 +71,7 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
 LAYERS: list[set[str]] = [
     {"__init__", "__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "builds"},
     {"evaluation"},
     {"metrics", "comparison"},
     {"explanation"},

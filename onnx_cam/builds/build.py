@@ -70,7 +70,7 @@ class Build:
     Examples
     --------
     >>> import onnx_cam
-    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> model = onnx_cam.load("model.onnx")
     >>> build = Build(model, model.preprocessing, model.layer())
     >>> build.likeliest(build.open("cat.jpg"), range(4))
     (1, ...)
@@ -126,7 +126,7 @@ class Build:
             target=target,
             layer=self.layer,
             seed=settings.seed,
-            preprocess=self.preprocessing,
+            preprocess=self.preprocessing or "none",
             batch_size=steady_batch_size(self.classifier),
         )
         return PlacedMap(result.cam, result.geometry)

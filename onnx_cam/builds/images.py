@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from onnx_cam.image.sources import as_array, open_source
 if TYPE_CHECKING:
     from onnx_cam.image.picture import ImageLike
 
-__all__ = ["ComparedImage", "ImageSet", "Images", "find_dataset", "random_order", "read_image_set"]
+__all__ = ["ComparedImage", "ImageSet", "Images", "find_dataset", "read_image_set"]
 
-Images = "Dataset | ImageLike | Sequence[ImageLike]"
+Images: TypeAlias = "Dataset | ImageLike | Sequence[ImageLike]"
+"""What a user can give as images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,8 @@ class ImageSet:
 
     Examples
     --------
-    >>> images = read_image_set(["cat.jpg", "dog.jpg", "cat.jpg"], None)
+    >>> import shutil
+    >>> images = read_image_set(["cat.jpg", "dog.jpg", shutil.copy("cat.jpg", "copy.jpg")], None)
     >>> [image.name for image in images.images], images.notes
     (['cat.jpg', 'dog.jpg'], ('1 image is the same file as another one, and counts once',))
     """
@@ -168,22 +170,7 @@ def read_image_set(images: Images, labels: Labels | None, suffixes: Sequence[str
     return ImageSet(tuple(found.values()), left_out, notes)
 
 
-def random_order(images: Sequence[ComparedImage], seed: int) -> list[str]:
-    """Return the hashes of images in an order that depends on nothing but the seed and the hashes.
-
-    Examples
-    --------
-    >>> images = read_image_set(["cat.jpg", "dog.jpg"], None).images
-    >>> random_order(images, seed=0) == random_order(images[::-1], seed=0)
-    True
-    """
-    hashes = sorted(image.sha256 for image in images)
-    # Philox's raw numbers are those that NumPy promises never to change.
-    order = np.argsort(np.random.Philox(seed).random_raw(len(hashes)), kind="stable")
-    return [hashes[i] for i in order]
-
-
-_Listed = list[tuple[str, "ImageLike", int | None]]
+_Listed: TypeAlias = "list[tuple[str, ImageLike, int | None]]"
 
 
 def _list(images: object, labels: Labels | None, suffixes: Sequence[str]) -> tuple[_Listed, tuple[str, ...]]:

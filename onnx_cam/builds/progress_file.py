@@ -7,6 +7,7 @@ written as a whole; where a process was killed while it wrote one, the half line
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,18 +90,25 @@ def open_progress(folder: str | Path | None, setup: Mapping[str, Any]) -> Iterat
     path = Path(folder) / FILE_NAME
     lock = WriterLock(path.with_name(_LOCK_NAME), path)
     try:
+        views, file = _continued(path, setup)
+        with file:
+            yield ProgressFile(views, file)
+    finally:
+        lock.release()
+
+
+def _continued(path: Path, setup: Mapping[str, Any]) -> tuple[dict[str, Views], IO[bytes]]:
+    """Return what a file holds of this comparison, and the file, open to go on with."""
+    try:
         content = path.read_bytes() if path.is_file() else b""
         whole, views = _read(content, setup)
         if not whole:
             path.write_bytes(_line({_SETUP: setup}))
         elif len(whole) < len(content):
-            path.write_bytes(whole)
-        with open(path, "ab", buffering=0) as file:
-            yield ProgressFile(views, file)
+            os.truncate(path, len(whole))
+        return views, open(path, "ab", buffering=0)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        lock.release()
 
 
 def _read(content: bytes, setup: Mapping[str, Any]) -> tuple[bytes, dict[str, Views]]:

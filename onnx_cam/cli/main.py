@@ -13,6 +13,7 @@ import click
 
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
+from onnx_cam.cli.builds import diff
 from onnx_cam.cli.collection import without_collection
 from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
@@ -359,5 +360,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (compare, evaluate, report, survey, survey_score):
+for command in (compare, diff, evaluate, report, survey, survey_score):
     main.add_command(command)

@@ -21,12 +21,14 @@ __all__ = [
     "IMAGES",
     "LAYER",
     "LIMITS",
+    "LOADING",
     "MODEL",
     "SAMPLES",
     "SEED",
     "TARGET",
     "load_classifier",
     "options",
+    "preprocess_word",
     "read_size",
 ]
 
@@ -72,7 +74,10 @@ def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-def _preprocess(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def preprocess_word(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the word for a preprocessing, where it is valid."""
+    if value is None:
+        return None
     if value not in PREPROCESSINGS and not value.endswith(".json"):
         raise click.BadParameter(
             f"unknown preprocessing {value!r}: expected {', '.join(PREPROCESSINGS)} or a .json file"
@@ -100,7 +105,7 @@ def _constants(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 def load_classifier(model: str, settings: dict[str, Any]) -> Classifier:
-    """Load a model with the settings of `MODEL`."""
+    """Load a model with the settings of `LOADING`."""
     import onnx_cam
 
     with without_collection():
@@ -129,8 +134,7 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-MODEL = options(
-    click.argument("model"),
+LOADING = options(
     click.option(
         "--labels",
         metavar="FILE|imagenet",
@@ -145,7 +149,7 @@ MODEL = options(
     ),
     click.option(
         "--preprocess",
-        callback=_preprocess,
+        callback=preprocess_word,
         metavar="NAME|FILE.json",
         default="auto",
         show_default=True,
@@ -209,6 +213,9 @@ MODEL = options(
     ),
 )
 
+
+MODEL = options(click.argument("model"), LOADING)
+"""A model, and how it is loaded."""
 
 IMAGES = click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 TARGET = click.option(

@@ -186,7 +186,7 @@ def median_ratio_interval(
 
     Examples
     --------
-    >>> median_ratio_interval(np.array([0.3]), np.array([0.1]), least=0.2)
+    >>> median_ratio_interval(np.array([3.0]), np.array([1.0]), least=2.0)
     Interval(value=1.5, low=1.5, high=1.5, n=1)
     """
     n = len(numerators)
