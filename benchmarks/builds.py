@@ -97,7 +97,9 @@ class Bench:
 
     def rows(self, makes: Mapping[str, Make]) -> Iterator[Row]:
         """Compare builds, and print each line as it comes."""
-        print("\n| build | flips | drift | d | d / floor | changed | gates that failed |\n|---|---|---|---|---|---|---|")
+        print(
+            "\n| build | flips | drift | d | d / floor | changed | gates that failed |\n|---|---|---|---|---|---|---|"
+        )
         for name, make in makes.items():
             row = self.row(name, make)
             print(row, flush=True)
@@ -107,7 +109,7 @@ class Bench:
 def judge_limits(defects: Sequence[Row], rebuilds: Sequence[Row]) -> None:
     """Print how many strong defects are found, all defects, and false alarms, for other limits of the gates."""
     strong = [row for row in defects if row.is_strong]
-    print("\n| flips above | maps above | strong defects found | all defects found | false alarms |\n|---|---|---|---|---|")
+    print("\n| flips above | maps above | strong defects found | all found | false alarms |\n|---|---|---|---|---|")
     for flips, maps in product(FLIP_LIMITS, MAP_LIMITS):
         gates = (f"flips>{flips}", f"maps>{maps}")
         found = [sum(bool(row.failed(gates)) for row in rows) for rows in (strong, defects, rebuilds)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence, Set
 
+from onnx_cam.builds.matching import plain_name
 from onnx_cam.graph.layer import Layer
 
 __all__ = ["match_tensors"]
-
-_QUANTIZED = ("_QuantizeLinear_Output", "_DequantizeLinear_Output")
 
 
 def match_tensors(old: Sequence[Layer], new: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
@@ -47,10 +46,7 @@ _Key = tuple[str, tuple[int, int, int]]
 
 def _key(layer: Layer) -> _Key:
     """Return a layer's name, without what a quantizer appends, and its shape."""
-    name = layer.name
-    for ending in _QUANTIZED:
-        name = name.removesuffix(ending)
-    return name, layer.shape
+    return plain_name(layer.name), layer.shape
 
 
 def _by_name(layers: Sequence[Layer]) -> dict[_Key, Layer]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnx_cam.builds.figures import FIGURES
+from onnx_cam.builds.figures import CHANGED, FIGURES
 from onnx_cam.builds.noise_floor import GREY_LEVELS
 from onnx_cam.builds.summary import shown
 from onnx_cam.drawing.templates import make_environment

@@ -59,7 +59,9 @@ def find_verdict(gates: Sequence[JudgedGate]) -> Verdict:
         return Verdict("open", "No gate could be judged", listed)
     if passed < total:
         return Verdict("passed", f"{passed} of {total} gates passed, the others could not be judged", listed)
-    return Verdict("passed", {1: "The gate passed", 2: "Both gates passed"}.get(total, f"All {total} gates passed"), listed)
+    return Verdict(
+        "passed", {1: "The gate passed", 2: "Both gates passed"}.get(total, f"All {total} gates passed"), listed
+    )
 
 
 def describe_figures(
@@ -154,11 +156,15 @@ def _upper(share: Interval) -> str:
 
 
 def _percents(share: Interval) -> str:
-    return "" if share.low is None or share.high is None else f", interval {_percent(share.low)} to {_percent(share.high)}"
+    return (
+        "" if share.low is None or share.high is None else f", interval {_percent(share.low)} to {_percent(share.high)}"
+    )
 
 
 def _between(drift: Interval) -> str:
-    return "" if drift.low is None or drift.high is None else f" (interval {_points(drift.low)} to {_points(drift.high)})"
+    return (
+        "" if drift.low is None or drift.high is None else f" (interval {_points(drift.low)} to {_points(drift.high)})"
+    )
 
 
 def _percent(share: float) -> str:
