@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class Baseline:
         SettingError
         """
         if method is not None and method != self.settings.method:
-            self._refuse(str(self.settings.method), str(method))
+            self._refuse(_spelled(self.settings.method), _spelled(method))
         if seed is not None and seed != self.settings.seed:
             self._refuse(f"seed={self.settings.seed}", f"seed={seed}")
         count = sum(view.map is not None for view in self.views.values())
@@ -132,6 +132,13 @@ class Baseline:
         raise SettingError(
             f"the baseline '{self.path}' was made with {made_with}, not {given}; leave that out, or save a new baseline"
         )
+
+
+def _spelled(method: Method) -> str:
+    """Return a method and its settings, as ``sscam2:authors:samples=10:sigma=2.0``."""
+    settings = asdict(method)
+    parts = [method.name, str(settings.pop("variant"))]
+    return ":".join([*parts, *(f"{name}={value}" for name, value in settings.items() if value is not None)])
 
 
 def write_baseline(baseline: Baseline) -> None:
