@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from benchmarks.made_builds.original import Build, Make, Original, edited
 from benchmarks.made_builds.quantization import quantized
@@ -94,7 +95,8 @@ def noisy_convolution(
     generator = np.random.default_rng(seed)
 
     def noisy(weights: Floats) -> Floats:
-        return weights + noise * weights.std() * generator.standard_normal(weights.shape, np.float32)
+        scale = np.float32(noise * weights.std())
+        return weights + scale * generator.standard_normal(weights.shape, np.float32)
 
     change(model, nodes[round(place * (len(nodes) - 1))].input[1], noisy)
     return model
@@ -108,8 +110,9 @@ def dead_channels(model: onnx.ModelProto, original: Original) -> onnx.ModelProto
     return model
 
 
-def _every_third(values: Floats) -> Floats:
-    return (np.arange(len(values)) % 3 == 0).reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+def _every_third(values: Floats) -> NDArray[np.bool_]:
+    lost: NDArray[np.bool_] = np.arange(len(values)) % 3 == 0
+    return lost.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def permuted_head(model: onnx.ModelProto, original: Original) -> onnx.ModelProto:

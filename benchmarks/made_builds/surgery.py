@@ -33,13 +33,15 @@ def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 def head(model: onnx.ModelProto) -> onnx.NodeProto:
     """Return the linear layer that gives the logits."""
-    return next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
+    gemm: onnx.NodeProto = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
+    return gemm
 
 
 def last_maps(model: onnx.ModelProto) -> onnx.NodeProto:
     """Return the operator whose output the global average is taken of."""
     pool = next(node for node in model.graph.node if node.op_type == "GlobalAveragePool")
-    return next(node for node in model.graph.node if pool.input[0] in node.output)
+    last: onnx.NodeProto = next(node for node in model.graph.node if pool.input[0] in node.output)
+    return last
 
 
 def change(model: onnx.ModelProto, name: str, function: Callable[[Floats], NDArray[Any]]) -> None:
@@ -60,7 +62,7 @@ def add_constant(model: onnx.ModelProto, name: str, value: NDArray[Any]) -> str:
 
 def rename_output(model: onnx.ModelProto, node: onnx.NodeProto, name: str) -> str:
     """Give a node's output another name, which nothing reads; return the old name."""
-    old = node.output[0]
+    old: str = node.output[0]
     node.output[0] = name
     return old
 

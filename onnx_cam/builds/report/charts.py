@@ -16,6 +16,7 @@ from onnx_cam.evaluation.report.wording import count, label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 __all__ = ["Chart", "draw_along", "draw_distances"]
 
@@ -84,7 +85,7 @@ def draw_distances(distances: Sequence[float], floors: Sequence[float], limit: f
         axes.stairs(counts[1], edges, color=_NOISE, linewidth=2, label="noise alone")
         axes.axvline(limit, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="changed from here on")
         axes.set_xlim(0, end)
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(_whole_numbers())
         axes.set_xlabel("distance d of two maps of an image", color=INK)
         axes.set_ylabel("images", color=INK)
         _finish(drawing, axes)
@@ -141,7 +142,7 @@ def draw_along(along: AlongTheNetwork) -> Chart:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlim(0.5, len(tensors) + 0.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(_whole_numbers())
         axes.set_xlabel("tensor, from the input to the scores", color=INK)
         axes.set_ylabel("relative distance", color=INK)
         _finish(drawing, axes)
@@ -168,6 +169,12 @@ def _axes() -> tuple[Figure, Axes]:
     drawing = Figure(figsize=(_WIDTH, _HEIGHT + 0.6), facecolor="none")
     height = _HEIGHT + 0.6
     return drawing, drawing.add_axes((0.135, 1.1 / height, 0.83, 1 - 1.2 / height), facecolor="none")
+
+
+def _whole_numbers() -> MaxNLocator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins="auto", integer=True)
 
 
 def _finish(drawing: Figure, axes: Axes) -> None:

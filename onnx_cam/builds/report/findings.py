@@ -98,8 +98,8 @@ def _predictions(figures: Mapping[str, Interval]) -> Iterator[str]:
             yield f"The most likely class differs on {_some(flips)} ({_percent(flips.value)}{_percents(flips)})."
     if negative.value is not None:
         yield (
-            f"Of {count(negative.n, 'image')} with a label, the old build was right and the new one is wrong on "
-            f"{round(negative.value * negative.n)} ({_percent(negative.value)}{_percents(negative)})."
+            f"Of {count(negative.n, 'image')} with a label that the old build gets right, the new one gets "
+            f"{round(negative.value * negative.n)} wrong ({_percent(negative.value)}{_percents(negative)})."
         )
     if drift.value is not None:
         yield (
