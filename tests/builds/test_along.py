@@ -35,7 +35,9 @@ def along(old: Path, new: Path, photos: Path, **settings: object) -> AlongTheNet
 @pytest.mark.parametrize(("weight", "first"), [("w1", "conv1"), ("w2", "conv2")])
 def test_the_first_bad_layer_is_the_one_that_was_damaged(weight: str, first: str, photos: Path, tmp_path: Path) -> None:
     old = write_build(tmp_path, "old.onnx")
-    found = along(old, write_build(tmp_path, "new.onnx", **{weight: noisy(2.0)}), photos)
+    damaged = tiny.model()
+    change_weights(damaged, **{weight: noisy(2.0)})
+    found = along(old, tiny.save(damaged, tmp_path, "new.onnx"), photos)
     assert found.first is not None
     assert found.first.old == first
     assert [one.old for one in found.tensors] == ["conv1", "relu1", "conv2", "relu2"]

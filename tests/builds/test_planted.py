@@ -42,7 +42,9 @@ def dead(weight: np.ndarray) -> np.ndarray:
     ],
     ids=["permuted head", "noisy convolution", "dead channels"],
 )
-def test_damaged_weights_fail_a_gate(changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path) -> None:
+def test_damaged_weights_fail_a_gate(
+    changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path
+) -> None:
     old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", **changes)
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     assert gates <= failed(result)
