@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from onnx_cam.runtime.session import Session
 __all__ = ["FLOORS", "AlongTheNetwork", "TensorDistance", "compare_along"]
 
 Floats = NDArray[np.float32]
+
+_FARTHEST = 1e6
 
 FLOORS = 3
 """The activations part where their distance exceeds this many noise floors."""
@@ -190,7 +193,9 @@ def _distances(reference: Sequence[Floats], others: Sequence[Floats]) -> list[fl
 
 
 def relative_distance(reference: Floats, other: Floats) -> float:
-    """Return ``‖other − reference‖ / ‖reference‖``; where the reference is zero everywhere, 0 or 1.
+    """Return ``‖other − reference‖ / ‖reference‖``, at most 1e6, which also stands for what is not finite.
+
+    Where the reference is zero everywhere, it is 0 or 1.
 
     Examples
     --------
@@ -198,7 +203,16 @@ def relative_distance(reference: Floats, other: Floats) -> float:
     0.2
     >>> relative_distance(np.zeros(2, np.float32), np.float32([0, 5]))
     1.0
+    >>> relative_distance(np.float32([3, 4]), np.float32([3, np.inf]))
+    1000000.0
     """
-    length = float(np.linalg.norm(reference.astype(np.float64)))
-    difference = float(np.linalg.norm(other.astype(np.float64) - reference))
-    return difference / length if length else float(difference > 0)
+    length, difference = _length(reference), _length(other - reference)
+    if not length:
+        return float(difference > 0)
+    distance = difference / length
+    return min(distance, _FARTHEST) if distance == distance else _FARTHEST
+
+
+def _length(values: Floats) -> float:
+    flat = values.ravel()
+    return math.sqrt(float(np.dot(flat, flat)))  # in float32: a copy of all activations in float64 takes longer
