@@ -15,12 +15,12 @@ from onnx_cam.errors import ImageError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, class_index, open_dataset
 from onnx_cam.evaluation.datasets.formats import FORMATS
 from onnx_cam.image.files import SUFFIXES, find_images
-from onnx_cam.image.sources import as_array, open_source
+from onnx_cam.image.sources import as_array, is_pil, open_source
 
 if TYPE_CHECKING:
     from onnx_cam.image.picture import ImageLike
 
-__all__ = ["ComparedImage", "ImageSet", "Images", "find_dataset", "read_image_set"]
+__all__ = ["ComparedImage", "ImageSet", "Images", "check_one_dataset", "find_dataset", "read_image_set"]
 
 Images: TypeAlias = "Dataset | ImageLike | Sequence[ImageLike]"
 """What a user can give as images."""
@@ -105,15 +105,32 @@ def find_dataset(
     >>> find_dataset(["cat.jpg", "dog.jpg"]) is None
     True
     """
-    is_dataset = kind != "auto" or images is not None or classes is not None
+    is_dataset = check_one_dataset(names, kind, images, classes)
     if len(names) != 1:
-        if is_dataset:
-            raise SettingError(f"--kind, --images and --classes are for one dataset; got {len(names)} paths: give one")
         return None
     (path,) = names
     if is_dataset or (os.path.exists(path) and any(layout.recognises(path) for layout in FORMATS)):
         return open_dataset(path, kind, images, classes)
     return None
+
+
+def check_one_dataset(names: Sequence[str], kind: str, images: str | None, classes: str | None) -> bool:
+    """Return whether a user says how to read a dataset, once it is one path that this can be said of.
+
+    Raises
+    ------
+    SettingError
+        Several paths are given.
+
+    Examples
+    --------
+    >>> check_one_dataset(["photos.csv"], "csv", None, None)
+    True
+    """
+    is_dataset = kind != "auto" or images is not None or classes is not None
+    if is_dataset and len(names) != 1:
+        raise SettingError(f"--kind, --images and --classes are for one dataset; got {len(names)} paths: give one")
+    return is_dataset
 
 
 def read_image_set(images: Images, labels: Labels | None, suffixes: Sequence[str] = SUFFIXES) -> ImageSet:
@@ -207,5 +224,5 @@ def _identify(name: str, source: ImageLike, label: int | None) -> ComparedImage:
     if file is not None:
         kept = source if isinstance(source, str | os.PathLike) else file.content
         return ComparedImage(kept, name, file.sha256, label)
-    array = np.ascontiguousarray(as_array(source, "an image"))
+    array = np.ascontiguousarray(source if is_pil(source) else as_array(source, "an image"))
     return ComparedImage(source, name, hashlib.sha256(array.tobytes()).hexdigest(), label)

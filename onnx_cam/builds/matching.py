@@ -170,7 +170,9 @@ def match_classes(old: Labels, new: Labels) -> ClassMatch:
                 f"the builds have {old.classes} and {new.classes} classes, and not both have names to match them by; "
                 "give two builds of one model, or their class names with --labels"
             )
-        return ClassMatch(tuple(range(old.classes)), tuple(range(new.classes)))
+        return _by_index(old.classes)
+    if (old.classes, old.offset, _folded(old)) == (new.classes, new.offset, _folded(new)):
+        return _by_index(old.classes)
     old_positions, new_positions = _positions(old), _positions(new)
     _check_same(old_positions, new_positions)
     olds = tuple(old_positions.values())
@@ -178,11 +180,19 @@ def match_classes(old: Labels, new: Labels) -> ClassMatch:
     return ClassMatch(olds, news, tuple(_notes(olds, news, old, new)))
 
 
+def _by_index(classes: int) -> ClassMatch:
+    return ClassMatch(tuple(range(classes)), tuple(range(classes)))
+
+
+def _folded(labels: Labels) -> list[str]:
+    return [fold(name) for name in labels.names or ()]
+
+
 def _positions(labels: Labels) -> dict[_Key, int]:
     """Return the position of each named class."""
     seen: Counter[str] = Counter()
     positions: dict[_Key, int] = {}
-    for index, name in enumerate(map(fold, labels.names or ()), labels.offset):
+    for index, name in enumerate(_folded(labels), labels.offset):
         if name:
             positions[name, seen[name]] = index
             seen[name] += 1

@@ -28,6 +28,8 @@ _GATE_FAILED = 3
 
 _OF_MAPS = ("method", "variant", "samples", "sigma", "budget", "tolerance", "seed", "maps", "layer")
 
+_OF_A_DATASET = ("kind", "images", "classes")
+
 
 @click.command(cls=Command)
 @click.argument("words", nargs=-1, required=True, metavar="OLD NEW IMAGE...")
@@ -168,10 +170,12 @@ def diff(words: tuple[str, ...], baseline: str | None, as_json: bool, quiet: boo
 def _check_usage(words: Sequence[str], baseline: str | None, settings: Mapping[str, Any]) -> None:
     """Raise a usage error for what is wrong with the command's words alone."""
     from onnx_cam.builds.gates import read_gates
+    from onnx_cam.builds.images import check_one_dataset
     from onnx_cam.builds.opening import map_settings
 
     _check_words(words, baseline, settings)
     try:
+        check_one_dataset(words[2 if baseline is None else 1 :], **{name: settings[name] for name in _OF_A_DATASET})
         read_gates(settings["gates"])
         map_settings(**{name: settings[name] for name in _OF_MAPS if name != "layer"})
     except SettingError as error:
@@ -212,7 +216,7 @@ def _images(words: Sequence[str], settings: Mapping[str, Any]) -> Dataset | list
     """Return the dataset that a single word stands for, or the words."""
     from onnx_cam.builds.images import find_dataset
 
-    return find_dataset(words, settings["kind"], settings["images"], settings["classes"]) or list(words)
+    return find_dataset(words, **{name: settings[name] for name in _OF_A_DATASET}) or list(words)
 
 
 def _save(words: Sequence[str], path: str, settings: dict[str, Any], quiet: bool) -> None:

@@ -40,7 +40,7 @@ class Reference:
         return exponentials / exponentials.sum(), maps
 
     def cam(self, maps: Doubles, target: int) -> Doubles:
-        return np.maximum(np.einsum("k,khw->hw", self.linear[target], maps), 0)
+        return np.asarray(np.maximum(np.einsum("k,khw->hw", self.linear[target], maps), 0))
 
 
 def distance(first: Doubles, second: Doubles) -> float:

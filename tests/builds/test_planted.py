@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,10 +44,8 @@ def dead(weight: np.ndarray) -> np.ndarray:
     ],
     ids=["permuted head", "noisy convolution", "dead channels"],
 )
-def test_damaged_weights_fail_a_gate(
-    changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path
-) -> None:
-    old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", **changes)
+def test_damaged_weights_fail_a_gate(changes: dict[str, Change], gates: set[str], photos: Path, tmp_path: Path) -> None:
+    old, new = write_build(tmp_path, "old.onnx"), write_build(tmp_path, "new.onnx", names=None, **changes)
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     assert gates <= failed(result)
     assert result.failed
@@ -81,7 +81,7 @@ def moved_a_little() -> onnx.ModelProto:
     return made
 
 
-HARMLESS = {
+HARMLESS: dict[str, Callable[[], onnx.ModelProto]] = {
     "renamed tensors": renamed,
     "weights moved by 1e-5": moved_a_little,
     "a Softmax appended": tiny.softmax_model,
@@ -104,7 +104,8 @@ def test_builds_of_other_input_sizes_are_compared_in_the_image(photos: Path, tmp
     new = tiny.save(tiny.model(size=40), tmp_path, "new.onnx")
     result = onnx_cam.diff(old, new, [str(photos)], preprocess="unit")
     first = result.images[0]
-    assert first.old.map is not None and first.new.map is not None
+    assert first.old.map is not None
+    assert first.new.map is not None
     assert (first.old.map.cam.shape, first.new.map.cam.shape) == ((5, 5), (10, 10))
     assert 0 < (first.distance or 0) < 1.3
     assert "no layer of new.onnx corresponds to 'relu2' (6×5×5) by name or shape" in result.notes[0]
@@ -142,7 +143,7 @@ def test_another_method_and_its_settings_are_taken(photos: Path, tmp_path: Path)
     assert results[1].settings["samples"] == 2
 
 
-METHODS: tuple[dict[str, object], ...] = (
+METHODS: tuple[dict[str, Any], ...] = (
     {"method": "gradcam", "layer": "relu1"},
     {"method": "sscam2", "samples": 2},
     {"method": "scorecam"},
