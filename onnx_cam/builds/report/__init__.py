@@ -129,7 +129,7 @@ def _distances(diff: Diff) -> Chart | None:
 
 def _figure_row(diff: Diff, name: str) -> _FigureRow:
     figure = diff.figures[name]
-    value, interval = shown(name, figure)
+    value, interval = (text.replace(" %", "\N{NO-BREAK SPACE}%") for text in shown(name, figure))
     return _FigureRow(name.replace("_", " "), FIGURES[name], value, interval, figure.n)
 
 
