@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onnx_cam.builds.matched_tensors import match_tensors
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.errors import one_line_text
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.session import Session
@@ -88,6 +89,29 @@ class AlongTheNetwork:
     def first(self) -> TensorDistance | None:
         """The first tensor at which the builds part; None where they do not."""
         return next((tensor for tensor in self.tensors if tensor.parts), None)
+
+    def in_words(self) -> str:
+        """Return where the builds part, as a sentence.
+
+        Examples
+        --------
+        >>> AlongTheNetwork((TensorDistance("relu1", "relu1", "Relu", (6, 10, 10), 0.4, 0.1),), images=8).in_words()
+        'The activations part first at relu1 (Relu, tensor 1 of 1): their relative distance is 0.4, noise causes 0.1.'
+        """
+        total = len(self.tensors)
+        if total == 0:
+            return "Along the network nothing was compared: the builds have no tensor in common."
+        first = self.first
+        if first is None:
+            tensors = "the only tensor" if total == 1 else f"all {total} tensors"
+            return (
+                f"The activations part nowhere along the network: at {tensors} they are within {FLOORS} noise floors."
+            )
+        return (
+            f"The activations part first at {one_line_text(first.old)} ({first.op_type}, tensor "
+            f"{self.tensors.index(first) + 1} of {total}): their relative distance is {first.distance:.2g}, noise "
+            f"causes {first.floor:.2g}."
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the result as plain JSON values.
@@ -210,7 +234,7 @@ def relative_distance(reference: Floats, other: Floats) -> float:
     if not length:
         return float(difference > 0)
     distance = difference / length
-    return min(distance, _FARTHEST) if distance == distance else _FARTHEST
+    return _FARTHEST if math.isnan(distance) else min(distance, _FARTHEST)
 
 
 def _length(values: Floats) -> float:

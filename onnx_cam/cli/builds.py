@@ -257,6 +257,8 @@ def _show(result: Diff) -> None:
 
     rows = [(name, *shown(name, figure), figure.n, FIGURES[name]) for name, figure in result.figures.items()]
     terminal.show_table(("figure", "value", "95 % interval", "images", ""), rows)
+    if result.along is not None:
+        echo(printable(result.along.in_words()))
     for path in result.files:
         echo(printable(f"wrote {path}"))
 

@@ -125,7 +125,7 @@ def test_a_baseline_holds_no_activations(photos: Path, tmp_path: Path) -> None:
     path = write_build(tmp_path, "old.onnx")
     baseline = tmp_path / "old.baseline"
     onnx_cam.save_baseline(path, str(photos), baseline, preprocess="unit")
-    with pytest.raises(SettingError, match="a baseline holds no activations.*leave out --layers"):
+    with pytest.raises(SettingError, match=r"a baseline holds no activations.*leave out --layers"):
         onnx_cam.diff(baseline, path, str(photos), preprocess="unit", layers=True)
 
 

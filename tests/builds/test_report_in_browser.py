@@ -49,9 +49,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("width", [400, 1300])
 def test_it_fits_loads_nothing_and_follows_the_scheme(browser: Any, report: Path, width: int, scheme: str) -> None:
     context = browser.new_context(offline=True, viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page, wrong = context.new_page(), []
+    page = context.new_page()
+    wrong: list[str] = []
+    requests: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(report.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(WIDE) == []
@@ -61,6 +63,7 @@ def test_it_fits_loads_nothing_and_follows_the_scheme(browser: Any, report: Path
     assert verdict["y"] + verdict["height"] < 800  # it is on the first screen
     context.close()
     assert wrong == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
 def test_the_keyboard_reaches_everything(browser: Any, report: Path) -> None:

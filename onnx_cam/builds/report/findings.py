@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from onnx_cam.builds.along import FLOORS, AlongTheNetwork
+from onnx_cam.builds.along import AlongTheNetwork
 from onnx_cam.builds.gates import JudgedGate
-from onnx_cam.evaluation.report.wording import count, label
+from onnx_cam.evaluation.report.wording import count
 from onnx_cam.metrics.interval import Interval
 
 __all__ = ["Verdict", "describe_figures", "find_verdict"]
@@ -86,7 +86,7 @@ def describe_figures(
     The most likely class differs on 3 of 24 images (12.5 %, interval 4.3 % to 31.0 %).
     No maps could be compared.
     """
-    return [*_predictions(figures), *_maps(figures, grey_levels), *_along(along)]
+    return [*_predictions(figures), *_maps(figures, grey_levels), *([along.in_words()] if along else [])]
 
 
 def _predictions(figures: Mapping[str, Interval]) -> Iterator[str]:
@@ -122,23 +122,6 @@ def _maps(figures: Mapping[str, Interval], grey_levels: float) -> Iterator[str]:
         yield (
             f"On {_some(changed)} the map moved by more than two noise floors ({_percent(changed.value)}"
             f"{_percents(changed)})."
-        )
-
-
-def _along(along: AlongTheNetwork | None) -> Iterator[str]:
-    if along is None:
-        return
-    tensors = along.tensors
-    if not tensors:
-        yield "Along the network nothing was compared: the builds have no tensors in common."
-    elif along.first is None:
-        yield f"The activations part nowhere along the network: at none of {count(len(tensors), 'tensor')}."
-    else:
-        first = along.first
-        yield (
-            f"The activations part first at {label(first.old)} ({label(first.op_type)}, tensor "
-            f"{tensors.index(first) + 1} of {len(tensors)}): their relative distance there is {first.distance:.2g}, "
-            f"more than {FLOORS} noise floors of {first.floor:.2g}."
         )
 
 
