@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from onnx_cam.classifier.labels import Labels
-from onnx_cam.errors import ImageError, SettingError
+from onnx_cam.errors import DatasetError, ImageError, LabelsError, SettingError
 from onnx_cam.evaluation.datasets import Dataset, class_index, open_dataset
 from onnx_cam.evaluation.datasets.formats import FORMATS
-from onnx_cam.image.files import SUFFIXES, find_images
+from onnx_cam.image.files import STANDARD_INPUT, SUFFIXES, find_images
 from onnx_cam.image.sources import as_array, is_pil, open_source
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def read_image_set(images: Images, labels: Labels | None, suffixes: Sequence[str
     ------
     ImageError
         None of them can be used.
-    DatasetError, LabelsError
-        A dataset cannot be read, or its labels do not fit the old build.
+    DatasetError
+        A dataset cannot be read. Labels that do not fit the old build are not used, and a note says why.
 
     Examples
     --------
@@ -177,14 +177,15 @@ def read_image_set(images: Images, labels: Labels | None, suffixes: Sequence[str
         raise ImageError(
             f"none of the {len(left_out)} images can be used, the first because: {next(iter(left_out.values()))}"
         )
-    if twins:
-        what = (
-            "1 image is the same file as another one, and counts"
-            if twins == 1
-            else (f"{twins} images are the same file as another one, and count")
-        )
-        notes = (*notes, f"{what} once")
-    return ImageSet(tuple(found.values()), left_out, notes)
+    return ImageSet(tuple(found.values()), left_out, (*notes, *_twins(twins)))
+
+
+def _twins(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    if count == 1:
+        return ("1 image is the same file as another one, and counts once",)
+    return (f"{count} images are the same file as another one, and count once",)
 
 
 _Listed: TypeAlias = "list[tuple[str, ImageLike, int | None]]"
@@ -204,10 +205,18 @@ def _list(images: object, labels: Labels | None, suffixes: Sequence[str]) -> tup
             return [(path, path, None) for path in found.paths], found.notes
         images = dataset
     assert isinstance(images, Dataset)
-    samples = images.samples
-    known = {sample.label for sample in samples if sample.label is not None} if labels else set()
-    indices = {label: class_index(label, labels, images) for label in known} if labels else {}
-    return [(s.name, s.path, None if s.label is None else indices.get(s.label)) for s in samples], images.notes
+    indices, notes = _label_indices(images, labels)
+    samples = [(s.name, s.path, None if s.label is None else indices.get(s.label)) for s in images.samples]
+    return samples, (*images.notes, *notes)
+
+
+def _label_indices(dataset: Dataset, labels: Labels | None) -> tuple[dict[int | str, int], tuple[str, ...]]:
+    """Return what a dataset's labels stand for in the old build; where one does not fit, none, and why."""
+    known = {sample.label for sample in dataset.samples if sample.label is not None}
+    try:
+        return {label: class_index(label, labels, dataset) for label in known} if labels else {}, ()
+    except (DatasetError, LabelsError) as error:
+        return {}, (f"the labels of the dataset are not used: {error}",)
 
 
 def _list_sources(images: Sequence[object]) -> _Listed:
@@ -222,7 +231,8 @@ def _identify(name: str, source: ImageLike, label: int | None) -> ComparedImage:
     """Return an image with its hash; what can be read only once is read here."""
     file = open_source(source)
     if file is not None:
-        kept = source if isinstance(source, str | os.PathLike) else file.content
+        is_path = isinstance(source, str | os.PathLike) and name != STANDARD_INPUT
+        kept = source if is_path else file.content
         return ComparedImage(kept, name, file.sha256, label)
     array = np.ascontiguousarray(source if is_pil(source) else as_array(source, "an image"))
     return ComparedImage(source, name, hashlib.sha256(array.tobytes()).hexdigest(), label)

@@ -97,6 +97,17 @@ def test_a_class_folder_is_a_dataset_with_labels(builds: tuple[Path, Path], phot
     assert result.figures["negative_flips"].n == right > 0
 
 
+def test_folders_that_are_no_classes_of_the_old_build_give_images_without_labels(
+    builds: tuple[Path, Path], photos: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(photos, tmp_path / "albums" / "holidays").parent
+    result = onnx_cam.diff(*builds, str(folder), preprocess="unit")
+    assert len(result.images) == COUNT
+    assert all(image.image.label is None for image in result.images)
+    assert result.notes[0].startswith("the labels of the dataset are not used: ")
+    assert "holidays" in result.notes[0]
+
+
 # --- bad input
 
 
