@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from onnx_cam.errors import SettingError
 from onnx_cam.evaluation.steady_batch import steady_batch_size
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.explanation.versions import package_versions
+from onnx_cam.graph.external_data import hash_external_data
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing
@@ -151,6 +153,11 @@ class Build:
         placed = self.map(picture, target, settings) if settings else None
         return BuildView(predicted, float(probabilities[target]), placed)
 
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """The hash of the files that hold the weights, where the model does not store them itself."""
+        return hash_external_data(self.classifier.file.proto, self.classifier.file.folder) or None
+
     def describe(self) -> dict[str, Any]:
         """Return what the build is and how it is run, as plain JSON values."""
         model = self.classifier
@@ -159,6 +166,7 @@ class Build:
         return {
             "name": model.name,
             "sha256": model.file.sha256,
+            "weights_sha256": self.weights_sha256,
             "input": model.input.name,
             "output": model.head.output,
             "head": model.head.kind.name,

@@ -206,8 +206,8 @@ def _list(images: object, labels: Labels | None, suffixes: Sequence[str]) -> tup
         images = dataset
     assert isinstance(images, Dataset)
     indices, notes = _label_indices(images, labels)
-    samples = [(s.name, s.path, None if s.label is None else indices.get(s.label)) for s in images.samples]
-    return samples, (*images.notes, *notes)
+    listed: _Listed = [(s.name, s.path, None if s.label is None else indices.get(s.label)) for s in images.samples]
+    return listed, (*images.notes, *notes)
 
 
 def _label_indices(dataset: Dataset, labels: Labels | None) -> tuple[dict[int | str, int], tuple[str, ...]]:

@@ -8,10 +8,10 @@ corresponds in them (:mod:`onnx_cam.builds.matching`), the images (:mod:`onnx_ca
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnx_cam.builds.along_images import check_runs, compare_images_along
 from onnx_cam.builds.baseline import Baseline
@@ -21,7 +21,6 @@ from onnx_cam.builds.gates import DEFAULT_GATES, judge, read_gates
 from onnx_cam.builds.images import read_image_set
 from onnx_cam.builds.matching import match_classes, match_layer
 from onnx_cam.builds.notes import check_labels, notes_on
-from onnx_cam.builds.old_side import OldSide
 from onnx_cam.builds.opening import map_settings, open_build, open_classifier, open_old_side, suffixes_for
 from onnx_cam.builds.outputs import write_outputs
 from onnx_cam.builds.progress_file import open_progress
@@ -169,7 +168,7 @@ def diff(
             settings={**settings.describe(), "maps": len(draw.drawn) + draw.others, "drawn": len(draw.drawn)},
             left_out={**image_set.left_out, **unreadable},
             notes=(
-                *_equal(side, build.classifier.file.sha256),
+                *_equal(side.describe(), build.describe()),
                 *image_set.notes,
                 *classes.notes,
                 *layer_notes,
@@ -180,7 +179,7 @@ def diff(
         return result if out is None else write_outputs(result, out)
 
 
-def _equal(side: OldSide, sha256: str) -> tuple[str, ...]:
-    if side.describe()["sha256"] != sha256:
+def _equal(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    if any(old[name] != new[name] for name in ("sha256", "weights_sha256")):
         return ()
     return ("the two files are equal: only their preprocessing, layers or devices can differ",)

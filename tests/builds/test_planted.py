@@ -66,6 +66,21 @@ def test_equal_files_differ_in_nothing_and_are_named(photos: Path, tmp_path: Pat
     assert not result.failed
 
 
+def test_weights_in_other_files_tell_two_builds_apart(photos: Path, tmp_path: Path) -> None:
+    """The graphs are the same file; what was stored of another comparison in the folder is not used."""
+    for name, change in (("old", noisy(0)), ("new", noisy(1.5)), ("same", noisy(0))):
+        (tmp_path / name).mkdir()
+        made = onnx.load(write_build(tmp_path, "whole.onnx", w1=change))
+        onnx.save(made, tmp_path / name / "model.onnx", save_as_external_data=True, location="w", size_threshold=0)
+    old, new, same = (tmp_path / name / "model.onnx" for name in ("old", "new", "same"))
+    equal = onnx_cam.diff(old, same, [str(photos)], preprocess="unit", out=tmp_path / "out")
+    other = onnx_cam.diff(old, new, [str(photos)], preprocess="unit", out=tmp_path / "out")
+    assert equal.old["sha256"] == other.new["sha256"]
+    assert "the two files are equal" in equal.notes[0]
+    assert not any("are equal" in note for note in other.notes)
+    assert (equal.figures["map_distance"].value, "maps" in failed(other)) == (0, True)
+
+
 def renamed() -> onnx.ModelProto:
     made = tiny.model()
     for node in made.graph.node:
