@@ -100,7 +100,7 @@ def map_settings(
     check_settings(made or make_method(_METHOD), seed=0 if seed is None else seed)
     if maps is not None:
         check_maps(maps)
-    return RequestedMaps(made, seed, maps)
+    return RequestedMaps(made, None if seed is None else int(seed), None if maps is None else int(maps))
 
 
 def open_old_side(
