@@ -28,8 +28,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert "onnx_cam/classifier/imagenet_classes.txt" in names
     assert "onnx_cam/classifier/catalogue.toml" in names
     assert {f"onnx_cam/comparison/page.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
-    assert "onnx_cam/evaluation/report/report.html.jinja" in names
-    assert "onnx_cam/evaluation/report/report.css.jinja" in names
+    for report in ("evaluation", "builds"):
+        assert {f"onnx_cam/{report}/report/report.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
     assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 

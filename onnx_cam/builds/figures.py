@@ -18,7 +18,7 @@ from onnx_cam.metrics.interval import (
 if TYPE_CHECKING:
     from onnx_cam.builds.compared import ImageDiff
 
-__all__ = ["FIGURES", "measure"]
+__all__ = ["CHANGED", "FIGURES", "measure"]
 
 FIGURES = {
     "flips": "images whose likeliest class changed",
@@ -34,7 +34,7 @@ FIGURES = {
 _LEAST_FLOOR = 0.005
 """The smallest noise floor that distances are divided by."""
 
-_CHANGED = 2.0
+CHANGED = 2.0
 """How many noise floors two maps of an image must be apart to count as changed."""
 
 
@@ -66,7 +66,7 @@ def measure(images: Sequence[ImageDiff]) -> dict[str, Interval]:
     drawn = [image for image in images if image.is_drawn and image.distance is not None]
     distances = np.array([image.distance for image in drawn], np.float64)
     floors = np.array([image.old.floor for image in drawn], np.float64)
-    threshold = _CHANGED * float(np.median(floors)) if drawn else 0.0
+    threshold = CHANGED * float(np.median(floors)) if drawn else 0.0
     return {
         "flips": share_interval(sum(flips), len(flips)),
         "negative_flips": share_interval(sum(were_right), len(were_right)),

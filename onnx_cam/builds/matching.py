@@ -11,7 +11,7 @@ from onnx_cam.classifier.labels import Labels, fold
 from onnx_cam.errors import LayerError, ModelError
 from onnx_cam.graph.layer import Layer
 
-__all__ = ["ClassMatch", "OldLayer", "match_classes", "match_layer", "old_layer"]
+__all__ = ["ClassMatch", "OldLayer", "match_classes", "match_layer", "old_layer", "plain_name"]
 
 _QUANTIZED = ("_DequantizeLinear_Output", "_QuantizeLinear_Output")
 """What ONNX Runtime's quantizer adds to the names of tensors."""
@@ -91,7 +91,7 @@ def match_layer(old: OldLayer, new: Classifier) -> tuple[Layer, tuple[str, ...]]
     """
     same_shape = [layer for layer in new.layers() if layer.shape == old.shape]
     for layer in same_shape:
-        if _plain(layer.name) == _plain(old.name):
+        if plain_name(layer.name) == plain_name(old.name):
             return new.layer(layer), ()
     size = "×".join(map(str, old.shape))
     if old.rank < len(same_shape):
@@ -110,7 +110,7 @@ def match_layer(old: OldLayer, new: Classifier) -> tuple[Layer, tuple[str, ...]]
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     for suffix in _QUANTIZED:
         name = name.removesuffix(suffix)
     return name

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnx_cam.builds.along import AlongTheNetwork
 from onnx_cam.builds.compared import ImageDiff
 from onnx_cam.builds.gates import JudgedGate
 from onnx_cam.classifier.labels import Labels
@@ -38,6 +39,8 @@ class Diff:
         Why an image could not be used, by its name.
     notes : tuple of str
         What the reader should know, a line each.
+    along : AlongTheNetwork or None
+        How far the activations are apart from the input to the scores, where that was asked for.
     files : tuple of Path
         The files that were written.
 
@@ -59,6 +62,7 @@ class Diff:
     settings: Mapping[str, Any]
     left_out: Mapping[str, str]
     notes: tuple[str, ...]
+    along: AlongTheNetwork | None = None
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
@@ -98,5 +102,6 @@ class Diff:
                 "with_maps": len(self.worst),
                 "left_out": dict(self.left_out),
             },
+            "layers": self.along and self.along.describe(),
             "notes": list(self.notes),
         }

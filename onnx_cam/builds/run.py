@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnx_cam.builds.along_images import check_runs, compare_images_along
 from onnx_cam.builds.baseline import Baseline
 from onnx_cam.builds.comparing import Comparing
 from onnx_cam.builds.figures import measure
@@ -55,6 +56,7 @@ def diff(
     preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     new_preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     maps: int | None = None,
+    layers: bool = False,
     fail_if: Sequence[str] | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -89,6 +91,9 @@ def diff(
     maps : int, optional
         On how many images maps are compared, 100 by default. Of more images, half as many are drawn at random, and the
         figures on maps are over those; the other half, whose scores moved most, are for the report.
+    layers : bool
+        Also compare the activations at every tensor that both builds have, on up to 16 of the drawn images: where along
+        the network they part.
     fail_if : sequence of str, optional
         The gates, such as ``flips>5%`` or ``maps>3``, which are also the default. A gate fails where the whole 95 %
         interval of its figure is past the limit.
@@ -132,6 +137,7 @@ def diff(
     # The old side, which is a build or a baseline of one, and the new build; then which layer and which classes of the
     # two correspond.
     side, settings = open_old_side(old, requested, layer=layer, preprocess=preprocess)
+    running = check_runs(side) if layers else None
     classifier, preprocessing = open_classifier(new, preprocess if new_preprocess is None else new_preprocess)
     classes = match_classes(side.labels, classifier.labels)
     matched, layer_notes = match_layer(side.layer, classifier) if new_layer is None else (new_layer, ())
@@ -148,7 +154,8 @@ def diff(
     with results_folder(out) if out is not None else nullcontext(), open_progress(out, comparing.describe()) as done:
         compared, unreadable = comparing.work(image_set.images, draw, done, progress)
 
-        # The figures with their intervals, the gates, and the files.
+        # Where along the network the builds part; then the figures with their intervals, the gates, and the files.
+        along = compare_images_along(running.build, build, compared, settings.seed) if running else None
         figures = measure(compared)
         result = Diff(
             figures=figures,
@@ -167,6 +174,7 @@ def diff(
                 *layer_notes,
                 *notes_on(compared),
             ),
+            along=along,
         )
         return result if out is None else write_outputs(result, out)
 

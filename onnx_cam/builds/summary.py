@@ -83,7 +83,8 @@ def _worst(diff: Diff) -> list[tuple[str, ...]]:
 
 
 def _notes(diff: Diff) -> list[str]:
-    return [*diff.notes, *(f"{name} left out: {reason}" for name, reason in diff.left_out.items())]
+    along = [diff.along.in_words()] if diff.along is not None else []
+    return [*along, *diff.notes, *(f"{name} left out: {reason}" for name, reason in diff.left_out.items())]
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

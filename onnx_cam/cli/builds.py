@@ -82,6 +82,11 @@ _OF_A_DATASET = ("kind", "images", "classes")
     "give the figures, and the other half are those whose scores moved most.",
 )
 @click.option(
+    "--layers",
+    is_flag=True,
+    help="Also compare the activations at every tensor that both builds have: where along the network the builds part.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     metavar="N",
@@ -148,6 +153,7 @@ def diff(words: tuple[str, ...], baseline: str | None, as_json: bool, quiet: boo
             _images(words[2:], settings),
             **{name: settings[name] for name in _OF_MAPS},
             new_layer=settings["new_layer"],
+            layers=settings["layers"],
             fail_if=settings["gates"] or None,
             out=settings["out"],
             progress=progress,
@@ -178,7 +184,13 @@ def _check_usage(words: Sequence[str], baseline: str | None, settings: Mapping[s
 
 def _check_words(words: Sequence[str], baseline: str | None, settings: Mapping[str, Any]) -> None:
     if baseline is not None:
-        options = {"out": "-o", "new_layer": "--new-layer", "new_preprocess": "--new-preprocess", "gates": "--fail-if"}
+        options = {
+            "out": "-o",
+            "new_layer": "--new-layer",
+            "new_preprocess": "--new-preprocess",
+            "gates": "--fail-if",
+            "layers": "--layers",
+        }
         for name, option in options.items():
             if settings[name]:
                 raise click.UsageError(f"{option} is for a comparison, and --save-baseline makes none: leave it out")
@@ -245,6 +257,8 @@ def _show(result: Diff) -> None:
 
     rows = [(name, *shown(name, figure), figure.n, FIGURES[name]) for name, figure in result.figures.items()]
     terminal.show_table(("figure", "value", "95 % interval", "images", ""), rows)
+    if result.along is not None:
+        echo(printable(result.along.in_words()))
     for path in result.files:
         echo(printable(f"wrote {path}"))
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import onnx_cam.evaluation.report
-from onnx_cam.evaluation.report.charts import COLOURS, draw_charts
+from onnx_cam.drawing.charts import COLOURS
+from onnx_cam.evaluation.report.charts import draw_charts
 from onnx_cam.evaluation.report.examples import choose_criterion, draw_example, show_examples
 from onnx_cam.evaluation.report.ranking import rank
 from onnx_cam.evaluation.report.tables import methods_table, models_tables, win_table

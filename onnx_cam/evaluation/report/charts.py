@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx_cam.drawing.charts import COLOURS, INK, chart_style, dress_axes, svg_element
 from onnx_cam.evaluation.report.ranking import competitors
 from onnx_cam.evaluation.report.wording import count, figure, label, settings, span
 from onnx_cam.evaluation.results.evaluation import Evaluation, figure_key
@@ -23,20 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["COLOURS", "Chart", "draw_charts"]
+__all__ = ["Chart", "draw_charts"]
 
-COLOURS = ("#005ea8", "#b84300", "#00735a", "#a33b83", "#5c5c5c", "#8a6100", "#00789a", "#8c2f4f")
-"""The colours of the lines on white. The page has a variable for each, with another value on a dark background."""
-
-_TEXT, _FAINT = "#010203", "#040506"  # placeholders, which become the page's own colours
-_VARIABLES = {_TEXT: "currentColor", _FAINT: "var(--rule)"} | {
-    colour: f"var(--line-{i})" for i, colour in enumerate(COLOURS)
-}
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
 _MARKERS = "osD^vPX*<>"
 _MAX_POINTS = 101  # of a curve
 _WIDTH, _HEIGHT = 5.2, 3.3  # inches of 72 points
-_FONT = 11.5  # points: a phone shows the chart at about its own size
 _LONG_NAME = 20  # characters: with a longer name the legend has one column
 
 
@@ -157,14 +147,15 @@ def _series(evaluation: Evaluation, metric: Metric, place: int, method: str) -> 
 
 
 def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64], prefix: str) -> str:
-    import matplotlib
     from matplotlib.figure import Figure
 
     # The axes on top and the legend below them, both of a fixed size, so that charts of many methods grow in height.
     columns = 2 if max(len(one.method) for one in series) <= _LONG_NAME else 1
     legend = 0.215 * -(-len(series) // columns) + 0.1
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": _FONT, "text.parse_math": False}
-    with matplotlib.rc_context(style):
+    # The same content in words, for those who cannot see the drawing.
+    areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
+    about = f"Mean curves over images with bands of 95 %. Area under each: {areas}. A table of the numbers follows."
+    with chart_style(prefix):
         drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
         bottom = (0.56 + legend) / (_HEIGHT + legend)
         axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
@@ -172,12 +163,7 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
         _dress(axes, metric)
         names = [f"{label(one.method)[:40]}{one.mark}  {figure(one.area)}" for one in series]
         _add_legend(drawing, handles, names, columns)
-        content = io.StringIO()
-        drawing.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    # The same content in words, for those who cannot see the drawing.
-    areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
-    about = f"Mean curves over images with bands of 95 %. Area under each: {areas}. A table of the numbers follows."
-    return _for_the_page(content.getvalue(), prefix, f"{metric.title} curves", about)
+        return svg_element(drawing, prefix, f"{metric.title} curves", about)
 
 
 def _opacity(bands: int) -> float:
@@ -205,16 +191,12 @@ def _draw(axes: Axes, series: _Series, shares: NDArray[np.float64], *, opacity: 
 
 def _dress(axes: Axes, metric: Metric) -> None:
     word = "inserted" if metric.name == "insertion" else "removed" if metric.name == "deletion" else ""
-    axes.set_xlabel(f"pixels {word}, %".replace(" ,", ","), color=_TEXT)
-    axes.set_ylabel(str(metric.parameters.get("score", "score")), color=_TEXT)
+    axes.set_xlabel(f"pixels {word}, %".replace(" ,", ","), color=INK)
+    axes.set_ylabel(str(metric.parameters.get("score", "score")), color=INK)
     axes.set_xlim(0, 100)
     if axes.get_ylim()[0] > -0.1:
         axes.set_ylim(bottom=0)
-    axes.grid(color=_FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(color=_FAINT, labelcolor=_TEXT, length=0, pad=5)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_TEXT)
+    dress_axes(axes)
 
 
 def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
@@ -224,25 +206,9 @@ def _add_legend(drawing: Figure, handles: Sequence[Line2D], names: Sequence[str]
         loc="lower center",
         ncols=columns,
         frameon=False,
-        labelcolor=_TEXT,
+        labelcolor=INK,
         handlelength=3,
         columnspacing=1.6,
         borderpad=0.1,
         labelspacing=0.35,
-    )
-
-
-def _for_the_page(svg: str, prefix: str, title: str, about: str) -> str:
-    """Return the drawing as an element of the page, with the page's colours and font, ids of its own and a title."""
-    size = re.search(r'viewBox="[\d. ]+"', svg)
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
-    body = re.sub(r"font-family: [^;\"]*;?\s*", "", body)
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = body.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, variable)
-    return (
-        f'<svg class="chart" {size[0] if size else ""} role="img" aria-labelledby="{prefix}-title {prefix}-desc">'
-        f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(about)}</desc>{body}'
     )
