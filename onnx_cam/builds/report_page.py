@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["write_report_page"]
 
 PAGE = "report.html"
-_MODULE = "onnx_cam.builds.report"
 
 
 def write_report_page(diff: Diff, folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -30,10 +27,10 @@ def write_report_page(diff: Diff, folder: Path) -> tuple[tuple[Path, ...], tuple
     """
     page = folder / PAGE
     page.unlink(missing_ok=True)  # it shows earlier figures
-    if find_spec(_MODULE) is None:
-        return (), ()
+    from onnx_cam.builds.report import write_report
+
     try:
-        import_module(_MODULE).write_report(diff, folder)
+        write_report(diff, folder)
     except MissingExtraError as error:
         return (), (f"no {PAGE}: {error}; the other files are written",)
     return (page,), ()
