@@ -138,7 +138,9 @@ def draw_along(along: AlongTheNetwork) -> Chart:
         )
         if first is not None:
             place = tensors.index(first)
-            axes.plot([places[place]], [apart[place]], "o", color=_MAPS, markersize=9, clip_on=False, label="the builds part")
+            axes.plot(
+                [places[place]], [apart[place]], "o", color=_MAPS, markersize=9, clip_on=False, label="the builds part"
+            )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlim(0.5, len(tensors) + 0.5)
