@@ -34,6 +34,8 @@ class BatchSize:
     ----------
     size : int
         The size of the next run.
+    is_requested : bool
+        Whether the user or the model named it: then no run is smaller but the last.
     settled : bool
         Whether the size is final, unless memory runs out.
 
@@ -58,7 +60,7 @@ class BatchSize:
         fixed: bool = False,
         streams: int = 1,
     ) -> None:
-        self.settled = requested is not None
+        self.settled = self.is_requested = requested is not None
         self.size = requested or min(first, largest)
         self._fixed = fixed
         self._streams = streams

@@ -255,9 +255,12 @@ class BlockRun(ABC):
         return self.session.spread != spreads.current
 
     def _measured_streams(self, batch: BatchSize) -> int:
-        """Return the number of streams; 1 while something is measured, which takes full batches."""
-        is_measured = batch.settled and self.session.spreads.settled and not self.session.fixed_batch
-        return self.session.spread.streams if is_measured else 1
+        """Return the number of streams; 1 while something is measured, and of a batch size that is fixed or requested.
+
+        Both take full batches.
+        """
+        is_measured = batch.settled and self.session.spreads.settled
+        return self.session.spread.streams if is_measured and not batch.is_requested else 1
 
     def _run(self, cut: _Cut) -> TimedScores:
         return self.run_block(cut.block, cut.batch_size)

@@ -129,7 +129,9 @@ def test_the_last_runs_are_as_large_as_lets_all_streams_end_at_once(
     failing = Failing(monkeypatch, lambda *_: None)
     maps = np.random.default_rng(0).random((channels, 5, 5), np.float32)
     image = model.network_input(tiny.image())
-    scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0, batch_size=4)
+    batch = model.sessions.score_session("none").batch
+    batch.size, batch.settled = 4, True  # as if it had been measured
+    scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
     scorer.run(Schedule(maps, path=np.ones(1)), "probability")
     assert sorted(failing.sizes, reverse=True) == sizes
 
@@ -296,3 +298,19 @@ def test_few_inputs_are_not_worth_a_measurement() -> None:
     choice.try_next(inputs=100, load_seconds=10)
     assert choice.current == Spread(2, 1)
     assert not choice.settled
+
+
+def test_a_requested_batch_size_is_that_of_every_run_but_the_last(tiny_path: Path) -> None:
+    """So the bits of a map do not depend on the streams, also where other batches are rounded otherwise."""
+    model = load(tiny_path, streams=2)
+    sizes: list[int] = []
+    session = model.sessions.score_session("none")
+    run = session.run
+
+    def watched(kind: Any, maps: Any, steps: int, **settings: Any) -> Any:
+        sizes.append(len(maps) * steps)
+        return run(kind, maps, steps, **settings)
+
+    session.run = watched  # type: ignore[assignment,method-assign]
+    onnx_cam.explain(model, tiny.image(), layer="relu1", batch_size=4)
+    assert sorted(sizes)[1:] == [4] * (len(sizes) - 1)
