@@ -12,6 +12,7 @@ from tests.graph.backward.one_gradient import gradient_graph
 MS = "com.microsoft"
 WORDS, MASK = floats(2, 3, 8), np.ones((2, 3), np.int32)
 HEADS = {"num_heads": 2}
+X = floats(2, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,16 @@ HEADS = {"num_heads": 2}
             Case("FusedMatMul", [floats(3, 2, 4), floats(2, 4, 5)], {"transBatchA": 1}, domain=MS),
             "transposed batches",
         ),
-        (Case("InstanceNormalization", [floats(2, 4, 5), floats(4), floats(4)], place=1), "depends on the layer"),
+        (Case("Conv", [X, floats(2, 4, 3)], place=1), "its weights depend on the image"),
+        (Case("Conv", [X, floats(2, 4, 3), floats(2)], place=2), "its weights depend on the image"),
+        (Case("Clip", [X, floats(1)[0]], place=1), "its bounds depend on the image"),
+        (Case("Clip", [X, None, floats(1)[0]], place=2), "its bounds depend on the image"),
+        *[(Case("BatchNormalization", [X, *[floats(4)] * 4], place=i), "depends on the layer") for i in (1, 2, 3, 4)],
+        *[(Case("InstanceNormalization", [X, floats(4), floats(4)], place=i), "depends on the layer") for i in (1, 2)],
+        *[
+            (Case("GroupNormalization", [X, floats(4), floats(4)], {"num_groups": 2}, 21, place=i), "depends on the layer")
+            for i in (1, 2)
+        ],
     ],
     ids=str,
 )
