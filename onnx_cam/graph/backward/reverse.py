@@ -79,6 +79,11 @@ class Gradient:
         The gradient, in the layer's shape, float32.
     classes : int
         The length of a seed.
+
+    Examples
+    --------
+    >>> Gradient((onnx.helper.make_node("Identity", ["seed"], ["gradient"]),), "gradient", classes=4).nodes[0].op_type
+    'Identity'
     """
 
     nodes: tuple[onnx.NodeProto, ...]
@@ -103,7 +108,7 @@ def add_gradient(
     >>> model = onnx_cam.load("model.onnx")
     >>> layer, logits = model.layer(), model.head.tapped_logits
     >>> proto = onnx.load("model.onnx")
-    >>> proto.graph.input.append(onnx.ValueInfoProto(name="seed"))
+    >>> proto.graph.input.extend([onnx.ValueInfoProto(name="seed")])
     >>> gradient = add_gradient(
     ...     proto, layer.name, logits, model.gradients.tensor_facts(layer), "model.onnx", seed="seed"
     ... )
