@@ -27,6 +27,9 @@ DEFAULT_GATES = ("flips>5%", "maps>3")
 FEW_IMAGES = 5
 """A figure over fewer images than this is shown, but fails no gate."""
 
+_SHARES = ("flips", "negative-flips", "changed")
+"""Gates whose figure is a share of images, at most 1."""
+
 _GATE = re.compile(r"\s*([^\s<>=]+)\s*>\s*(\d+\.?\d*|\.\d+)\s*(%?)\s*", re.ASCII)
 
 
@@ -102,7 +105,7 @@ def read_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
     Raises
     ------
     SettingError
-        A word is malformed, its name is unknown, or one gate is given twice.
+        A word is malformed, its name is unknown, a share would have to be above 100 %, or one gate is given twice.
 
     Examples
     --------
@@ -126,7 +129,11 @@ def _read_gate(text: str) -> Gate:
     name, number, percent = match.groups()
     if name not in GATES:
         raise SettingError(f"unknown gate {name!r} in {text!r}{did_you_mean(name, GATES)} Expected one of {names}")
-    return Gate(name, float(number) / 100 if percent else float(number), f"{name}>{number}{percent}")
+    gate = Gate(name, float(number) / 100 if percent else float(number), f"{name}>{number}{percent}")
+    if name in _SHARES and gate.limit > 1:
+        advice = "give a smaller number" if percent else f"did you mean {gate.text}%?"
+        raise SettingError(f"the gate {gate.text!r} never fails, since {name} is a share and at most 1; {advice}")
+    return gate
 
 
 def judge(gates: Sequence[Gate], figures: Mapping[str, Interval]) -> tuple[JudgedGate, ...]:

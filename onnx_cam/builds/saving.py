@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnx_cam.builds.baseline import Baseline, write_baseline
+from onnx_cam.builds.baseline import Baseline, is_baseline, write_baseline
 from onnx_cam.builds.draw import random_order
 from onnx_cam.builds.images import read_image_set
 from onnx_cam.builds.opening import map_settings, open_old_build, suffixes_for
 from onnx_cam.builds.steps import Steps
 from onnx_cam.builds.views import BuildView
-from onnx_cam.errors import ImageError
+from onnx_cam.errors import ImageError, OutputError
 
 if TYPE_CHECKING:
     from onnx_cam.builds.images import Images
@@ -82,7 +82,7 @@ def save_baseline(
     images : Dataset, image or sequence of images
         As for :func:`onnx_cam.diff`, which later takes the same ones.
     path : str or Path
-        The file to write.
+        The file to write; of files that are there, only a baseline is replaced.
     method, layer, variant, samples, sigma, budget, tolerance, seed, preprocess
         As for :func:`onnx_cam.diff`, which later uses the same ones.
     maps : int, optional
@@ -117,6 +117,7 @@ def save_baseline(
         seed=seed,
         maps=maps,
     )
+    _check_place(Path(path))
     side, settings = open_old_build(old, requested, layer=layer, preprocess=preprocess)
     image_set = read_image_set(images, side.labels, suffixes_for(side.build))
     drawn = set(random_order(image_set.images, settings.seed)[: requested.count])
@@ -140,3 +141,14 @@ def save_baseline(
     write_baseline(Baseline(str(path), side.describe(), side.layer, side.labels, settings, views, frozenset(unusable)))
     with_maps = sum(view.map is not None for view in views.values())
     return SavedBaseline(Path(path), len(views), with_maps, left_out, image_set.notes)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to replace a file that is no baseline: it may be the model, whose name was given in the wrong place.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.is_file() and path.stat().st_size and not is_baseline(path):
+        raise OutputError(f"'{path}' is there already, and is no baseline; give another file to save the baseline in")

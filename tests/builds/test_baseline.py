@@ -11,7 +11,7 @@ import pytest
 
 import onnx_cam
 from onnx_cam.builds.baseline import is_baseline, read_baseline
-from onnx_cam.errors import ImageError, ModelError, SettingError
+from onnx_cam.errors import ImageError, ModelError, OutputError, SettingError
 from tests.builds.made import NAMES, noisy, write_build, write_photos
 
 COUNT = 10
@@ -142,3 +142,13 @@ def test_a_class_that_only_the_old_build_has_is_named_where_it_was_predicted(pho
     result = onnx_cam.diff(old, new, [str(photos)])
     assert all(image.old.predicted > 0 for image in result.images)
     assert result.figures["flips"].value == 0
+
+
+def test_of_the_files_that_are_there_only_a_baseline_is_replaced(
+    baseline: Path, old: Path, new: Path, photos: Path
+) -> None:
+    onnx_cam.save_baseline(new, [str(photos)], baseline, preprocess="unit")
+    before = old.read_bytes()
+    with pytest.raises(OutputError, match=r"old\.onnx' is there already, and is no baseline; give another file"):
+        onnx_cam.save_baseline(new, [str(photos)], old, preprocess="unit")
+    assert old.read_bytes() == before

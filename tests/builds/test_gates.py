@@ -33,6 +33,20 @@ def test_an_unknown_gate_names_what_there_is() -> None:
         read_gates(["map>3"])
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("flips>5", r"did you mean flips>5%\?"),
+        ("negative-flips>1.5", r"did you mean negative-flips>1.5%\?"),
+        ("changed>500%", "give a smaller number"),
+    ],
+)
+def test_a_share_above_one_would_never_fail(text: str, advice: str) -> None:
+    with pytest.raises(SettingError, match=f"'{text}' never fails, .*{advice}"):
+        read_gates([text])
+    assert read_gates(["flips>100%", "drift>5", "maps>5"])[0].limit == 1
+
+
 def test_a_gate_given_twice_is_an_error() -> None:
     with pytest.raises(SettingError, match=r"'flips' is given twice: give 'flips>5%' or 'flips>6%'"):
         read_gates(["flips>5%", "flips>6%"])

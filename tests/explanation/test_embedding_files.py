@@ -182,6 +182,19 @@ def test_a_branch_between_the_layer_and_the_scores(method: str, tmp_path: Path) 
     assert files(tmp_path) == {"tiny.onnx"}
 
 
+def test_a_branch_that_reads_the_layer_itself(tmp_path: Path) -> None:
+    *nodes, pool, flatten, gemm = tiny.body()
+    then, other = (branch([helper.make_node(op, ["relu2"], [op])], op) for op in ("Identity", "Neg"))
+    pool.input[0] = "z"
+    nodes.append(helper.make_node("If", ["yes"], ["z"], name="Branch", then_branch=then, else_branch=other))
+    weights = tiny.weights() | {"yes": np.array(True)}
+    outputs = [tiny.value_info("logits", ["n", 4])]
+    proto = tiny.build([*nodes, pool, flatten, gemm], weights, image=["n", 3, 20, 20], outputs=outputs)
+    with pytest.raises(MissingRuleError, match=r"operator If .*node 'Branch' of tiny.onnx"):
+        onnx_cam.export_heatmap(load(proto, tmp_path), tmp_path / "out.onnx", method="gradcam", layer="relu2")
+    assert files(tmp_path) == {"tiny.onnx"}
+
+
 def mixing() -> onnx.ModelProto:
     """Each image's logits lose the mean over the batch."""
     mean = node("ReduceMean", "logits", "mean", axes=[0], keepdims=1)

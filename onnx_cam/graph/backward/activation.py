@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx_cam.graph.backward.step import Gradients, Step
+from onnx_cam.graph.backward.step import Gradients, NoRule, Step
 
 __all__ = [
     "celu",
@@ -35,7 +35,15 @@ def relu(step: Step) -> Gradients:
 
 
 def clip(step: Step) -> Gradients:
-    """1 between the bounds and at them, which is where the output equals the input."""
+    """1 between the bounds and at them, which is where the output equals the input.
+
+    Raises
+    ------
+    NoRule
+        The bounds depend on the image.
+    """
+    if step.wants(1) or step.wants(2):
+        raise NoRule("its bounds depend on the image")
     return {0: step.emit.masked(step.gradient, step.emit.equal(step.output(), step.value()))}
 
 

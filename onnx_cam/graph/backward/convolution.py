@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnx_cam.graph.backward.step import Gradients, Step
+from onnx_cam.graph.backward.step import Gradients, NoRule, Step
 from onnx_cam.graph.backward.windows import Windows, conv_windows, fixed_sizes
 
 __all__ = ["conv", "convolution_backward"]
 
 
 def conv(step: Step) -> Gradients:
-    """The transposed convolution, with the same weights."""
+    """The transposed convolution, with the same weights.
+
+    Raises
+    ------
+    NoRule
+        The weights or the bias depend on the image, as in a dynamic convolution.
+    """
+    if step.wants(1) or step.wants(2):
+        raise NoRule("its weights depend on the image")
     if not step.wants(0):
         return {}
     sizes, kernel = fixed_sizes(step.shape()[2:]), fixed_sizes(step.shape(1)[2:])

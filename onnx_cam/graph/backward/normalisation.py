@@ -23,7 +23,7 @@ _EPSILON = 1e-5
 
 def batch_normalization(step: Step) -> Gradients:
     """A product with ``scale / √(variance + ε)``, all constants; before opset 9, ``spatial=0``: for each position."""
-    _check_constant(step, 1, 4)
+    _check_constant(step, 1, 2, 3, 4)
     emit = step.emit
     deviation = emit.add("Sqrt", emit.add("Add", step.value(4), float(step.attribute("epsilon", _EPSILON))))
     factor = emit.add("Div", step.value(1), deviation)
@@ -34,7 +34,7 @@ def batch_normalization(step: Step) -> Gradients:
 
 def instance_normalization(step: Step) -> Gradients:
     """Normalised over the height and the width."""
-    _check_constant(step, 1)
+    _check_constant(step, 1, 2)
     scaled = step.emit.add("Mul", step.gradient, _by_channel(step, step.value(1), step.shape(1)[0]))
     axes = list(range(2, len(step.shape())))
     epsilon = step.attribute("epsilon", _EPSILON)
@@ -43,7 +43,7 @@ def instance_normalization(step: Step) -> Gradients:
 
 def group_normalization(step: Step) -> Gradients:
     """Normalised over groups of channels; the scale is one of each group before opset 21, and of each channel since."""
-    _check_constant(step, 1)
+    _check_constant(step, 1, 2)
     emit, count, scales = step.emit, step.attribute("num_groups", 1), step.shape(1)[0]
     size = math.prod(fixed_sizes(step.shape()[1:]))
     groups: Shape = (step.shape()[0], count, size // count)

@@ -78,9 +78,12 @@ class Path:
 
     @property
     def touched(self) -> list[str]:
-        """Every tensor that a node of the path reads or makes, each once, and the scales."""
+        """Every tensor that a node of the path reads or makes, each once, and the scales.
+
+        Tensors with a gradient that only a branch reads are among them.
+        """
         names = [name for node in self.nodes for name in (*node.input, *node.output) if name]
-        return list(dict.fromkeys([*names, *sorted(self.scales)]))
+        return list(dict.fromkeys([*names, *sorted(self.tensors), *sorted(self.scales)]))
 
 
 def find_path(graph: onnx.GraphProto, layer: str, logits: str, ends: Mapping[str, Iterable[str]]) -> Path:

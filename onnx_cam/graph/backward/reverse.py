@@ -25,6 +25,7 @@ SEED = PREFIX + "seed"
 
 _UNVERSIONED = 1  # the version of a domain that the model does not import
 _FIRST_OPSET = 7
+_MAKE_SEQUENCES = ("SequenceConstruct", "SequenceErase", "SequenceInsert", "SequenceMap", "SplitToSequence")
 _ADVICE = "choose a layer after it, or a method that needs no gradient: scorecam, or cam for a heatmap in the model"
 
 Border = str | Dequantized
@@ -47,6 +48,8 @@ def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: s
     ------
     LayerError
         The logits do not depend on the layer.
+    MissingRuleError
+        It holds sequences of tensors, which have no shape to measure.
 
     Examples
     --------
@@ -57,6 +60,9 @@ def path_to_layer(proto: onnx.ModelProto, layer: Border, logits: Border, name: s
     path = find_path(proto.graph, source, end, ENDS)
     if end not in path.tensors:
         raise _no_way(proto, source, end, name)
+    for node in path.nodes:
+        if node.op_type in _MAKE_SEQUENCES and _domain(node) == "":
+            raise MissingRuleError(f"no gradient is known for {_called(node, _versions(proto), name)}; {_ADVICE}")
     borders = [border for border in (layer, logits) if isinstance(border, Dequantized)]
     return replace(path, scales=frozenset(border.scale for border in borders))
 
@@ -73,6 +79,11 @@ class Gradient:
         The gradient, in the layer's shape, float32.
     classes : int
         The length of a seed.
+
+    Examples
+    --------
+    >>> Gradient((onnx.helper.make_node("Identity", ["seed"], ["gradient"]),), "gradient", classes=4).nodes[0].op_type
+    'Identity'
     """
 
     nodes: tuple[onnx.NodeProto, ...]
@@ -97,7 +108,7 @@ def add_gradient(
     >>> model = onnx_cam.load("model.onnx")
     >>> layer, logits = model.layer(), model.head.tapped_logits
     >>> proto = onnx.load("model.onnx")
-    >>> proto.graph.input.append(onnx.ValueInfoProto(name="seed"))
+    >>> proto.graph.input.extend([onnx.ValueInfoProto(name="seed")])
     >>> gradient = add_gradient(
     ...     proto, layer.name, logits, model.gradients.tensor_facts(layer), "model.onnx", seed="seed"
     ... )
@@ -154,7 +165,7 @@ def find_gradient(
     ['Reshape', 'Gemm', 'Reshape', 'Mul', 'Mul']
     """
     path = path_to_layer(proto, layer, logits, name)
-    versions = {("" if one.domain == "ai.onnx" else one.domain): one.version for one in proto.opset_import}
+    versions = _versions(proto)
     opset = versions.get("", _UNVERSIONED)
     if opset < _FIRST_OPSET:
         raise MissingRuleError(f"the opset of {name} is {opset}; expected {_FIRST_OPSET} or later for a gradient")
@@ -174,17 +185,16 @@ def find_gradient(
         above = [_sum(emitter, gradients, output) for output in node.output]
         if all(one is None for one in above):
             continue
-        domain = "" if node.domain == "ai.onnx" else node.domain
         step = Step(
             node,
-            versions.get(domain, _UNVERSIONED),
+            versions.get(_domain(node), _UNVERSIONED),
             emitter=emitter,
             facts=facts,
             wanted=path.tensors,
             gradients=above,
             values=values,
         )
-        for place, gradient in _differentiate(step, domain, name).items():
+        for place, gradient in _differentiate(step, _called(node, versions, name)).items():
             if gradient is not None and step.wants(place):
                 gradients.setdefault(node.input[place], []).append(gradient)
     found = _sum(emitter, gradients, source)
@@ -205,13 +215,25 @@ def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> tuple[onnx.NodeProt
     return tuple(reversed(kept))
 
 
-def _differentiate(step: Step, domain: str, name: str) -> Mapping[int, str | None]:
-    node = step.node
-    rule = RULES.get(domain, {}).get(node.op_type)
-    what = (
-        f"operator {node.op_type} of domain {domain or 'ai.onnx'!r}, version {step.version}, "
+def _versions(proto: onnx.ModelProto) -> dict[str, int]:
+    return {("" if one.domain == "ai.onnx" else one.domain): one.version for one in proto.opset_import}
+
+
+def _domain(node: onnx.NodeProto) -> str:
+    return "" if node.domain == "ai.onnx" else node.domain
+
+
+def _called(node: onnx.NodeProto, versions: Mapping[str, int], name: str) -> str:
+    """Return what a node is called in messages."""
+    domain = _domain(node)
+    return (
+        f"operator {node.op_type} of domain {domain or 'ai.onnx'!r}, version {versions.get(domain, _UNVERSIONED)}, "
         f"node {node.name or node.output[0]!r} of {name}"
     )
+
+
+def _differentiate(step: Step, what: str) -> Mapping[int, str | None]:
+    rule = RULES.get(_domain(step.node), {}).get(step.node.op_type)
     if rule is None:
         raise MissingRuleError(f"no gradient is known for {what}; {_ADVICE}")
     try:
