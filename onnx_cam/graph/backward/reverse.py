@@ -23,6 +23,9 @@ __all__ = ["SEED", "Border", "Gradient", "add_gradient", "find_gradient", "path_
 SEED = PREFIX + "seed"
 """The input that takes the coefficients of the logits, (N, classes) float32."""
 
+_STEEP = ("Log", "Pow", "Reciprocal", "Sqrt")
+"""Operators whose derivative may be infinite."""
+
 _UNVERSIONED = 1  # the version of a domain that the model does not import
 _FIRST_OPSET = 7
 _MAKE_SEQUENCES = ("SequenceConstruct", "SequenceErase", "SequenceInsert", "SequenceMap", "SplitToSequence")
@@ -169,7 +172,8 @@ def find_gradient(
     opset = versions.get("", _UNVERSIONED)
     if opset < _FIRST_OPSET:
         raise MissingRuleError(f"the opset of {name} is {opset}; expected {_FIRST_OPSET} or later for a gradient")
-    emitter = Emitter(opset, all_names(proto.graph) | {seed})
+    is_steep = any(node.op_type in _STEEP for node in path.nodes)
+    emitter = Emitter(opset, all_names(proto.graph) | {seed}, may_be_infinite=is_steep)
     source, end = _tensor(layer), _tensor(logits)
 
     # The gradient at the logits is the seed; integers count as (q − zero point) · scale.

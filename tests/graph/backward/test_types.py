@@ -83,3 +83,16 @@ def test_a_cast_like_floats_passes_the_gradient_on() -> None:
     weights = {"like": np.zeros(1, np.float16)}
     found, expected = gradients(model_of([node, squares, SINGLE], weights, IMAGE, opset=19), IMAGE)
     np.testing.assert_allclose(found, expected, atol=4e-3)
+
+
+@pytest.mark.parametrize("steep", [{"op_type": "Sqrt"}, {"op_type": "Pow", "weights": {"half": np.float32(0.5)}}])
+def test_an_infinite_gradient_behind_a_relu_does_not_count_where_the_relu_is_0(steep: dict[str, Any]) -> None:
+    image = floats(2, 3, 8)
+    weights = steep.get("weights", {})
+    nodes = [
+        helper.make_node("Relu", [LAYER], ["positive"]),
+        helper.make_node(steep["op_type"], ["positive", *weights], [LOGITS]),
+    ]
+    found, expected = gradients(model_of(nodes, weights, image), image)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
