@@ -197,7 +197,7 @@ ENDS: Mapping[str, frozenset[str]] = {
             *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Xor"),
             *("Cast", "Hardmax"),  # Cast to integers only
             *("EyeLike", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"),
-            *("ConstantOfShape", "OneHot", "Range"),
+            *("ConstantOfShape", "Range"),
         )
     ),
 }
