@@ -10,7 +10,16 @@ import click
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
 from onnx_cam.cli.echo import echo, echo_json, printable, say
-from onnx_cam.cli.options import LIMITS, LOADING, SAMPLES, load_classifier, preprocess_word
+from onnx_cam.cli.options import (
+    DATASET_FILES,
+    LIMITS,
+    LOADING,
+    SAMPLES,
+    SIGMA,
+    VARIANT,
+    load_classifier,
+    preprocess_word,
+)
 from onnx_cam.errors import SettingError
 from onnx_cam.names import DATASET_KINDS, METHODS
 
@@ -55,14 +64,9 @@ _OF_A_DATASET = ("kind", "images", "classes")
     metavar="NAME",
     help=f"Method of the maps: {', '.join(METHODS)}; by default gradcam.",
 )
-@click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+@VARIANT
 @SAMPLES
-@click.option(
-    "--sigma",
-    type=click.FloatRange(min=0),
-    metavar="S",
-    help="Scale σ of the noise, for the noisy methods; by default the variant's own.",
-)
+@SIGMA
 @LIMITS
 @click.option(
     "--layer",
@@ -99,15 +103,7 @@ _OF_A_DATASET = ("kind", "images", "classes")
     show_default=True,
     help="Layout of the dataset, where IMAGE is one with labels; auto recognises it.",
 )
-@click.option(
-    "--images",
-    type=click.Path(),
-    metavar="DIR",
-    help="Folder of the images that an annotation file names, where they do not lie beside it.",
-)
-@click.option(
-    "--classes", type=click.Path(), metavar="FILE", help="File with the dataset's classes in the order of their index."
-)
+@DATASET_FILES
 @click.option(
     "-o",
     "--out",

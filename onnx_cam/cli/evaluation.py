@@ -10,7 +10,7 @@ import click
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
 from onnx_cam.cli.echo import echo, echo_json, printable, say
-from onnx_cam.cli.options import BATCH_SIZE, LAYER, MODEL, SAMPLES, SEED, load_classifier
+from onnx_cam.cli.options import BATCH_SIZE, DATASET_FILES, LAYER, MODEL, SAMPLES, SEED, load_classifier
 from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
 
@@ -54,15 +54,7 @@ __all__ = ["evaluate", "report"]
     show_default=True,
     help="Layout of the dataset; auto recognises it.",
 )
-@click.option(
-    "--images",
-    type=click.Path(),
-    metavar="DIR",
-    help="Folder of the images that an annotation file names, where they do not lie beside it.",
-)
-@click.option(
-    "--classes", type=click.Path(), metavar="FILE", help="File with the dataset's classes in the order of their index."
-)
+@DATASET_FILES
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate at most N images; default: all.")
 @click.option("--shuffle", is_flag=True, help="Draw the images at random, with --seed.")
 @click.option("--only-correct", is_flag=True, help="Leave out drawn images for which the model predicts another class.")

@@ -30,7 +30,9 @@ from onnx_cam.cli.options import (
     MODEL,
     SAMPLES,
     SEED,
+    SIGMA,
     TARGET,
+    VARIANT,
     load_classifier,
 )
 from onnx_cam.cli.pipeline import Stages, run_pipeline
@@ -73,14 +75,9 @@ def main() -> None:
 )
 @TARGET
 @LAYER
-@click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+@VARIANT
 @SAMPLES
-@click.option(
-    "--sigma",
-    type=click.FloatRange(min=0),
-    metavar="S",
-    help="Scale σ of the noise, for the noisy methods; by default the variant's own.",
-)
+@SIGMA
 @SEED
 @click.option(
     "--score",

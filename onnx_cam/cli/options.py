@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH_SIZE",
+    "DATASET_FILES",
     "DRAWING",
     "IMAGES",
     "LAYER",
@@ -25,7 +26,9 @@ __all__ = [
     "MODEL",
     "SAMPLES",
     "SEED",
+    "SIGMA",
     "TARGET",
+    "VARIANT",
     "load_classifier",
     "options",
     "preprocess_word",
@@ -237,6 +240,27 @@ SAMPLES = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="Number of samples N of the noisy methods and iscam; by default the variant's own, mostly 10.",
+)
+VARIANT = click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+SIGMA = click.option(
+    "--sigma",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Scale σ of the noise, for the noisy methods; by default the variant's own.",
+)
+DATASET_FILES = options(
+    click.option(
+        "--images",
+        type=click.Path(),
+        metavar="DIR",
+        help="Folder of the images that an annotation file names, where they do not lie beside it.",
+    ),
+    click.option(
+        "--classes",
+        type=click.Path(),
+        metavar="FILE",
+        help="File with the dataset's classes in the order of their index.",
+    ),
 )
 SEED = click.option(
     "--seed",
