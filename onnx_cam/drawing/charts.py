@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from onnx_cam.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "FAINT_INK", "INK", "chart_style", "dress_axes", "svg_element"]
+__all__ = ["COLOURS", "FAINT_INK", "INK", "chart_style", "check_charts", "dress_axes", "svg_element"]
 
 COLOURS = ("#005ea8", "#b84300", "#00735a", "#a33b83", "#5c5c5c", "#8a6100", "#00789a", "#8c2f4f")
 """The colours of the lines on white. The page has a variable for each, with another value on a dark background."""
@@ -25,6 +28,28 @@ _VARIABLES = {INK: "currentColor", FAINT_INK: "var(--rule)"} | {
     colour: f"var(--line-{i})" for i, colour in enumerate(COLOURS)
 }
 _FONT = 11.5  # points: a phone shows the chart at about its own size
+
+
+def check_charts() -> None:
+    """Check that charts can be drawn.
+
+    Raises
+    ------
+    MissingExtraError
+        Matplotlib is not installed.
+
+    Examples
+    --------
+    This needs Matplotlib:
+
+    >>> check_charts()  # doctest: +SKIP
+    """
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ImportError as error:
+        raise MissingExtraError(
+            "the report needs Matplotlib, which is not installed: pip install 'onnx-cam[report]'"
+        ) from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from onnx_cam.builds.figures import CHANGED, FIGURES
 from onnx_cam.builds.noise_floor import GREY_LEVELS
 from onnx_cam.builds.summary import shown
+from onnx_cam.drawing.charts import check_charts
 from onnx_cam.drawing.templates import make_environment
-from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.report.wording import count, file_name, label, plain
 from onnx_cam.files import write_files
 
@@ -66,12 +65,7 @@ def write_report(diff: Diff, folder: Path) -> None:
     >>> import onnx_cam
     >>> write_report(onnx_cam.diff("model.onnx", "model.onnx", "photos"), Path("."))  # doctest: +SKIP
     """
-    try:
-        importlib.import_module("matplotlib.figure")
-    except ImportError as error:
-        raise MissingExtraError(
-            "the report needs Matplotlib, which is not installed: pip install 'onnx-cam[report]'"
-        ) from error
+    check_charts()
     write_files({folder / _PAGE: _render(diff).encode("utf-8", "backslashreplace")})
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnx_cam.drawing.charts import check_charts
 from onnx_cam.drawing.templates import make_environment
-from onnx_cam.errors import MissingExtraError, SettingError
+from onnx_cam.errors import SettingError
 from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import Summary, summarise
 from onnx_cam.files import results_folder, write_files
@@ -85,22 +85,13 @@ def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
     >>> from onnx_cam.evaluation import read_evaluation
     >>> write_report([read_evaluation("run-vgg"), read_evaluation("run-resnet")], "report.html")  # doctest: +SKIP
     """
-    _check_extra()
+    check_charts()
     if not evaluations:
         raise SettingError("no run to report on; give at least one folder that onnx-cam evaluate wrote")
     path = Path(path)
     page = _render(evaluations).encode("utf-8", "backslashreplace")
     with results_folder(path.parent):
         write_files({path: page})
-
-
-def _check_extra() -> None:
-    try:
-        importlib.import_module("matplotlib.figure")
-    except ImportError as error:
-        raise MissingExtraError(
-            "the report needs Matplotlib, which is not installed: pip install 'onnx-cam[report]'"
-        ) from error
 
 
 def _render(evaluations: Sequence[Evaluation]) -> str:
