@@ -14,7 +14,7 @@ from onnx_cam.runtime.batch_size import BatchSize
 from onnx_cam.runtime.concurrent_runs import ConcurrentRuns, EndedRun
 from onnx_cam.runtime.score_session import ScoreSession, TimedScores
 
-__all__ = ["Block", "BlockRun"]
+__all__ = ["Block", "BlockRun", "even_size"]
 
 Doubles = NDArray[np.float64]
 
@@ -86,10 +86,15 @@ def _most_steps_a_run(steps: int, size: int) -> int:
     return max(n for n in divisors if n * (size // n) >= _FULL_ENOUGH * size)
 
 
-def _even_size(inputs: int, batch_size: int, streams: int) -> int:
+def even_size(inputs: int, batch_size: int, streams: int) -> int:
     """Return how many inputs each run takes: fewer than a batch where all streams then end at once.
 
     One stream takes full batches.
+
+    Examples
+    --------
+    >>> even_size(10, 4, streams=2), even_size(10, 4, streams=1)
+    (3, 4)
     """
     if streams == 1:
         return batch_size
@@ -146,7 +151,7 @@ class BlockRun(ABC):
         streams : int
             How many runs share them; 1 while batch size and spread are measured.
         """
-        return _even_size(remaining, batch_size, streams)
+        return even_size(remaining, batch_size, streams)
 
     def blocks(self, batch: BatchSize) -> Iterator[Block]:
         """Score all inputs, and yield it block by block, in the order in which their runs end.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.graph.score_graph import arranged
-from onnx_cam.runtime.block_run import Block, BlockRun
+from onnx_cam.runtime.block_run import Block, BlockRun, even_size
 from onnx_cam.runtime.masks import Masking
 from onnx_cam.runtime.score_session import TimedScores
 from onnx_cam.runtime.scorer import ScoredModel
@@ -129,11 +128,9 @@ class ImageRun(BlockRun):
         return self._even_batch(batch_size)
 
     def _even_batch(self, batch_size: int) -> int:
-        streams = self.session.spreads.most_streams
-        if self.session.fixed_batch or streams == 1:
+        if self.session.fixed_batch:
             return batch_size
-        rounds = math.ceil(self.count / (streams * batch_size))
-        return math.ceil(self.count / (streams * rounds))
+        return even_size(self.count, batch_size, self.session.spreads.most_streams)
 
     def run_block(self, block: Block, batch_size: int) -> TimedScores:
         """Make the images of a block, and run them: the scores are (m, 1, 1)."""
