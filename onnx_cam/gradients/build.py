@@ -16,7 +16,7 @@ from onnx_cam.gradients.node import Node, Rule, Subgraph
 from onnx_cam.gradients.operators import RULES
 from onnx_cam.graph.detached import DetachedWeights
 from onnx_cam.graph.external_data import WeightSource, inlined_node, stored_array
-from onnx_cam.graph.walk_protobuf import subgraphs
+from onnx_cam.graph.walk_protobuf import tensors_read
 
 __all__ = ["Builder", "needed_nodes"]
 
@@ -181,17 +181,8 @@ def needed_nodes(graph: onnx.GraphProto, outputs: tuple[str, ...]) -> list[onnx.
     for node in reversed(graph.node):
         if not tensors.isdisjoint(node.output):
             nodes.append(node)
-            tensors.update(_tensors_read(node))
+            tensors.update(tensors_read(node))
     return nodes[::-1]
-
-
-def _tensors_read(node: onnx.NodeProto) -> set[str]:
-    """Return the tensors that a node reads, including those that its subgraphs read."""
-    names = set(node.input)
-    for graph in subgraphs(node):
-        names.update(output.name for output in graph.output)
-        names.update(name for child in graph.node for name in _tensors_read(child))
-    return names
 
 
 def _is_graph(attribute: onnx.AttributeProto) -> bool:

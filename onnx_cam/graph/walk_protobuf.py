@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import onnx
 
-__all__ = ["all_graphs", "all_names", "all_nodes", "all_tensors", "find_attribute", "subgraphs"]
+__all__ = ["all_graphs", "all_names", "all_nodes", "all_tensors", "find_attribute", "subgraphs", "tensors_read"]
 
 
 def find_attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto | None:
@@ -124,3 +124,21 @@ def all_names(graph: onnx.GraphProto) -> set[str]:
         for node in inner.node:
             names.update([node.name, *node.input, *node.output])
     return names
+
+
+def tensors_read(node: onnx.NodeProto) -> set[str]:
+    """Return the tensors that a node reads, those that its subgraphs capture included.
+
+    Examples
+    --------
+    >>> inner = onnx.helper.make_node("Add", ["x", "bias"], ["y"])
+    >>> branch = onnx.helper.make_graph([inner], "then", [], [onnx.ValueInfoProto(name="y")])
+    >>> sorted(tensors_read(onnx.helper.make_node("If", ["c"], ["z"], then_branch=branch)))
+    ['bias', 'c', 'x']
+    """
+    inner = [one for graph in subgraphs(node) for one in all_nodes(graph.node)]
+    made = {name for one in inner for name in one.output}
+    captured = {name for one in inner for name in one.input} | {
+        output.name for graph in subgraphs(node) for output in graph.output
+    }
+    return {name for name in {*node.input, *(captured - made)} if name}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto
 
-from onnx_cam.graph.walk_protobuf import all_nodes, subgraphs
+from onnx_cam.graph.walk_protobuf import subgraphs, tensors_read
 
-__all__ = ["PARAMETERS", "Path", "ends_gradient", "find_path", "tensors_read"]
+__all__ = ["PARAMETERS", "Path", "ends_gradient", "find_path"]
 
 _SHAPES = ("Shape", "Size")
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
@@ -137,13 +137,3 @@ def ends_gradient(node: onnx.NodeProto, ends: Mapping[str, Iterable[str]]) -> bo
     if node.op_type not in ends.get("" if node.domain == "ai.onnx" else node.domain, ()):
         return False
     return node.op_type != "Cast" or next(one.i for one in node.attribute if one.name == "to") not in _FLOATS
-
-
-def tensors_read(node: onnx.NodeProto) -> set[str]:
-    """Return the tensors that a node reads, those that its subgraphs capture included."""
-    inner = [one for graph in subgraphs(node) for one in all_nodes(graph.node)]
-    made = {name for one in inner for name in one.output}
-    captured = {name for one in inner for name in one.input} | {
-        output.name for graph in subgraphs(node) for output in graph.output
-    }
-    return {name for name in {*node.input, *(captured - made)} if name}
