@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from onnx_cam.gradients.node import Node
+from onnx_cam.graph.same_pads import same_pads
 
 __all__ = [
     "conv",
@@ -41,10 +42,7 @@ def window_pads(node: Node, sizes: Sequence[int], extents: Sequence[int], stride
     """
     mode = node.get("auto_pad", b"NOTSET").decode()
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        # Pad to an output of ⌈n / stride⌉ rows.
-        totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, extents, strides, strict=True)]
-        halves = [(total // 2, total - total // 2) for total in totals]  # the larger half comes after
-        return halves if mode == "SAME_UPPER" else [(after, before) for before, after in halves]
+        return same_pads(mode, sizes, extents, strides)
     pads = (node.ints("pads") if mode == "NOTSET" else None) or [0] * (2 * len(sizes))
     return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
 

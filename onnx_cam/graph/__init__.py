@@ -32,6 +32,7 @@
 :mod:`.new_nodes`       nodes that are put into a graph, and names for what they make
 :mod:`.emission`        writes the nodes of the score graph
 :mod:`.score_graph`     one graph that masks, runs the model, and scores
+:mod:`.same_pads`       the padding that auto_pad asks for
 :mod:`.backward`        the gradient at a layer as a graph
 ======================  =============================================================
 """

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onnx_cam.graph.backward.step import NoRule, Step
+from onnx_cam.graph.same_pads import same_pads
 
 __all__ = ["Windows", "conv_windows", "fixed_sizes"]
 
@@ -54,11 +55,8 @@ def conv_windows(step: Step, kernel: Sequence[int], sizes: Sequence[int]) -> Win
     windows = Windows(list(kernel), strides, dilations, [0] * rank, [0] * rank)
     mode = step.attribute("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        # Pad to an output of ⌈n / stride⌉ rows; the larger half comes after, or before.
-        each = zip(sizes, windows.extents, strides, strict=True)
-        totals = [max((-(-n // s) - 1) * s + extent - n, 0) for n, extent, s in each]
-        small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
-        before, after = (small, large) if mode == "SAME_UPPER" else (large, small)
+        pairs = same_pads(mode, sizes, windows.extents, strides)
+        before, after = [b for b, _ in pairs], [a for _, a in pairs]
     else:
         pads = (step.ints("pads") if mode == "NOTSET" else None) or [0] * (2 * rank)
         before, after = pads[:rank], pads[rank:]
