@@ -87,7 +87,7 @@ class LayerGradient:
         self._classes = gradient.classes
         self._name = opener.name
         self._session = GradientSession(
-            opener.open_score_graph(model.proto, opener.threads),
+            opener.open_rewritten(model.proto, opener.threads),
             seed=SEED,
             gradient=gradient.output,
             name=opener.name,

@@ -100,8 +100,8 @@ class SessionOpener:
             optimise=optimise,
         )
 
-    def open_score_graph(self, proto: onnx.ModelProto, threads: int | None) -> DeviceSession:
-        """Return a score graph on the device, with this many threads a run."""
+    def open_rewritten(self, proto: onnx.ModelProto, threads: int | None) -> DeviceSession:
+        """Return a rewritten model with other inputs on the device, with this many threads a run."""
         return open_device_session(
             proto,
             name=self.name,
@@ -285,7 +285,6 @@ class ModelSessions:
                 return session
         self._tapped_sessions.pop(frozenset([layer.output]), None)  # it holds less than the new one
         make_room(self._tapped_sessions, self._kept_sessions)
-        self._make_room()
         self._tapped_sessions[outputs] = self.open(tap(self._proto, [layer.tapped, *others]))
         return self._tapped_sessions[outputs]
 
@@ -361,4 +360,4 @@ class ModelSessions:
             binary=self._is_binary,
             batch=self._batch.fixed,
         )
-        return self.opener.open_score_graph(graph, threads)
+        return self.opener.open_rewritten(graph, threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +29,8 @@ class TensorFacts:
     Examples
     --------
     >>> facts = TensorFacts((None, 6, 5, 5), "float32")
-    >>> facts.is_float, facts.elements_per_image
-    (True, 150)
+    >>> facts.is_float, facts.rank
+    (True, 4)
     """
 
     shape: Shape
@@ -42,11 +41,6 @@ class TensorFacts:
     def is_float(self) -> bool:
         """Whether it holds floating-point numbers."""
         return "float" in self.dtype
-
-    @property
-    def elements_per_image(self) -> int:
-        """The product of the sizes that do not depend on the batch."""
-        return math.prod(size for size in self.shape if size is not None)
 
     @property
     def rank(self) -> int:

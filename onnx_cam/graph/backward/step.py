@@ -159,10 +159,6 @@ class Step:
         """Return a gradient reshaped to an input's shape."""
         return self.emit.reshape(gradient, self.shape(place), self.node.input[place])
 
-    def like_output(self, tensor: str, place: int = 0) -> str:
-        """Return a tensor reshaped to an output's shape."""
-        return self.emit.reshape(tensor, self.output_shape(place), self.node.output[place])
-
     def unbroadcast(self, gradient: str, place: int, shape: Shape | None = None) -> str:
         """Return a gradient summed over the axes along which an input was broadcast, by default to the output."""
         wide, narrow = self.output_shape() if shape is None else shape, self.shape(place)
