@@ -1,4 +1,4 @@
-"""Where two builds part: the distance of their activations, from the input to the scores."""
+"""Where two builds diverge: the distance of their activations, from the input to the scores."""
 
 from __future__ import annotations
 
@@ -87,28 +87,26 @@ class AlongTheNetwork:
 
     @property
     def first(self) -> TensorDistance | None:
-        """The first tensor at which the builds part; None where they do not."""
+        """The first tensor at which the builds diverge; None where they do not."""
         return next((tensor for tensor in self.tensors if tensor.parts), None)
 
     def in_words(self) -> str:
-        """Return where the builds part, as a sentence.
+        """Return where the builds diverge, as a sentence.
 
         Examples
         --------
-        >>> AlongTheNetwork((TensorDistance("relu1", "relu1", "Relu", (6, 10, 10), 0.4, 0.1),), images=8).in_words()
-        'The activations part first at relu1 (Relu, tensor 1 of 1): their relative distance is 0.4, noise causes 0.1.'
+        >>> AlongTheNetwork((TensorDistance("r1", "r1", "Relu", (6, 10, 10), 0.4, 0.1),), images=8).in_words()
+        'The activations first diverge at r1 (Relu, tensor 1 of 1): their relative distance is 0.4, noise causes 0.1.'
         """
         total = len(self.tensors)
         if total == 0:
-            return "Along the network nothing was compared: the builds have no tensor in common."
+            return "No activations were compared: the builds have no tensor in common."
         first = self.first
         if first is None:
             tensors = "the only tensor" if total == 1 else f"all {total} tensors"
-            return (
-                f"The activations part nowhere along the network: at {tensors} they are within {FLOORS} noise floors."
-            )
+            return f"The activations do not diverge: at {tensors} they are within {FLOORS} noise floors."
         return (
-            f"The activations part first at {one_line_text(first.old)} ({first.op_type}, tensor "
+            f"The activations first diverge at {one_line_text(first.old)} ({first.op_type}, tensor "
             f"{self.tensors.index(first) + 1} of {total}): their relative distance is {first.distance:.2g}, noise "
             f"causes {first.floor:.2g}."
         )

@@ -83,8 +83,9 @@ class Baseline:
         new, missing = len(given - self.views.keys()), len(self.views.keys() - given)
         if new or missing:
             raise ImageError(
-                f"the baseline '{self.path}' is of other images: {new} of the {len(given)} given are not in it, and "
-                f"{missing} of its {len(self.views)} are not given; give the same images, or save a new baseline"
+                f"the baseline '{self.path}' was saved for other images: {new} of the {len(given)} given are not in "
+                f"it, and {missing} of its {len(self.views)} are not given; give the same images, or save a new "
+                "baseline"
             )
         return Draw(frozenset(sha256 for sha256, view in self.views.items() if view.map is not None), 0)
 

@@ -1,4 +1,4 @@
-"""The noise floor: how far a map moves by noise that nobody sees."""
+"""The noise floor: how far a map moves under noise that nobody can see."""
 
 from __future__ import annotations
 

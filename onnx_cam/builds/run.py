@@ -64,7 +64,7 @@ def diff(
     """Compare two builds of one model on the same images: their predictions, and where they look.
 
     No labels are needed. For each image both builds explain the class that the old one predicts, and the distance of
-    the two maps is set against the noise floor: how far the old build's map moves by noise that nobody sees.
+    the two maps is set against the noise floor: how far the old build's map moves under noise that nobody can see.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def diff(
         figures on maps are over those; the other half, whose scores moved most, are for the report.
     layers : bool
         Also compare the activations at every tensor that both builds have, on up to 16 of the drawn images: where along
-        the network they part.
+        the network they diverge.
     fail_if : sequence of str, optional
         The gates, such as ``flips>5%`` or ``maps>3``, which are also the default. A gate fails where the whole 95 %
         interval of its figure is past the limit.
@@ -154,7 +154,7 @@ def diff(
     with results_folder(out) if out is not None else nullcontext(), open_progress(out, comparing.describe()) as done:
         compared, unreadable = comparing.work(image_set.images, draw, done, progress)
 
-        # Where along the network the builds part; then the figures with their intervals, the gates, and the files.
+        # Where along the network the builds diverge; then the figures with their intervals, the gates, and the files.
         along = compare_images_along(running.build, build, compared, settings.seed) if running else None
         figures = measure(compared)
         result = Diff(

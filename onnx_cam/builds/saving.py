@@ -151,4 +151,4 @@ def _check_place(path: Path) -> None:
     OutputError
     """
     if path.is_file() and path.stat().st_size and not is_baseline(path):
-        raise OutputError(f"'{path}' is there already, and is no baseline; give another file to save the baseline in")
+        raise OutputError(f"'{path}' already exists and is not a baseline; choose another file for --save-baseline")

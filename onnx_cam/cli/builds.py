@@ -88,7 +88,7 @@ _OF_A_DATASET = ("kind", "images", "classes")
 @click.option(
     "--layers",
     is_flag=True,
-    help="Also compare the activations at every tensor that both builds have: where along the network the builds part.",
+    help="Also compare the activations at every tensor that both builds have, to show where the builds diverge.",
 )
 @click.option(
     "--seed",

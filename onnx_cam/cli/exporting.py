@@ -94,8 +94,10 @@ def _export_heatmap(model: str, layer: str | None, path: str, given: dict[str, A
     for note in embedded.notes:
         say(f"{model}: {note}")
     size = "×".join(map(str, embedded.size))
+    difference = embedded.proof.outputs
+    outputs = f"change by at most {100 * difference:.1g} % of the largest value" if difference else "are unchanged"
     echo(
         f"wrote {path}: heatmap ({size}) by {embedded.method} at layer {embedded.layer.name}, and heatmap_class; on "
-        f"trial images at most {embedded.proof.heatmap:.1g} from onnx-cam explain's, and the model's own outputs at "
-        f"most {embedded.proof.outputs:.1g} of their largest number from the original's"
+        f"trial images the heatmap differs from that of onnx-cam explain by at most {embedded.proof.heatmap:.1g}, and "
+        f"the model's own outputs {outputs}"
     )

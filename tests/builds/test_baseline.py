@@ -69,10 +69,10 @@ def test_only_the_drawn_images_have_maps_and_the_figures_are_over_them(
 
 def test_other_images_are_an_error(baseline: Path, new: Path, photos: Path) -> None:
     (photos / "00.png").unlink()
-    with pytest.raises(ImageError, match="of other images: 0 of the 9 given are not in it, and 1 of its 10 are not"):
+    with pytest.raises(ImageError, match="for other images: 0 of the 9 given are not in it, and 1 of its 10 are not"):
         onnx_cam.diff(baseline, new, [str(photos)])
     write_photos(photos, COUNT + 1)
-    with pytest.raises(ImageError, match="of other images: 1 of the 11 given are not in it"):
+    with pytest.raises(ImageError, match="for other images: 1 of the 11 given are not in it"):
         onnx_cam.diff(baseline, new, [str(photos)])
 
 
@@ -149,6 +149,6 @@ def test_of_the_files_that_are_there_only_a_baseline_is_replaced(
 ) -> None:
     onnx_cam.save_baseline(new, [str(photos)], baseline, preprocess="unit")
     before = old.read_bytes()
-    with pytest.raises(OutputError, match=r"old\.onnx' is there already, and is no baseline; give another file"):
+    with pytest.raises(OutputError, match=r"old\.onnx' already exists and is not a baseline; choose another file"):
         onnx_cam.save_baseline(new, [str(photos)], old, preprocess="unit")
     assert old.read_bytes() == before

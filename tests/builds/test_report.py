@@ -64,7 +64,7 @@ def test_the_first_screen_says_what_changed_before_anything_else(damaged: Diff, 
     sentence = f"The most likely class differs on {round(12 * flips.value)} of 12 images"
     headline = find_verdict(damaged.gates).headline
     assert text.index("What changed") < text.index(headline) < text.index(sentence) < text.index("Those whose maps")
-    assert "The activations part first at conv2 (Conv, tensor 3 of 4)" in text
+    assert "The activations first diverge at conv2 (Conv, tensor 3 of 4)" in text
 
 
 def test_an_image_stands_beside_both_maps_with_their_scores(damaged: Diff, tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_the_sentences_tell_counts_and_intervals() -> None:
         "Of 20 images with a label that the old build gets right, the new one gets 2 wrong (10.0 %, interval 3.0 % to "
         "30.0 %).",
         "The probability of the old build's class changes by 3.4 percentage points on average (interval 2.0 to 5.0).",
-        "The maps of the two builds are 4.5 times as far apart as noise of 2 grey levels, which nobody sees, moves the "
-        "old build's own (interval 3.6 to 6.6).",
-        "On 12 of 24 images the map moved by more than two noise floors (50.0 %, interval 31.0 % to 69.0 %).",
+        "The distance between the two builds' maps is 4.5 times that caused by noise of 2 grey levels, which nobody "
+        "can see (interval 3.6 to 6.6).",
+        "On 12 of 24 images the maps are more than two noise floors apart (50.0 %, interval 31.0 % to 69.0 %).",
     ]
 
 
@@ -188,9 +188,9 @@ def test_the_line_chart_marks_where_the_builds_part() -> None:
     tensors = [TensorDistance(f"t{i}", f"t{i}", "Conv", (6, 5, 5), 0.01 * 10**i, 0.02) for i in range(3)]
     chart = draw_along(AlongTheNetwork(tuple(tensors), 8))
     assert [line[-1] for line in chart.lines] == ["no", "yes", "yes"]
-    assert "They part first at t1." in chart.svg
-    assert "the builds part" in chart.svg
-    assert "the builds part" not in draw_along(AlongTheNetwork(tuple(tensors[:1]), 8)).svg
+    assert "They first diverge at t1." in chart.svg
+    assert "first divergence" in chart.svg
+    assert "first divergence" not in draw_along(AlongTheNetwork(tuple(tensors[:1]), 8)).svg
 
 
 def luminance(colour: str) -> float:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from onnx_cam.cli.main import main
 from tests.builds.made import noisy, write_build, write_photos
 
-SENTENCE = "The activations part first at conv2 (Conv, tensor 3 of 4)"
+SENTENCE = "The activations first diverge at conv2 (Conv, tensor 3 of 4)"
 
 
 @pytest.fixture

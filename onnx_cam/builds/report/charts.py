@@ -1,4 +1,4 @@
-"""The charts of the report: how far the maps are apart beside noise, and where the builds part along the network."""
+"""The charts of the report: how far the maps are apart beside noise, and where the builds diverge along the network."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def draw_along(along: AlongTheNetwork) -> Chart:
     apart = np.array([one.distance for one in tensors])
     limits = FLOORS * np.array([one.floor for one in tensors])
     first = along.first
-    where = "They part nowhere." if first is None else f"They part first at {label(first.old)}."
+    where = "They do not diverge." if first is None else f"They first diverge at {label(first.old)}."
     about = (
         f"Relative distance of the activations at {count(len(tensors), 'tensor')} from the input to the scores, and "
         f"{FLOORS} times the noise floor at each. {where} A table of the numbers follows."
@@ -139,7 +139,7 @@ def draw_along(along: AlongTheNetwork) -> Chart:
         if first is not None:
             place = tensors.index(first)
             axes.plot(
-                [places[place]], [apart[place]], "o", color=_MAPS, markersize=9, clip_on=False, label="the builds part"
+                [places[place]], [apart[place]], "o", color=_MAPS, markersize=9, clip_on=False, label="first divergence"
             )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")

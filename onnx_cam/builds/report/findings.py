@@ -115,12 +115,12 @@ def _maps(figures: Mapping[str, Interval], grey_levels: float) -> Iterator[str]:
         return
     span = "" if maps.low is None or maps.high is None else f" (interval {maps.low:.2g} to {maps.high:.2g})"
     yield (
-        f"The maps of the two builds are {maps.value:.2g} times as far apart as noise of {grey_levels:g} grey levels, "
-        f"which nobody sees, moves the old build's own{span}."
+        f"The distance between the two builds' maps is {maps.value:.2g} times that caused by noise of "
+        f"{grey_levels:g} grey levels, which nobody can see{span}."
     )
     if changed.value is not None:
         yield (
-            f"On {_some(changed)} the map moved by more than two noise floors ({_percent(changed.value)}"
+            f"On {_some(changed)} the maps are more than two noise floors apart ({_percent(changed.value)}"
             f"{_percents(changed)})."
         )
 
