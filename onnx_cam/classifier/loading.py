@@ -171,7 +171,7 @@ def load(
         size=input_size,
         batch=trial.batch,
         is_binary=trial.is_binary,
-        open_session=trial.open_session,
+        session=trial.session,
     )
     settings = {
         "device": device,

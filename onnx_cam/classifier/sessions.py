@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from onnx_cam.graph.tap import tap
 from onnx_cam.runtime.cores import usable_cores
 from onnx_cam.runtime.device_session import DeviceSession, open_device_session
 from onnx_cam.runtime.devices import CPU, providers_for
+from onnx_cam.runtime.late_session import LateSession
 from onnx_cam.runtime.scores import ScoreKind, logits, probabilities
 from onnx_cam.runtime.session import Session
 from onnx_cam.runtime.spread import Spread, SpreadChoice
@@ -153,8 +153,8 @@ class ModelSessions:
         How many images the model takes at once.
     is_binary : bool
         Whether the output holds a single number for two classes.
-    open_session : callable
-        Returns a session of the model itself, with its logits among the outputs.
+    session : LateSession
+        The model itself, with its logits among the outputs.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ class ModelSessions:
         size: tuple[int, int],
         batch: BatchFacts,
         is_binary: bool,
-        open_session: Callable[[], Session],
+        session: LateSession,
     ) -> None:
         self.opener = opener
         self.refused_sizes: set[tuple[int, int]] = set()
@@ -180,7 +180,7 @@ class ModelSessions:
         self._size = size
         self._batch = batch
         self._is_binary = is_binary
-        self._open_session = open_session
+        self._late_session = session
         self._is_large = isinstance(opener.weights, DetachedWeights)
         self._kept_sessions = _KEPT_LARGE_SESSIONS if self._is_large else _KEPT_SESSIONS
         on_cpu = opener.asks_for_cpu or self._session.device is CPU
@@ -202,13 +202,9 @@ class ModelSessions:
         """Nodes that the provider left to the CPU; None where ONNX Runtime does not tell."""
         return 0 if self.opener.asks_for_cpu else self._session.cpu_fallback_nodes
 
-    @cached_property
-    def _session(self) -> Session:
-        return self._open_session()
-
     @property
-    def _has_session(self) -> bool:
-        return "_session" in self.__dict__
+    def _session(self) -> Session:
+        return self._late_session.get()
 
     def open(self, proto: onnx.ModelProto, *, optimise: bool = True) -> Session:
         """Return a session for the model or a rewritten one, at this model's batch."""
@@ -218,8 +214,7 @@ class ModelSessions:
     def _make_room(self) -> None:
         """Before a session is opened, close those of a large model that run once an image; the score graph stays."""
         if self._is_large:
-            if self._has_session:
-                self._session.release()
+            self._late_session.release()
             self._tapped_sessions.clear()
 
     def activations(self, layer: Layer, image: Floats) -> Activations:
@@ -300,7 +295,7 @@ class ModelSessions:
         -------
         ndarray of shape (B, classes), float64
         """
-        if not self._has_session or not self._session.is_open:
+        if not self._late_session.is_open:
             self._make_room()
         if score_kind == "logit":
             return logits(self._session.run(images, [self._head.logits])[0], binary=self._is_binary)

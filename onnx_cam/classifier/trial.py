@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import onnx
@@ -22,6 +22,7 @@ from onnx_cam.graph.heads import HeadKind
 from onnx_cam.graph.read import ModelFile
 from onnx_cam.graph.tap import tap
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.runtime.late_session import LateSession
 from onnx_cam.runtime.scores import probabilities
 from onnx_cam.runtime.session import Session
 
@@ -46,8 +47,8 @@ class Trial:
         How many images the model takes at once.
     proto : onnx.ModelProto
         The model to run: the file's own, or with its batch freed.
-    open_session : callable
-        Returns a session of that model, with its logits among the outputs.
+    session : LateSession
+        That model, with its logits among the outputs.
     randomness : str
         Why equal runs give different scores; empty where they do not.
     notes : tuple of str
@@ -60,7 +61,7 @@ class Trial:
     is_binary: bool
     batch: BatchFacts
     proto: onnx.ModelProto
-    open_session: Callable[[], Session]
+    session: LateSession
     randomness: str
     notes: tuple[str, ...]
 
@@ -143,7 +144,7 @@ def run_trial(
         scored.runs,
         batch=batches.batch,
         proto=batches.proto,
-        open_session=lambda: session,
+        session=LateSession(lambda: session, session),
         randomness=randomness,
         notes=batches.notes,
     )
@@ -170,7 +171,7 @@ def _from_kept_runs(
         session = opener.open(tap(proto, taps_of(head)), batch)
         return _with_logits(session, concluded, opener, proto, batch)
 
-    return _trial(concluded, note, runs, batch=batch, proto=proto, open_session=open_session)
+    return _trial(concluded, note, runs, batch=batch, proto=proto, session=LateSession(open_session))
 
 
 def _trial(
@@ -180,7 +181,7 @@ def _trial(
     *,
     batch: BatchFacts,
     proto: onnx.ModelProto,
-    open_session: Callable[[], Session],
+    session: LateSession,
     randomness: str = "",
     notes: tuple[str, ...] = (),
 ) -> Trial:
@@ -188,7 +189,7 @@ def _trial(
     classes = probabilities(runs.outputs, head).shape[1]
     is_binary = runs.outputs[0].size == 1 and classes == 2
     return Trial(
-        head, note, classes, is_binary, batch, proto, open_session, randomness, (*_random_notes(randomness), *notes)
+        head, note, classes, is_binary, batch, proto, session, randomness, (*_random_notes(randomness), *notes)
     )
 
 

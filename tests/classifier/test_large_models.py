@@ -159,6 +159,16 @@ def test_only_one_session_is_open_beside_the_score_graph(tiny_path: Path, monkey
     np.testing.assert_array_equal(sessions.scores(tiny.image()[None]), before)
 
 
+def test_the_session_of_the_trial_runs_is_closed_when_another_opens(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny_path, monkeypatch)
+    session = model.sessions._late_session
+    assert session.is_open
+    onnx_cam.explain(model, tiny.image(), layer="relu1")
+    assert not session.is_open
+
+
 def test_a_small_model_keeps_its_sessions(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(tiny_path, monkeypatch, large=False)
     onnx_cam.explain(model, tiny.image(), layer="relu1")
