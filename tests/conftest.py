@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.run_cache import OFF
 from onnx_cam.demo import demo_image, demo_model
+from onnx_cam.runtime.score_session import ScoreSession
 from tests import tiny
 
 os.environ[OFF] = "1"  # every test runs its models; those of the cache switch it on, in a folder of their own
@@ -60,3 +62,17 @@ def grad_cam() -> None:
         import_grad_cam()
     except ImportError:
         pytest.skip("grad-cam is not installed: it needs torchvision, which has no CPU build here")
+
+
+@pytest.fixture
+def image_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each run of a session takes."""
+    sizes: list[int] = []
+    original = ScoreSession.run_images
+
+    def run_images(session: ScoreSession, kind: Any, images: Any, **settings: Any) -> Any:
+        sizes.append(len(images))
+        return original(session, kind, images, **settings)
+
+    monkeypatch.setattr(ScoreSession, "run_images", run_images)
+    return sizes

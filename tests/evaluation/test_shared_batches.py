@@ -34,20 +34,6 @@ def content(made: MeasuredMap) -> tuple[bytes, int, int, Mapping[str, Any]]:
     return made.cam.tobytes(), made.record["passes"], made.record["measuring_passes"], made.figures
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each run of a session takes."""
-    sizes: list[int] = []
-    original = ScoreSession.run_images
-
-    def run_images(session: ScoreSession, kind: Any, images: Floats, **settings: Any) -> Any:
-        sizes.append(len(images))
-        return original(session, kind, images, **settings)
-
-    monkeypatch.setattr(ScoreSession, "run_images", run_images)
-    return sizes
-
-
 def fail(monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[int], bool]) -> None:
     """Let those runs of images fail for whose number `when` is true."""
     original, calls = ScoreSession.run_images, [0]
@@ -73,16 +59,16 @@ def test_a_map_has_the_figures_and_the_passes_that_it_has_alone(
 
 
 def test_the_maps_of_an_image_share_their_batches(
-    counted: list[int], model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image_runs: list[int], model: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = run(model, table, tmp_path / "shared", limit=1, metrics="average-drop,win", batch_size=64)
-    assert len(counted) == 2  # one batch, spread over two streams
+    assert len(image_runs) == 2  # one batch, spread over two streams
     maps = len({made.cam.tobytes() for made in shared.maps.values()})
-    assert sum(counted) == 1 + maps  # X, and X ⊙ L↑ of each map
-    counted.clear()
+    assert sum(image_runs) == 1 + maps  # X, and X ⊙ L↑ of each map
+    image_runs.clear()
     monkeypatch.setattr(image_evaluator, "_MOST_PASSES_AT_RISK", -1)
     single = run(model, table, tmp_path / "single", limit=1, metrics="average-drop,win", batch_size=64)
-    assert sum(counted) == 2 * len(METHODS)
+    assert sum(image_runs) == 2 * len(METHODS)
     for key, made in single.maps.items():
         assert content(made) == content(shared.maps[key])
 

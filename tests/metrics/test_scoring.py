@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import helper
@@ -49,20 +48,6 @@ def scored(images: Sequence[MaskedImage], metrics: Sequence[Metric] = METRICS) -
     return [[metric.measure(image) for metric in metrics] for image in images]
 
 
-@pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each run of a session takes."""
-    sizes: list[int] = []
-    run = ScoreSession.run_images
-
-    def run_images(session: ScoreSession, kind: Any, images: Floats, **settings: Any) -> Any:
-        sizes.append(len(images))
-        return run(session, kind, images, **settings)
-
-    monkeypatch.setattr(ScoreSession, "run_images", run_images)
-    return sizes
-
-
 @pytest.mark.parametrize("batch_size", [1, 3, 16, 64])
 @pytest.mark.parametrize("streams", [1, 3])
 def test_a_maps_figures_and_passes_are_those_of_the_map_alone(batch_size: int, streams: int, tiny_path: Path) -> None:
@@ -75,30 +60,30 @@ def test_a_maps_figures_and_passes_are_those_of_the_map_alone(batch_size: int, s
         assert image.passes == alone.passes == 1 + 1 + 1 + 1 + 6 + 6  # X, both baselines, X ⊙ L↑, and between the ends
 
 
-def test_inputs_that_are_the_same_for_all_maps_run_once(tiny_path: Path, runs: list[int]) -> None:
+def test_inputs_that_are_the_same_for_all_maps_run_once(tiny_path: Path, image_runs: list[int]) -> None:
     scored([masked(load(tiny_path), cam) for cam in cams(4)])
-    assert sum(runs) == 3 + 4 * 13  # X and both baselines; and of each map X ⊙ L↑ and the steps
+    assert sum(image_runs) == 3 + 4 * 13  # X and both baselines; and of each map X ⊙ L↑ and the steps
 
 
-def test_equal_maps_run_once(tiny_path: Path, runs: list[int]) -> None:
+def test_equal_maps_run_once(tiny_path: Path, image_runs: list[int]) -> None:
     model = load(tiny_path)
     first, second = scored([masked(model, cams(1)[0]), masked(model, cams(1)[0].copy())])
     assert first == second
-    assert sum(runs) == 3 + 13
+    assert sum(image_runs) == 3 + 13
 
 
-def test_the_drops_of_several_maps_are_one_batch_in_each_stream(tiny_path: Path, runs: list[int]) -> None:
+def test_the_drops_of_several_maps_are_one_batch_in_each_stream(tiny_path: Path, image_runs: list[int]) -> None:
     for streams, sizes in ((1, [4]), (2, [2, 2])):
-        runs.clear()
+        image_runs.clear()
         scored([masked(load(tiny_path, streams), cam) for cam in cams(3)], [AverageDrop(), Win()])
-        assert runs == sizes
+        assert image_runs == sizes
 
 
-def test_what_was_scored_is_not_scored_again(tiny_path: Path, runs: list[int]) -> None:
+def test_what_was_scored_is_not_scored_again(tiny_path: Path, image_runs: list[int]) -> None:
     image = masked(load(tiny_path), cams(1)[0])
     scored([image], [AverageDrop()])
     scored([image], [AverageDrop(), Deletion(steps=3)])  # the image is known: the baseline and two steps are new
-    assert sum(runs) == image.passes == 2 + 3
+    assert sum(image_runs) == image.passes == 2 + 3
 
 
 def test_probabilities_and_logits_are_scored_beside_each_other(tiny_path: Path) -> None:
@@ -110,7 +95,7 @@ def test_probabilities_and_logits_are_scored_beside_each_other(tiny_path: Path) 
     assert deletion[0] == pytest.approx(model.sessions.scores(x[None], "probability")[0, CLASS], abs=1e-6)
 
 
-def test_a_pass_that_the_explanation_has_run_is_not_counted(tiny_path: Path, runs: list[int]) -> None:
+def test_a_pass_that_the_explanation_has_run_is_not_counted(tiny_path: Path, image_runs: list[int]) -> None:
     model = load(tiny_path)
     zero = np.zeros_like(tiny.image(3))
     expected, _ = model.sessions.baseline_scores(zero, "probability")
@@ -119,25 +104,14 @@ def test_a_pass_that_the_explanation_has_run_is_not_counted(tiny_path: Path, run
     image.recall(deletion.inputs(image))
     model.sessions.forget_baselines()  # as the next explanation does
     assert deletion.measure(image).curve[-1] == expected[CLASS]
-    assert sum(runs) == image.passes == 4
+    assert sum(image_runs) == image.passes == 4
 
 
-def one_at_a_time() -> onnx.ModelProto:
-    """A Reshape to (1, 6) that the file's free batch does not show."""
-    body = [node for node in tiny.body() if node.op_type != "Flatten"]
-    return tiny.build(
-        [*body[:-1], helper.make_node("Reshape", ["pooled", "shape"], ["flat"]), body[-1]],
-        {**tiny.weights(), "shape": np.array([1, tiny.CHANNELS])},
-        image=["batch", 3, tiny.SIZE, tiny.SIZE],
-        outputs=[tiny.value_info("logits", ["batch", tiny.CLASSES])],
-    )
-
-
-def test_a_model_of_batch_one_has_the_same_figures(tiny_path: Path, tmp_path: Path, runs: list[int]) -> None:
-    fixed = load(tiny.save(one_at_a_time(), tmp_path))
+def test_a_model_of_batch_one_has_the_same_figures(tiny_path: Path, tmp_path: Path, image_runs: list[int]) -> None:
+    fixed = load(tiny.save(tiny.one_at_a_time(), tmp_path))
     assert fixed.fixed_batch == 1
     figures = scored([masked(fixed, cam) for cam in cams(2)])
-    assert set(runs) == {1}
+    assert set(image_runs) == {1}
     assert figures == scored([masked(load(tiny_path), cam) for cam in cams(2)])
 
 
@@ -182,17 +156,17 @@ def test_the_baseline_that_gives_no_number_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="no ../shared/panel: the models are not part of the project")
-def test_a_real_models_figures_are_those_of_single_passes(photo: Path, runs: list[int]) -> None:
+def test_a_real_models_figures_are_those_of_single_passes(photo: Path, image_runs: list[int]) -> None:
     model = load(REAL, preprocess="imagenet")
     x = model.network_input(photo)
     metrics = choose_metrics("average-drop,win,deletion,insertion", steps=6)
     together = scored([masked(model, cam, x) for cam in cams(2, 7)], metrics)
-    assert sorted(runs) == [12, 13]  # X, two baselines, and of each map X ⊙ L↑ and 5 + 5 steps: 25 inputs
-    runs.clear()
+    assert sorted(image_runs) == [12, 13]  # X, two baselines, and of each map X ⊙ L↑ and 5 + 5 steps: 25 inputs
+    image_runs.clear()
     for cam, figures in zip(cams(2, 7), together, strict=True):
         alone = masked(load(REAL, 1, preprocess="imagenet"), cam, x, batch_size=1)
         for metric, figure in zip(metrics, figures, strict=True):
             expected = metric.measure(alone)
             assert figure.value == pytest.approx(expected.value, abs=1e-10)
             assert figure.curve == pytest.approx(expected.curve, abs=1e-12)
-    assert set(runs) == {1}
+    assert set(image_runs) == {1}

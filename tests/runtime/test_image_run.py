@@ -74,17 +74,6 @@ def channels_last() -> onnx.ModelProto:
     return model
 
 
-def one_at_a_time() -> onnx.ModelProto:
-    """A Reshape to (1, 6) that the file's free batch does not show."""
-    body = [node for node in tiny.body() if node.op_type != "Flatten"]
-    return tiny.build(
-        [*body[:-1], helper.make_node("Reshape", ["pooled", "shape"], ["flat"]), body[-1]],
-        {**tiny.weights(), "shape": np.array([1, tiny.CHANNELS])},
-        image=["batch", 3, tiny.SIZE, tiny.SIZE],
-        outputs=[tiny.value_info("logits", ["batch", tiny.CLASSES])],
-    )
-
-
 def four_at_a_time() -> onnx.ModelProto:
     """A constant of four rows is added, which fits no other batch."""
     model = tiny.model(tail=[helper.make_node("Add", ["logits", "rows"], ["y"])], output="y", batch=4)
@@ -93,7 +82,7 @@ def four_at_a_time() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("kind", ["probability", "logit"])
-@pytest.mark.parametrize("make", [tiny.model, channels_last, one_at_a_time, four_at_a_time])
+@pytest.mark.parametrize("make", [tiny.model, channels_last, tiny.one_at_a_time, four_at_a_time])
 def test_the_scores_are_the_models_own(make: Callable[[], onnx.ModelProto], kind: ScoreKind, tmp_path: Path) -> None:
     model = load(make(), tmp_path, head="logits")
     expected = model.sessions.scores(IMAGES, kind)[:, TARGET]
