@@ -32,6 +32,7 @@ def save_explanation(
     *,
     method: str,
     target: Target,
+    versus: Target | None,
     overlay: bytes,
     placed_map: Floats,
     make_record: Callable[[Mapping[str, str]], dict[str, Any]],
@@ -50,6 +51,8 @@ def save_explanation(
         Method and variant.
     target : Target
         The explained class.
+    versus : Target, optional
+        The class that it is contrasted with.
     overlay : bytes
         A PNG file.
     placed_map : ndarray of shape (H, W), float32
@@ -66,7 +69,7 @@ def save_explanation(
     OutputError
         The folder cannot be made, or written to.
     """
-    base = folder / _file_name(stem, method, target)
+    base = folder / _file_name(stem, method, target, versus)
     suffixes = {"overlay": ".png", "map": ".npy", "record": ".json"}
     if error_picture is not None and deviation is not None:
         suffixes |= _ERROR_FILES
@@ -138,9 +141,13 @@ def readable_path(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _file_name(stem: str, method: str, target: Target) -> str:
-    label = f"-{_slug(target.label)}" if target.label else ""
-    return f"{safe_stem(stem)}_{method}_{target.index}{label}"
+def _file_name(stem: str, method: str, target: Target, versus: Target | None) -> str:
+    name = f"{safe_stem(stem)}_{method}_{_class_name(target)}"
+    return name if versus is None else f"{name}_versus_{_class_name(versus)}"
+
+
+def _class_name(target: Target) -> str:
+    return f"{target.index}-{_slug(target.label)}" if target.label else str(target.index)
 
 
 def _npy(array: Floats) -> bytes:
