@@ -10,7 +10,7 @@ import torch
 from captum.attr import LayerGradCam
 from numpy.typing import NDArray
 from torch import nn
-from torchcam.methods import ISCAM, SSCAM, GradCAM, LayerCAM, ScoreCAM, XGradCAM
+from torchcam.methods import CAM, ISCAM, SSCAM, GradCAM, LayerCAM, ScoreCAM, XGradCAM
 
 from onnx_cam.runtime.noise import noise_field
 
@@ -71,6 +71,15 @@ def torchcam_gradient_map(module: nn.Module, layer: str, x: Floats, target: int,
     with TORCHCAM_GRADIENTS[method](module, layer, input_shape=x.shape) as extractor:
         scores = module(torch.from_numpy(x[None]))
         return np.asarray(extractor(target, scores, normalized=False)[0][0])
+
+
+def torchcam_cam_map(module: nn.Module, layer: str, x: Floats, target: int, method: str = "cam") -> Floats:
+    """Return the map of torchcam's CAM, with the ReLU that it leaves out; it finds the linear layer itself."""
+    assert method == "cam"
+    with CAM(module, layer, input_shape=x.shape) as extractor:
+        with torch.inference_mode():
+            module(torch.from_numpy(x[None]))
+        return np.maximum(np.asarray(extractor(target, normalized=False)[0][0]), 0)
 
 
 def captum_map(module: nn.Module, layer: str, x: Floats, target: int, method: str = "gradcam") -> Floats:

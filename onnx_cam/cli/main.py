@@ -14,10 +14,11 @@ import click
 from onnx_cam._version import __version__
 from onnx_cam.cli import terminal
 from onnx_cam.cli.builds import diff
+from onnx_cam.cli.checking import check
 from onnx_cam.cli.collection import without_collection
 from onnx_cam.cli.command import CommandGroup
 from onnx_cam.cli.comparison import compare
-from onnx_cam.cli.echo import echo, echo_json, say
+from onnx_cam.cli.echo import echo_json, say
 from onnx_cam.cli.evaluation import evaluate, report
 from onnx_cam.cli.exporting import export
 from onnx_cam.cli.images import end_with, list_files, split_target
@@ -297,26 +298,6 @@ def inspect(model: str, as_json: bool, **settings: Any) -> None:
 
 
 @main.command()
-def check() -> None:
-    """Show what runs here: package versions, and each device tested with a convolution.
-
-    \b
-    Example:
-      onnx-cam check
-    """
-    import onnx_cam
-    from onnx_cam.explanation.versions import package_versions
-
-    checks = onnx_cam.check()
-    terminal.show_table(("package", "version"), list(package_versions().items()))
-    echo()
-    rows = [(c.device, c.provider, "works" if c.works else "does not work", c.detail) for c in checks]
-    terminal.show_table(("device", "provider", "", "detail"), rows)
-    if not any(c.works for c in checks):
-        click.get_current_context().exit(1)
-
-
-@main.command()
 @click.option(
     "-o",
     "--out",
@@ -343,5 +324,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (export, compare, diff, evaluate, report, survey, survey_score):
+for command in (export, compare, check, diff, evaluate, report, survey, survey_score):
     main.add_command(command)

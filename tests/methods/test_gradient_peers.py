@@ -1,4 +1,4 @@
-"""The gradient methods, and grad-cam's Score-CAM, on exported files against the peers on the torch networks.
+"""The gradient methods, CAM, and grad-cam's Score-CAM, on exported files against the peers on the torch networks.
 
 What float32 itself cannot tell is left out. Few units follow the layers: one whose input is a rounding error away from
 the kink of its ReLU is on in one runtime and off in the other, and the gradient jumps. And XGrad-CAM divides by a map's
@@ -28,6 +28,7 @@ from tests.peers import (
     captum_map,
     grad_cam_map,
     named_variant,
+    torchcam_cam_map,
     torchcam_gradient_map,
 )
 from tests.torch_twins import Lite0
@@ -44,6 +45,7 @@ NETWORKS = {
 
 LITE0, TRAINED = "EfficientNet-Lite0", "MobileNetV2, torchvision's weights"
 FEW_CHANNELS = ("resnet18", "squeezenet1_0")  # a channel is a pass
+POOLED = ("mobilenet_v2", TRAINED)  # global average pooling and one linear layer follow
 
 Map = np.ndarray
 
@@ -113,6 +115,11 @@ def test_the_classes_are_those_of_the_torch_network(pair: Pair) -> None:
 def test_torchcams_gradient_methods(pair: Pair) -> None:
     for method in pair.methods(TORCHCAM_GRADIENTS):
         pair.compare(method, torchcam_gradient_map)
+
+
+@pytest.mark.parametrize("pair", POOLED, indirect=True)
+def test_torchcams_cam(pair: Pair) -> None:
+    pair.compare("cam", torchcam_cam_map)
 
 
 def test_captums_layer_grad_cam(pair: Pair) -> None:

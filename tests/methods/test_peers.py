@@ -1,4 +1,4 @@
-"""The named variants against the tools that they are named after, on the same weights."""
+"""CAM and the named variants against the tools that have them, on the same weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.demo import demo_weights
 from onnx_cam.image.picture import open_picture
 from tests import tiny
-from tests.peers import SAMPLES, SEED, TORCHCAM, grad_cam_map, torchcam_map
+from tests.peers import SAMPLES, SEED, TORCHCAM, grad_cam_map, torchcam_cam_map, torchcam_map
 from tests.torch_twins import Lite0, Tiny
 
 TOLERANCE = 1e-4  # of the map's maximum
@@ -36,6 +36,14 @@ def test_torchcam_on_a_tiny_network(method: str, target: int, tiny_classifier: C
     reference = torchcam_map(Tiny(), "relu2", x, target, method)
     result = onnx_cam.explain(tiny_classifier, x, method=method, target=target, **settings(method))
     assert largest_difference(result.cam, reference) < TOLERANCE
+
+
+@pytest.mark.parametrize("target", range(tiny.CLASSES))
+def test_torchcams_cam_on_a_tiny_network(target: int, tiny_classifier: Classifier) -> None:
+    x = tiny.image(target)
+    result = onnx_cam.explain(tiny_classifier, x, method="cam", target=target)
+    reference = torchcam_cam_map(Tiny(), "relu2", x, target)  # of class 0 both maps are empty
+    np.testing.assert_allclose(result.cam, reference, atol=TOLERANCE * reference.max())
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,37 @@
-"""Deletion and Insertion against openvino-xai, where it is installed."""
+"""The metrics against those of other tools, where they are installed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import onnx_cam
-from onnx_cam.metrics import Deletion, Insertion, MaskedImage
+from onnx_cam.metrics import MaskedImage
 from tests import tiny
+from tests.metric_peers import PAIRS, Example, Pair
+from tests.peers import import_grad_cam
+from tests.torch_twins import Tiny
 
 CLASS = 2
+STEPS = 20
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_openvino_xais_curves_agree(tmp_path: Path, seed: int) -> None:
-    """With zero for a baseline, and steps that divide the pixels: it rounds down, we to the nearest."""
-    auc = pytest.importorskip("openvino_xai.metrics.insertion_deletion_auc")
-    classifier = onnx_cam.load(tiny.save(tiny.model(), tmp_path), preprocess="none")
-    x = tiny.image(seed)
+@pytest.fixture(params=range(4))
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> Example:
+    classifier = onnx_cam.load(tiny.save(tiny.model(), tmp_path), device="cpu", preprocess="none")
+    generator = np.random.default_rng(request.param)
+    cam = generator.random((tiny.SIZE, tiny.SIZE), np.float32)
+    assert len(np.unique(cam)) == cam.size
+    boxes = generator.random(cam.shape) < 0.3
+    return Example(Tiny(), MaskedImage(classifier, tiny.image(request.param), CLASS, cam, boxes=boxes), STEPS)
 
-    class OnOnnxRuntime(auc.InsertionDeletionAUC):  # type: ignore[misc, name-defined]
-        """It would load the model into OpenVINO; the pixels are what is compared."""
 
-        def __init__(self) -> None: ...
-
-        def model_predict(self, image: Any) -> Any:
-            return classifier.sessions.scores(np.moveaxis(image, -1, 0)[None])[0]
-
-    cam = np.random.default_rng(seed).random((tiny.SIZE, tiny.SIZE), np.float32)  # no ties: it breaks them otherwise
-    image = MaskedImage(classifier, x, CLASS, cam)
-    assert len(np.unique(image.importance)) == image.importance.size
-    steps = 20
-    assert tiny.SIZE**2 % steps == 0
-    found = OnOnnxRuntime()(image.importance, CLASS, np.moveaxis(x, 0, -1), steps)
-    assert Deletion(steps=steps).measure(image).value == pytest.approx(found["deletion"], abs=1e-5)
-    assert Insertion(steps=steps, baseline="zero").measure(image).value == pytest.approx(found["insertion"], abs=1e-5)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.module}, {pair.metric}")
+def test_the_metrics_of_other_tools_agree(pair: Pair, example: Example) -> None:
+    try:
+        import_grad_cam() if pair.module == "pytorch_grad_cam" else __import__(pair.module)
+    except ImportError as error:
+        pytest.skip(f"not installed, or not whole: {error}")
+    np.testing.assert_allclose(pair.ours(example), pair.theirs(example), atol=1e-5)
