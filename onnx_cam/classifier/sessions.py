@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -266,6 +268,17 @@ class ModelSessions:
             return self._last_border, 0
         arrays = self._tapped_session(layer, tensors).run_once(images, tensors)
         return dict(zip(tensors, arrays, strict=True)), len(images)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let another image be run in between: nothing that is kept saves it a pass, or is displaced by it."""
+        activations, border, baselines = self._last_activations, self._last_border, dict(self._baselines)
+        self._last_activations = None
+        self._baselines.clear()
+        try:
+            yield
+        finally:
+            self._last_activations, self._last_border, self._baselines = activations, border, baselines
 
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""

@@ -13,7 +13,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import MissingExtraError, ModelError, SettingError
 from onnx_cam.evaluation.open_image import OpenImage
 from onnx_cam.evaluation.results.evaluation import figure_key
-from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.task import Task
 from onnx_cam.evaluation.unmeasured_map import UnmeasuredMap, measure_together
 from onnx_cam.explanation.explaining import explain
@@ -21,6 +21,7 @@ from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
+from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["ImageEvaluator", "method_key"]
@@ -105,8 +106,8 @@ class ImageEvaluator:
         self.watch: Progress | None = None
         self.lenient = lenient
 
-    def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap]:
-        """Yield what the model sees in an image, then each method's map with its figures.
+    def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap | MoreFigures]:
+        """Yield what the model sees in an image, then each method's map with its figures, some of which may follow it.
 
         Maps that are stored with all their figures are not yielded again.
 
@@ -147,9 +148,9 @@ class ImageEvaluator:
                 continue
             # Maps wait to be measured together, but no longer than a stop of the run would be a loss.
             if passes_at_risk + waiting[-1].passes > _MOST_PASSES_AT_RISK:
-                yield from measure_together(waiting)
+                yield from measure_together(waiting, self.watch)
                 waiting = []
-        yield from measure_together(waiting)
+        yield from measure_together(waiting, self.watch)
 
     def _make_map(
         self,
@@ -176,9 +177,11 @@ class ImageEvaluator:
             preprocessing=self.classifier.preprocessing,
             boxes=image.boxes,
             specificity=record["specificity"],
+            second_class=image.likeliest[1] if len(image.likeliest) > 1 else None,
             second_cam=cams[1] if len(cams) > 1 else None,
             batch_size=self.batch_size,
             frame=self.layer.geometry.frame,
+            origin=MapOrigin(image.picture, method, self.layer, self.seed),
         )
         unmeasured = UnmeasuredMap(
             image.picture.sha256,
@@ -187,6 +190,7 @@ class ImageEvaluator:
             masked,
             metrics,
             passes=record["passes"] if made else 0,
+            is_stored=stored is not None,
         )
         masked.recall(unmeasured.inputs)  # the next explanation leaves other scores
         return unmeasured
