@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx_cam.classifier.facts import BatchFacts
+from onnx_cam.classifier.facts import BatchFacts, ModelFacts
 from onnx_cam.classifier.keeping import make_room, read_only
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.detached import DetachedWeights
@@ -193,6 +193,21 @@ class ModelSessions:
         self._border: tuple[str, tuple[str, ...]] = "", ()  # a layer, and what is fetched with its tensor
         self._last_border: dict[str, NDArray[Any]] = {}
         self._baselines: dict[tuple[ScoreKind, bytes], Doubles] = {}
+
+    @classmethod
+    def late(cls, opener: SessionOpener, facts: ModelFacts) -> ModelSessions:
+        """Return the sessions of a model that is known already, all of them to be opened when they are needed."""
+        logits = [facts.head.tapped_logits] if facts.head.logits else []
+        session = LateSession(lambda: opener.open(tap(facts.proto, logits), facts.batch))
+        return cls(
+            opener,
+            proto=facts.proto,
+            head=facts.head,
+            size=facts.size,
+            batch=facts.batch,
+            is_binary=facts.is_binary,
+            session=session,
+        )
 
     @property
     def provider(self) -> str:

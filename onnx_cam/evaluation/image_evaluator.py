@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.randomised import randomised
 from onnx_cam.errors import MissingExtraError, ModelError, SettingError
 from onnx_cam.evaluation.open_image import OpenImage
 from onnx_cam.evaluation.results.evaluation import figure_key
@@ -105,6 +106,7 @@ class ImageEvaluator:
         self.left_out: dict[str, str] = {}
         self.watch: Progress | None = None
         self.lenient = lenient
+        self._randomised_model: Classifier | ModelError | None = None
 
     def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap | MoreFigures]:
         """Yield what the model sees in an image, then each method's map with its figures, some of which may follow it.
@@ -181,7 +183,7 @@ class ImageEvaluator:
             second_cam=cams[1] if len(cams) > 1 else None,
             batch_size=self.batch_size,
             frame=self.layer.geometry.frame,
-            origin=MapOrigin(image.picture, method, self.layer, self.seed),
+            origin=MapOrigin(image.picture, method, self.layer, self.seed, self._randomised),
         )
         unmeasured = UnmeasuredMap(
             image.picture.sha256,
@@ -194,6 +196,23 @@ class ImageEvaluator:
         )
         masked.recall(unmeasured.inputs)  # the next explanation leaves other scores
         return unmeasured
+
+    def _randomised(self) -> Classifier:
+        """Return the model with its weights behind the layer permuted; it is made once.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it cannot be read.
+        """
+        if self._randomised_model is None:
+            try:
+                self._randomised_model = randomised(self.classifier, self.layer, self.seed)
+            except ModelError as error:
+                self._randomised_model = error
+        if isinstance(self._randomised_model, ModelError):
+            raise self._randomised_model
+        return self._randomised_model
 
     def _explain(
         self, image: OpenImage, method: Method, *, second: bool, passes_before: int

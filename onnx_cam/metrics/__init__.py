@@ -17,6 +17,7 @@ from onnx_cam.metrics.insertion import Insertion
 from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.metrics.masked_image import MaskedImage
 from onnx_cam.metrics.pointing import Pointing
+from onnx_cam.metrics.randomisation import Randomisation
 from onnx_cam.metrics.specificity import Specificity
 from onnx_cam.metrics.stability import Stability
 from onnx_cam.metrics.win import Win
@@ -38,6 +39,7 @@ __all__ = [
     "Measurement",
     "Metric",
     "Pointing",
+    "Randomisation",
     "Specificity",
     "Stability",
     "Win",
@@ -46,7 +48,7 @@ __all__ = [
 
 _CLASSES: tuple[type[Metric], ...] = (
     *(AverageDrop, AverageIncrease, AverageGain, Win, Deletion, Insertion, Pointing, Specificity, ClassChange),
-    *(ADCC, ContrastDrop, Stability),
+    *(ADCC, ContrastDrop, Randomisation, Stability),
 )
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in _CLASSES}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import Picture
 from onnx_cam.methods import Method
@@ -24,6 +26,9 @@ class MapOrigin:
     layer : Layer
     seed : int
         The seed of the method's noise; metrics that draw at random do so by it, too.
+    randomised : callable, optional
+        Returns the model with its weights behind the layer permuted by the seed, for all maps of a run; by default, it
+        is made for this map.
 
     Examples
     --------
@@ -38,3 +43,4 @@ class MapOrigin:
     method: Method
     layer: Layer
     seed: int
+    randomised: Callable[[], Classifier] | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.randomised import randomised
 from onnx_cam.errors import SettingError
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.explanation.result import Explanation
@@ -300,6 +301,17 @@ class MaskedImage:
         assert isinstance(result, Explanation)
         self.passes += result.passes
         return result
+
+    def randomised(self) -> Classifier:
+        """Return the model with its weights behind the layer permuted.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it cannot be read.
+        """
+        origin = self.known_origin
+        return origin.randomised() if origin.randomised else randomised(self.classifier, origin.layer, origin.seed)
 
     def _report(self, done: int, planned: int) -> None:
         if self.watch:
