@@ -18,6 +18,8 @@ __all__ = [
     "HEATMAP_RESOLUTIONS",
     "METHODS",
     "METRICS",
+    "METRICS_OF_ALL",
+    "METRIC_EXPLANATIONS",
     "PREPROCESSINGS",
     "PRESETS",
     "SCORES",
@@ -36,11 +38,17 @@ HEATMAP_METHODS = ("cam", "gradcam", "gradcam++", "xgradcam", "layercam", "hires
 HEATMAP_RESOLUTIONS = ("layer", "input")
 """The size of such a heatmap: the layer's, or that of the network's input."""
 
-METRICS = (
-    *("average-drop", "average-increase", "win"),
+METRICS_OF_ALL = (
+    *("average-drop", "average-increase", "average-gain", "win"),
     *("deletion", "insertion", "pointing", "specificity", "class-change"),
 )
-"""The metrics of the evaluation: :data:`onnx_cam.metrics.METRICS` has their classes."""
+"""The metrics that ``--metrics all`` stands for: those that score inputs, and explain nothing again."""
+
+METRIC_EXPLANATIONS = {"adcc": 1, "contrast-drop": 0, "randomisation": 1, "stability": 3}
+"""The other metrics, and how many whole explanations each takes for a map: its class says the same."""
+
+METRICS = (*METRICS_OF_ALL, *METRIC_EXPLANATIONS)
+"""The metrics of the evaluation, which ``all+`` stands for: :data:`onnx_cam.metrics.METRICS` has their classes."""
 
 SCORES = ("probability", "logit")
 

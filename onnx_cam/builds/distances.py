@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.builds.views import PlacedMap
-from onnx_cam.runtime.map_distance import unit_distance
+from onnx_cam.runtime.map_distance import FARTHEST, unit_distance
 
 __all__ = ["FARTHEST", "map_distance"]
 
 Floats = NDArray[np.float32]
-
-FARTHEST = math.sqrt(2)
-"""The distance of maps that share no position, and of an empty map to one that is not."""
 
 _SIDE = 112  # pixels, of maps that are compared in the image
 
@@ -59,12 +54,10 @@ def map_distance(first: PlacedMap, second: PlacedMap) -> float:
 
 def _distance_in_image(first: PlacedMap, second: PlacedMap) -> float | None:
     """Return the distance over the part of the image that both maps see; None where one is empty there."""
-    crops = first.geometry.crop, second.geometry.crop
-    x0, y0 = (max(crop[axis] for crop in crops) for axis in (0, 1))
-    x1, y1 = (min(crop[axis] for crop in crops) for axis in (2, 3))
-    if x1 <= x0 or y1 <= y0:
+    area = first.geometry.common(second.geometry)
+    if area is None:
         return None
-    cut = [one.geometry.upsample(one.cam)[y0:y1, x0:x1] for one in (first, second)]
+    cut = [one.geometry.upsample(one.cam)[area] for one in (first, second)]
     return unit_distance(*map(_shrunk, cut))
 
 

@@ -209,6 +209,29 @@ class Classifier:
         """Return the same model, on the same sessions, with other names for its classes."""
         return Classifier(replace(self.facts, labels=labels), self.sessions, self._reload)
 
+    def derived(
+        self, facts: ModelFacts, sessions: ModelSessions, make: Callable[[Classifier], Classifier], *, same_layers: bool
+    ) -> Classifier:
+        """Return a model that was made from this one.
+
+        Parameters
+        ----------
+        facts : ModelFacts
+            What is known about it.
+        sessions : ModelSessions
+            What runs it.
+        make : callable
+            Makes it again from this one, where it is unpickled; it can be pickled.
+        same_layers : bool
+            Whether its layers, and where their cells lie, are those of this one.
+        """
+        reload = replace(self._reload, load=partial(_loaded_and_made, self._reload.load, make))
+        made = Classifier(facts, sessions, reload)
+        if same_layers:
+            made.__dict__["_layers"] = self._layers
+            made._probed, made._images_each = self._probed, self._images_each
+        return made
+
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[object, ...]]:
         return _loaded_again, (self._reload.with_weights(self.file), self.labels)
 
@@ -355,6 +378,13 @@ class Classifier:
                 f"{self.name} gives probabilities without a Softmax in the graph, so it has no logits; "
                 "choose a method variant on the probability"
             )
+
+
+def _loaded_and_made(
+    load: Callable[..., Classifier], make: Callable[[Classifier], Classifier], *source: object, **settings: object
+) -> Classifier:
+    """Return a model that was made from another, which is loaded first."""
+    return make(load(*source, **settings))
 
 
 def _loaded_again(reload: Reload[Classifier], labels: Labels) -> Classifier:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx_cam.classifier.facts import BatchFacts
+from onnx_cam.classifier.facts import BatchFacts, ModelFacts
 from onnx_cam.classifier.keeping import make_room, read_only
 from onnx_cam.errors import ScoreError
 from onnx_cam.graph.detached import DetachedWeights
@@ -195,6 +197,21 @@ class ModelSessions:
         self._last_border: dict[str, NDArray[Any]] = {}
         self._baselines: dict[tuple[ScoreKind, bytes], Doubles] = {}
 
+    @classmethod
+    def late(cls, opener: SessionOpener, facts: ModelFacts) -> ModelSessions:
+        """Return the sessions of a model that is known already, all of them to be opened when they are needed."""
+        logits = [facts.head.tapped_logits] if facts.head.logits else []
+        session = LateSession(lambda: opener.open(tap(facts.proto, logits), facts.batch))
+        return cls(
+            opener,
+            proto=facts.proto,
+            head=facts.head,
+            size=facts.size,
+            batch=facts.batch,
+            is_binary=facts.is_binary,
+            session=session,
+        )
+
     @property
     def provider(self) -> str:
         """The execution provider that really runs the model."""
@@ -275,6 +292,17 @@ class ModelSessions:
             return self._last_border, 0
         arrays = self._tapped_session(layer, tensors).run_once(images, tensors)
         return dict(zip(tensors, arrays, strict=True)), len(images)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let another image be run in between: nothing that is kept saves it a pass, or is displaced by it."""
+        activations, border, baselines = self._last_activations, self._last_border, dict(self._baselines)
+        self._last_activations = None
+        self._baselines.clear()
+        try:
+            yield
+        finally:
+            self._last_activations, self._last_border, self._baselines = activations, border, baselines
 
     def layer_maps(self, layer: Layer, images: Floats) -> Floats:
         """Return a layer's activation maps (B, K, h, w) of images (B, C, H, W)."""

@@ -12,13 +12,17 @@ from onnx_cam.cli.command import Command
 from onnx_cam.cli.echo import echo, echo_json, printable, say
 from onnx_cam.cli.options import BATCH_SIZE, DATASET_FILES, LAYER, MODEL, SAMPLES, SEED, load_classifier
 from onnx_cam.errors import SettingError
-from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRICS, SCORES
+from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRIC_EXPLANATIONS, METRICS_OF_ALL, SCORES
 
 if TYPE_CHECKING:
     from onnx_cam.evaluation import Evaluation
     from onnx_cam.metrics import Metric
 
 __all__ = ["evaluate", "report"]
+
+
+_EXTRA_METRICS = ", ".join(f"{name} {count}" for name, count in METRIC_EXPLANATIONS.items())
+"""The metrics that ``all`` leaves out, each with the explanations that it takes."""
 
 
 @click.command(cls=Command)
@@ -37,7 +41,8 @@ __all__ = ["evaluate", "report"]
     default="all",
     show_default=True,
     metavar="NAME[,…]",
-    help=f"Metrics to measure: all, or some of {', '.join(METRICS)}.",
+    help=f"Metrics to measure: some of {', '.join(METRICS_OF_ALL)}; all stands for these. all+ adds those that all "
+    f"leaves out. Each map then takes so many further explanations, as long as its own: {_EXTRA_METRICS}.",
 )
 @click.option(
     "-o",

@@ -13,7 +13,7 @@ from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator, method_key
 from onnx_cam.evaluation.remaining_passes import RemainingPasses
 from onnx_cam.evaluation.results.evaluation import WRONG_CLASS, figure_key
-from onnx_cam.evaluation.results.records import SeenImage
+from onnx_cam.evaluation.results.records import MoreFigures, SeenImage
 from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.results_file import ResultsFile
 from onnx_cam.evaluation.task import Task
@@ -138,10 +138,13 @@ class Bookkeeping:
                 elif isinstance(outcome, SeenImage):
                     self._results.add_image(outcome)
                     self._seen[outcome.sha256] = outcome
-                    remaining.start_image(outcome.sha256, self._missing_methods(task, outcome))
+                    remaining.start_image(outcome.sha256, self._expected_passes(task, outcome))
                 else:
-                    self._results.add_map(outcome)
-                    remaining.finish_map(outcome)
+                    if isinstance(outcome, MoreFigures):
+                        self._results.add_figures(outcome)
+                    else:
+                        self._results.add_map(outcome)
+                    remaining.count(outcome)
 
     def finish(self) -> None:
         """Store which images, methods and metrics the figures are about.
@@ -217,11 +220,25 @@ class Bookkeeping:
         sha256 = self._hashes[task.sample.name]
         self._unreadable |= {name: reason for name, other in self._hashes.items() if other == sha256}
 
-    def _missing_methods(self, task: Task, seen: SeenImage) -> list[str]:
-        """Return the methods whose map of an image is going to be computed."""
+    def _expected_passes(self, task: Task, seen: SeenImage) -> dict[str, float | None]:
+        """Return the methods with something left to do for an image.
+
+        For a map that is stored, with the passes that its further figures take; None for one that is to be made.
+        """
         if self._leaves_out(seen):
-            return []
-        return [name for name in self._evaluator.methods if name not in task.maps]
+            return {}
+        needed = {figure_key(metric, seen.facts): metric for metric in self._evaluator.metrics}
+        expected: dict[str, float | None] = {}
+        for name in self._evaluator.methods:
+            stored = task.maps.get(name)
+            missing = [metric for key, metric in needed.items() if stored is None or key not in stored.figures]
+            if stored is None:
+                expected[name] = None
+            elif missing:
+                explanations = sum(metric.explanations for metric in missing)
+                scored = sum(metric.passes for metric in missing)
+                expected[name] = explanations * stored.record["passes"] + scored
+        return expected
 
     def _leaves_out(self, seen: SeenImage) -> bool:
         return self._facts.only_correct and not seen.facts.is_right

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.randomised import randomised
 from onnx_cam.errors import MissingExtraError, ModelError, SettingError
 from onnx_cam.evaluation.open_image import OpenImage
 from onnx_cam.evaluation.results.evaluation import figure_key
-from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.task import Task
 from onnx_cam.evaluation.unmeasured_map import UnmeasuredMap, measure_together
 from onnx_cam.explanation.explaining import explain
@@ -21,6 +22,7 @@ from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
+from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["ImageEvaluator", "method_key"]
@@ -104,9 +106,10 @@ class ImageEvaluator:
         self.left_out: dict[str, str] = {}
         self.watch: Progress | None = None
         self.lenient = lenient
+        self._randomised_model: Classifier | ModelError | None = None
 
-    def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap]:
-        """Yield what the model sees in an image, then each method's map with its figures.
+    def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap | MoreFigures]:
+        """Yield what the model sees in an image, then each method's map with its figures, some of which may follow it.
 
         Maps that are stored with all their figures are not yielded again.
 
@@ -147,9 +150,9 @@ class ImageEvaluator:
                 continue
             # Maps wait to be measured together, but no longer than a stop of the run would be a loss.
             if passes_at_risk + waiting[-1].passes > _MOST_PASSES_AT_RISK:
-                yield from measure_together(waiting)
+                yield from measure_together(waiting, self.watch)
                 waiting = []
-        yield from measure_together(waiting)
+        yield from measure_together(waiting, self.watch)
 
     def _make_map(
         self,
@@ -176,9 +179,11 @@ class ImageEvaluator:
             preprocessing=self.classifier.preprocessing,
             boxes=image.boxes,
             specificity=record["specificity"],
+            second_class=image.likeliest[1] if len(image.likeliest) > 1 else None,
             second_cam=cams[1] if len(cams) > 1 else None,
             batch_size=self.batch_size,
             frame=self.layer.geometry.frame,
+            origin=MapOrigin(image.picture, method, self.layer, self.seed, self._randomised),
         )
         unmeasured = UnmeasuredMap(
             image.picture.sha256,
@@ -187,9 +192,27 @@ class ImageEvaluator:
             masked,
             metrics,
             passes=record["passes"] if made else 0,
+            is_stored=stored is not None,
         )
         masked.recall(unmeasured.inputs)  # the next explanation leaves other scores
         return unmeasured
+
+    def _randomised(self) -> Classifier:
+        """Return the model with its weights behind the layer permuted; it is made once.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it cannot be read.
+        """
+        if self._randomised_model is None:
+            try:
+                self._randomised_model = randomised(self.classifier, self.layer, self.seed)
+            except ModelError as error:
+                self._randomised_model = error
+        if isinstance(self._randomised_model, ModelError):
+            raise self._randomised_model
+        return self._randomised_model
 
     def _explain(
         self, image: OpenImage, method: Method, *, second: bool, passes_before: int

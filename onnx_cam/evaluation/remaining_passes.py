@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator
-from onnx_cam.evaluation.results.records import MeasuredMap
+from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures
 from onnx_cam.methods import Method
 from onnx_cam.methods.base import SampledMethod
 from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["RemainingPasses"]
+
+
+@dataclass
+class _OpenMap:
+    """A map that is being worked on.
+
+    Attributes
+    ----------
+    expected : float or None
+        The passes that its further figures take; None for a whole map, as many as the others of its method took.
+    done : float
+        The passes done.
+    """
+
+    expected: float | None
+    done: float = 0.0
 
 
 class RemainingPasses:
@@ -52,18 +69,27 @@ class RemainingPasses:
         self._images = images
         self._costs = {key: [costs[key]] if key in costs else [] for key in keys.values()}
         channels, steps = evaluator.layer.shape[0], sum(metric.passes for metric in evaluator.metrics)
+        maps = 1 + sum(metric.explanations for metric in evaluator.metrics)  # the map, and those that figures take
         self._estimates = {
-            keys[name]: _map_passes(method, channels) + steps for name, method in evaluator.methods.items()
+            keys[name]: maps * _map_passes(method, channels) + steps for name, method in evaluator.methods.items()
         }
         self._done = 0.0
         self._told = 0  # of the passes done, the most that was reported: maps are finished in groups
         self._keys = dict(keys)
-        self._open_maps: dict[str, set[str]] = {}  # the keys of the methods that each image still waits for
+        self._open_maps: dict[str, dict[str, _OpenMap]] = {}  # by the image and the method's key
 
-    def start_image(self, image: str, methods: Iterable[str]) -> None:
-        """Note that an image is being worked on, and by which methods. Several images may be at the same time."""
+    def start_image(self, image: str, expected: Mapping[str, float | None]) -> None:
+        """Note that an image is being worked on. Several images may be at the same time.
+
+        Parameters
+        ----------
+        image : str
+            Its hash.
+        expected : mapping of str to float or None
+            The methods with something left to do, and the passes that this takes; None for a whole map.
+        """
         self._images -= 1
-        self._open_maps[image] = {self._keys[name] for name in methods}
+        self._open_maps[image] = {self._keys[name]: _OpenMap(passes) for name, passes in expected.items()}
 
     def give_up(self, image: str) -> None:
         """Note that nothing more comes of an image."""
@@ -74,21 +100,29 @@ class RemainingPasses:
         """Report forward passes done for maps that are not finished."""
         self._report(done)
 
-    def finish_map(self, measured: MeasuredMap) -> None:
-        """Note that a map is finished, and what it cost."""
-        passes = measured.record["passes"] + measured.record["measuring_passes"]
-        self._costs.setdefault(measured.method, []).append(passes)
-        self._open_maps[measured.image].discard(measured.method)
-        self._done += passes
+    def count(self, measured: MeasuredMap | MoreFigures) -> None:
+        """Note that a map or further figures of one are there, and what they cost."""
+        open_maps = self._open_maps[measured.image]
+        one = open_maps.setdefault(measured.method, _OpenMap(None))
+        one.done += measured.passes
+        if measured.is_last:
+            del open_maps[measured.method]
+            if one.expected is None:
+                self._costs.setdefault(measured.method, []).append(one.done)
+        self._done += measured.passes
         self._report(0)
 
     def _report(self, within: int) -> None:
         if self._progress:
             # The maps that images in work still wait for, and every method's map of each image after them.
-            in_work = sum(self._expected(key) for keys in self._open_maps.values() for key in keys)
+            in_work = sum(self._left(key, one) for maps in self._open_maps.values() for key, one in maps.items())
             remaining = in_work + self._images * sum(map(self._expected, self._estimates))
             self._told = max(self._told, round(self._done) + within)
             self._progress(self._told, max(self._told, round(self._done + max(remaining, within))))
+
+    def _left(self, key: str, one: _OpenMap) -> float:
+        """Return the passes to come for a map that is being worked on."""
+        return max(0.0, (self._expected(key) if one.expected is None else one.expected) - one.done)
 
     def _expected(self, key: str) -> float:
         costs = self._costs[key]

@@ -139,6 +139,48 @@ class Geometry:
         crop = (left, top, max(right, left + 1), max(bottom, top + 1))
         return replace(self, crop=crop, cells=frame.within(seen))
 
+    def mirrored(self) -> Geometry:
+        """Return where a map lies that was made of the mirror image, and is itself mirrored back.
+
+        Examples
+        --------
+        >>> Geometry(20, 40, (5, 0, 25, 20)).mirrored()
+        Geometry(height=20, width=40, crop=(15, 0, 35, 20))
+        """
+        x0, y0, x1, y1 = self.crop
+        cells = Frame(self.cells.top, 1 - self.cells.right, self.cells.bottom, 1 - self.cells.left)
+        return replace(self, crop=(self.width - x1, y0, self.width - x0, y1), cells=cells)
+
+    def within(self, whole: tuple[int, int], top: int, left: int) -> Geometry:
+        """Return where a map lies in a larger image, of which this one is a part.
+
+        Parameters
+        ----------
+        whole : tuple of int
+            ``(height, width)`` of the larger image, in pixels.
+        top, left : int
+            Where this image begins in it.
+
+        Examples
+        --------
+        >>> Geometry(18, 36, (2, 0, 20, 18)).within((20, 40), top=1, left=2)
+        Geometry(height=20, width=40, crop=(4, 1, 22, 19))
+        """
+        x0, y0, x1, y1 = self.crop
+        return Geometry(*whole, (x0 + left, y0 + top, x1 + left, y1 + top), self.cells)
+
+    def common(self, other: Geometry) -> tuple[slice, slice] | None:
+        """Return the rows and columns of the image that two crops have in common; None where they have none.
+
+        Examples
+        --------
+        >>> Geometry(9, 9, (0, 0, 5, 9)).common(Geometry(9, 9, (3, 2, 9, 7)))
+        (slice(2, 7, None), slice(3, 5, None))
+        """
+        x0, y0 = (max(self.crop[axis], other.crop[axis]) for axis in (0, 1))
+        x1, y1 = (min(self.crop[axis], other.crop[axis]) for axis in (2, 3))
+        return (slice(y0, y1), slice(x0, x1)) if x1 > x0 and y1 > y0 else None
+
     def scaled(self, height: int, width: int) -> Geometry:
         """Return where the network's input lies in the image scaled to another size.
 

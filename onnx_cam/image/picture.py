@@ -52,6 +52,8 @@ class Picture:
         Where X lies in the image.
     notes : tuple of str
         What the user should know about how the image was read, a line each.
+    decoded : ndarray of shape (H, W, 3) or (H, W, 4), uint8, or None
+        The pixels that X was made from, with alpha where the network takes it; None where X itself was given.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class Picture:
     network_input: Floats
     geometry: Geometry
     notes: tuple[str, ...] = ()
+    decoded: Pixels | None = None
 
 
 def open_picture(
@@ -121,7 +124,8 @@ def open_picture(
     network_input, geometry = preprocessing.apply(decoded.pixels, size, channels)
     rgb = np.ascontiguousarray(decoded.pixels[..., :3])
     original = decoded.pixels if file or is_pil(image) else np.asarray(image)
-    return replace(_picture(file, original, rgb, network_input, geometry), notes=decoded.notes)
+    picture = _picture(file, original, rgb, network_input, geometry)
+    return replace(picture, notes=decoded.notes, decoded=decoded.pixels)
 
 
 def _picture(

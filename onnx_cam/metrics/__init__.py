@@ -5,41 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.metrics.adcc import ADCC
 from onnx_cam.metrics.average_drop import AverageDrop
+from onnx_cam.metrics.average_gain import AverageGain
 from onnx_cam.metrics.average_increase import AverageIncrease
 from onnx_cam.metrics.base import CurveMetric, MaskingMetric, Measurement, Metric
 from onnx_cam.metrics.class_change import ClassChange
+from onnx_cam.metrics.contrast_drop import ContrastDrop
 from onnx_cam.metrics.deletion import Deletion
 from onnx_cam.metrics.insertion import Insertion
+from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.metrics.masked_image import MaskedImage
 from onnx_cam.metrics.pointing import Pointing
+from onnx_cam.metrics.randomisation import Randomisation
 from onnx_cam.metrics.specificity import Specificity
+from onnx_cam.metrics.stability import Stability
 from onnx_cam.metrics.win import Win
-from onnx_cam.names import BASELINES, SCORES
+from onnx_cam.names import BASELINES, METRICS_OF_ALL, SCORES
 from onnx_cam.runtime.scores import ScoreKind
 
 __all__ = [
+    "ADCC",
     "METRICS",
     "AverageDrop",
+    "AverageGain",
     "AverageIncrease",
     "ClassChange",
+    "ContrastDrop",
     "Deletion",
     "Insertion",
+    "MapOrigin",
     "MaskedImage",
     "Measurement",
     "Metric",
     "Pointing",
+    "Randomisation",
     "Specificity",
+    "Stability",
     "Win",
     "choose_metrics",
 ]
 
 _CLASSES: tuple[type[Metric], ...] = (
-    *(AverageDrop, AverageIncrease, Win, Deletion, Insertion, Pointing, Specificity, ClassChange),
+    *(AverageDrop, AverageIncrease, AverageGain, Win, Deletion, Insertion, Pointing, Specificity, ClassChange),
+    *(ADCC, ContrastDrop, Randomisation, Stability),
 )
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in _CLASSES}
 """The class of each metric, by its name."""
+
+ALL, ALL_PLUS = "all", "all+"
+"""The words that stand for the metrics that only score inputs, and for every metric."""
 
 _MAX_STEPS = 10_000
 
@@ -58,8 +74,8 @@ def choose_metrics(
     Parameters
     ----------
     metrics : str, or sequence of str and Metric
-        Names in :data:`METRICS`; a single string may hold several with commas between them. ``"all"`` stands for every
-        metric.
+        Names in :data:`METRICS`; a single string may hold several with commas between them. ``"all"`` stands for the
+        papers' metrics, which need no other explanation than the map's, and ``"all+"`` for every metric.
     score : {"probability", "logit"}
         The score that the metrics measure.
     keep : float
@@ -85,11 +101,10 @@ def choose_metrics(
     """
     kind = _score_kind(score)
     _check(keep, steps, (deletion_baseline, insertion_baseline))
-    if metrics == "all":
-        metrics = list(METRICS)
     words = [part.strip() for part in metrics.split(",") if part.strip()] if isinstance(metrics, str) else list(metrics)
+    words = [name for word in words for name in _meant(word)]
     if not words:
-        raise SettingError(f"no metric to measure; expected all, or some of {', '.join(METRICS)}")
+        raise SettingError(f"no metric to measure; expected {ALL}, {ALL_PLUS}, or some of {', '.join(METRICS)}")
     selection: list[Metric] = []
     for word in words:
         metric = word
@@ -102,17 +117,25 @@ def choose_metrics(
     return tuple(selection)
 
 
+def _meant(word: str | Metric) -> Sequence[str | Metric]:
+    """Return the metrics that a word stands for."""
+    if word == ALL_PLUS:
+        return list(METRICS)
+    return METRICS_OF_ALL if word == ALL else [word]
+
+
 def _make(name: str, score: ScoreKind, keep: float, steps: int, baseline: str) -> Metric:
     if name not in METRICS:
         raise SettingError(
-            f"unknown metric {name!r}{did_you_mean(name, METRICS)} Expected all, or some of {', '.join(METRICS)}"
+            f"unknown metric {name!r}{did_you_mean(name, METRICS)} Expected {ALL}, {ALL_PLUS}, or some of "
+            f"{', '.join(METRICS)}"
         )
     cls = METRICS[name]
     if issubclass(cls, MaskingMetric):
         return cls(score=score, keep=keep)
     if issubclass(cls, CurveMetric):
         return cls(score=score, steps=steps, baseline=baseline)
-    return cls()
+    return cls(score=score) if issubclass(cls, ADCC) else cls()
 
 
 def _score_kind(score: str) -> ScoreKind:

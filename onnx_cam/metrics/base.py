@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from onnx_cam.metrics.inputs import BaselineImage, ImageTimesMap, PartOfImage, ScoredInput, WholeImage
 from onnx_cam.metrics.masked_image import MaskedImage
@@ -27,15 +27,32 @@ class Measurement:
         None where the metric is not defined for this map or this image.
     curve : tuple of float
         The scores whose area the value is, for metrics that are an area.
+    parts : mapping of str to float or None
+        What the value is made of, by the metric's `part_names`; None where a part is not defined.
+    reason : str
+        Why there is no value, where the user should know; tables say it once for all images.
 
     Examples
     --------
     >>> Measurement(12.5).value
     12.5
+    >>> Measurement(0.4, parts={"mirror": 0.3, "crop": 0.5}).parts["crop"]
+    0.5
     """
 
     value: float | None
     curve: tuple[float, ...] = ()
+    parts: Mapping[str, float | None] = field(default_factory=dict)
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return {**asdict(self), "curve": list(self.curve)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Measurement:
+        """Return the measurement that `as_json` described; JSON gives every float back exactly."""
+        return cls(content["value"], tuple(content["curve"]), content["parts"], content["reason"])
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,10 @@ class Metric(ABC):
         Whether it is defined only for images with boxes.
     needs_second_class : bool
         Whether it compares with the map of the second likeliest class.
+    part_names : tuple of str
+        What is stored and averaged beside the value: the terms that it is made of.
+    explanations : int
+        How many explanations of other inputs measuring a map takes, each as long as the map itself.
 
     Examples
     --------
@@ -78,6 +99,8 @@ class Metric(ABC):
     better: ClassVar[Literal["lower", "higher"] | None] = None
     needs_boxes: ClassVar[bool] = False
     needs_second_class: ClassVar[bool] = False
+    part_names: ClassVar[tuple[str, ...]] = ()
+    explanations: ClassVar[int] = 0
 
     @property
     def parameters(self) -> dict[str, str | int | float]:
@@ -91,7 +114,7 @@ class Metric(ABC):
 
     @property
     def passes(self) -> int:
-        """The forward passes that measuring one map takes."""
+        """The forward passes that measuring one map takes, without those of `explanations`."""
         return 0
 
     def inputs(self, image: MaskedImage) -> Sequence[ScoredInput]:

@@ -1,22 +1,36 @@
-"""One image with one map: what the metrics measure; and the scores that metrics and maps share."""
+"""One image with one map: what the metrics measure, the scores that metrics and maps share, and maps made like it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.randomised import randomised
+from onnx_cam.errors import SettingError
+from onnx_cam.explanation.explaining import explain
+from onnx_cam.explanation.result import Explanation
 from onnx_cam.graph.frame import WHOLE, Frame
+from onnx_cam.graph.layer import Layer
 from onnx_cam.image.baselines import make_baseline
+from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing
+from onnx_cam.methods import Method, make_method
 from onnx_cam.metrics.inputs import ScoredInput
+from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.metrics.pixels import pixel_ranks
 from onnx_cam.names import SCORES
 from onnx_cam.runtime.image_run import score_images
 from onnx_cam.runtime.masks import Masking, interpolation_matrix, masks, normalised
+from onnx_cam.runtime.scorer import Progress
+
+if TYPE_CHECKING:
+    from onnx_cam.explanation.targets import TargetLike
+    from onnx_cam.image.sources import ImageLike
 
 __all__ = ["MaskedImage", "score_together"]
 
@@ -45,18 +59,24 @@ class MaskedImage:
         The pixels of X that lie in the object's boxes.
     specificity : float, optional
         The map's class specificity, from its record.
+    second_class : int, optional
+        The likeliest class other than `target`; None where there is none, or it is not known.
     second_cam : ndarray of shape (h, w), float32, optional
-        The same method's map for the second likeliest class.
+        The same method's map for that class.
     batch_size : int, optional
         Forward passes that run at once.
     frame : Frame
         The part of X that the layer's cells cover.
+    origin : MapOrigin, optional
+        How the map was made, for the metrics that have other maps made in the same way.
 
     Attributes
     ----------
     passes : int
-        The forward passes that the scores take. One that several maps share counts for each of them, so that the number
-        does not depend on what else is measured.
+        The forward passes that the scores and the other maps take. One that several maps share counts for each of them,
+        so that the number does not depend on what else is measured.
+    watch : callable, optional
+        Called with `passes` as they are while another map is made, and as they will be after it.
 
     Examples
     --------
@@ -79,9 +99,11 @@ class MaskedImage:
         preprocessing: Preprocessing | None = None,
         boxes: NDArray[np.bool_] | None = None,
         specificity: float | None = None,
+        second_class: int | None = None,
         second_cam: Floats | None = None,
         batch_size: int | None = None,
         frame: Frame = WHOLE,
+        origin: MapOrigin | None = None,
     ) -> None:
         self.classifier = classifier
         self.image = image
@@ -89,13 +111,89 @@ class MaskedImage:
         self.cam = cam
         self.boxes = boxes
         self.specificity = specificity
+        self.second_class = second_class
         self.second_cam = second_cam
+        self.origin = origin
         self.passes = 0
+        self.watch: Progress | None = None
         self._preprocessing = preprocessing
         self.batch_size = batch_size
         self._masking = Masking(frame=frame)
         self._baselines: dict[str, Floats] = {}
-        self._scores: dict[ScoredInput, float] = {}
+        self._scores: dict[ScoredInput, Doubles] = {}  # of the classes, each
+
+    @classmethod
+    def explained(
+        cls,
+        classifier: Classifier,
+        image: ImageLike | Picture,
+        method: str | Method = "scorecam",
+        *,
+        target: TargetLike | None = None,
+        layer: str | Layer | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+    ) -> MaskedImage:
+        """Explain an image, and return it with the map and everything that metrics need, but for boxes.
+
+        Parameters
+        ----------
+        classifier : Classifier
+        image, method, target, layer, seed, batch_size
+            As :func:`onnx_cam.explain` takes them, with the model's own preprocessing; one class.
+
+        Examples
+        --------
+        >>> import onnx_cam
+        >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+        >>> MaskedImage.explained(model, "cat.jpg", "gradcam").second_class
+        0
+        """
+        preprocessing = classifier.preprocessing
+        picture = image if isinstance(image, Picture) else classifier.open_picture(image, preprocessing)
+        made_by, tapped = make_method(method), classifier.layer(layer)
+        result = explain(
+            classifier, picture, method=made_by, target=target, layer=tapped, seed=seed, batch_size=batch_size
+        )
+        assert isinstance(result, Explanation)
+        return cls(
+            classifier,
+            picture.network_input,
+            result.target.index,
+            result.cam,
+            preprocessing=preprocessing,
+            specificity=result.specificity,
+            second_class=next((one.index for one in result.top if one.index != result.target.index), None),
+            batch_size=batch_size,
+            frame=tapped.geometry.frame,
+            origin=MapOrigin(picture, made_by, tapped, seed),
+        )
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes whose scores are taken from each input: `target`, and `second_class` where there is one."""
+        return (self.target,) if self.second_class is None else (self.target, self.second_class)
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """The preprocessing of X."""
+        return self._preprocessing
+
+    @property
+    def known_origin(self) -> MapOrigin:
+        """How the map was made.
+
+        Raises
+        ------
+        SettingError
+            It is not known.
+        """
+        if self.origin is None:
+            raise SettingError(
+                "this metric explains other images, and how the map was made is not known; give the origin of the map, "
+                "or use MaskedImage.explained"
+            )
+        return self.origin
 
     @cached_property
     def mask(self) -> Floats:
@@ -110,7 +208,11 @@ class MaskedImage:
     @cached_property
     def importance(self) -> Floats:
         """``L↑``, by which pixels are ordered, (H, W) float32 in [0, 1]; 0 everywhere if L is constant."""
-        return np.asarray(np.clip(masks(self.cam[None], self._size, self._masking)[0], 0, 1), np.float32)
+        return self.importance_of(self.cam)
+
+    def importance_of(self, cam: Floats) -> Floats:
+        """Return ``L↑`` of another map of this layer, (H, W) float32 in [0, 1]; 0 everywhere if it is constant."""
+        return np.asarray(np.clip(masks(cam[None], self._size, self._masking)[0], 0, 1), np.float32)
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -128,7 +230,7 @@ class MaskedImage:
         return self._baselines[name]
 
     def scores(self, inputs: Sequence[ScoredInput]) -> Doubles:
-        """Return the scores of inputs; those that are not there yet are computed now.
+        """Return the target's scores of inputs; those that are not there yet are computed now.
 
         Parameters
         ----------
@@ -145,10 +247,75 @@ class MaskedImage:
         ScoreError
             The model failed, twice, or a score is NaN or infinite.
         """
+        return self._class_scores(inputs)[:, 0]
+
+    def scores_of_both(self, inputs: Sequence[ScoredInput]) -> Doubles:
+        """Return the scores of inputs for the target and the second class, (len(inputs), 2) float64."""
+        return self._class_scores(inputs)
+
+    def _class_scores(self, inputs: Sequence[ScoredInput]) -> Doubles:
         if self.missing(inputs):
             self.recall(inputs)
             score_together([(self, inputs)])
-        return np.array([self._scores[one] for one in inputs])
+        return np.array([self._scores[one] for one in inputs]).reshape(len(inputs), len(self.classes))
+
+    def explain(
+        self,
+        picture: Picture,
+        *,
+        target: int | None = None,
+        classifier: Classifier | None = None,
+        layer: Layer | None = None,
+    ) -> Explanation:
+        """Return the explanation of another input, made as this map was; its forward passes are counted.
+
+        Parameters
+        ----------
+        picture : Picture
+        target : int, optional
+            Another class than this map's.
+        classifier : Classifier, optional
+            Another model, made from this one.
+        layer : Layer, optional
+            The layer as that model has it.
+
+        Raises
+        ------
+        SettingError
+            How this map was made is not known.
+        ScoreError
+            The model failed, or a score is NaN or infinite.
+        """
+        origin, classifier = self.known_origin, classifier or self.classifier
+        with classifier.sessions.aside():
+            result = explain(
+                classifier,
+                picture,
+                method=origin.method,
+                target=self.target if target is None else target,
+                layer=layer or origin.layer,
+                seed=origin.seed,
+                batch_size=self.batch_size,
+                progress=self._report,
+            )
+        assert isinstance(result, Explanation)
+        self.passes += result.passes
+        return result
+
+    def randomised(self) -> Classifier:
+        """Return the model with its weights behind the layer permuted.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it cannot be read.
+        """
+        origin = self.known_origin
+        return origin.randomised() if origin.randomised else randomised(self.classifier, origin.layer, origin.seed)
+
+    def _report(self, done: int, planned: int) -> None:
+        if self.watch:
+            self.watch(self.passes + done, self.passes + planned)
 
     def recall(self, inputs: Sequence[ScoredInput]) -> None:
         """Take over the scores that the map's explanation has left: they need no forward pass."""
@@ -157,14 +324,14 @@ class MaskedImage:
                 if not one.depends_on_map:
                     scores = self.classifier.sessions.kept_baseline(one.pixels(self), one.score)
                     if scores is not None:
-                        self._scores[one] = float(scores[self.target])
+                        self._scores[one] = scores[list(self.classes)]
 
     def missing(self, inputs: Iterable[ScoredInput]) -> list[ScoredInput]:
         """Return the inputs without a score yet, each once."""
         return [one for one in dict.fromkeys(inputs) if one not in self._scores]
 
-    def take(self, scores: Mapping[ScoredInput, float]) -> None:
-        """Take the scores of inputs, and count a forward pass for each."""
+    def take(self, scores: Mapping[ScoredInput, Doubles]) -> None:
+        """Take the scores of inputs, (classes,) each, and count a forward pass for each."""
         self._scores.update(scores)
         self.passes += len(scores)
 
@@ -183,7 +350,7 @@ def score_together(requests: Sequence[Request]) -> None:
     Parameters
     ----------
     requests : sequence of tuple
-        Each a :class:`MaskedImage` and the inputs to score for it; all of the same classifier, image, class and batch
+        Each a :class:`MaskedImage` and the inputs to score for it; all of the same classifier, image, classes and batch
         size.
 
     Raises
@@ -213,7 +380,7 @@ def score_together(requests: Sequence[Request]) -> None:
             distinct.setdefault(_key(image, one), (image, one))
     if not distinct:
         return
-    scores: dict[Hashable, float] = {}
+    scores: dict[Hashable, Doubles] = {}
     with requests[0][0].classifier.in_use:
         for score_kind in SCORES:  # a run has one kind of output
             keys = [key for key, (_, one) in distinct.items() if one.score == score_kind]
@@ -222,22 +389,26 @@ def score_together(requests: Sequence[Request]) -> None:
         image.take({one: scores[_key(image, one)] for one in image.missing(inputs)})
 
 
-def _score(wanted: Sequence[tuple[MaskedImage, ScoredInput]]) -> list[float]:
-    """Return the scores of inputs with the same kind of score. The pixels are made batch by batch, as they are run."""
+def _score(wanted: Sequence[tuple[MaskedImage, ScoredInput]]) -> Sequence[Doubles]:
+    """Return the scores of inputs with the same kind of score, (classes,) each.
+
+    The pixels are made batch by batch, as they are run.
+    """
     if not wanted:
         return []
     image, first = wanted[0]
-    scores = score_images(
-        image.classifier.sessions,
-        lambda number: wanted[number][1].pixels(wanted[number][0]),
-        len(wanted),
-        shape=image.image.shape,
-        target=image.target,
-        score_kind=first.score,
-        batch_size=image.batch_size,
-        name=lambda number: str(wanted[number][1]),
+    return list(
+        score_images(
+            image.classifier.sessions,
+            lambda number: wanted[number][1].pixels(wanted[number][0]),
+            len(wanted),
+            shape=image.image.shape,
+            targets=image.classes,
+            score_kind=first.score,
+            batch_size=image.batch_size,
+            name=lambda number: str(wanted[number][1]),
+        )
     )
-    return list(map(float, scores))
 
 
 def _key(image: MaskedImage, one: ScoredInput) -> Hashable:

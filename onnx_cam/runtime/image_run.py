@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ def score_images(
     count: int,
     *,
     shape: tuple[int, int, int],
-    target: int,
+    targets: Sequence[int],
     score_kind: ScoreKind,
     batch_size: int | None = None,
     name: Callable[[int], str] = "image {}".format,
@@ -45,8 +45,8 @@ def score_images(
         How many images there are.
     shape : tuple of int
         ``(C, H, W)``.
-    target : int
-        The class to score.
+    targets : sequence of int
+        The T classes to score.
     score_kind : {"probability", "logit"}
     batch_size : int, optional
         Images a run; measured by default.
@@ -55,7 +55,7 @@ def score_images(
 
     Returns
     -------
-    ndarray of shape (count,), float64
+    ndarray of shape (count, T), float64
 
     Raises
     ------
@@ -71,19 +71,19 @@ def score_images(
     >>> x = model.network_input("cat.jpg")
     >>> fades = [x, x / 2, 0 * x]
     >>> scores = score_images(
-    ...     model.sessions, fades.__getitem__, 3, shape=x.shape, target=1, score_kind="probability"
+    ...     model.sessions, fades.__getitem__, 3, shape=x.shape, targets=[1, 3], score_kind="probability"
     ... )
-    >>> scores.round(2).tolist()
+    >>> scores[:, 0].round(2).tolist()
     [0.0, 0.01, 0.05]
     """
     # The graph that adds an offset to its input, bound to an image of zeros, takes any image as the offset.
     session = model.score_session("input")
     batch = session.new_batch_size(batch_size) if batch_size else session.batch
-    session.bind(np.zeros(shape, np.float32), [target], (1, 1), Masking())
-    scores = np.zeros(count)
+    session.bind(np.zeros(shape, np.float32), targets, (1, 1), Masking())
+    scores = np.zeros((count, len(targets)))
     try:
         for block in ImageRun(session, [], make, count, score_kind, name).blocks(batch):
-            scores[block.units] = block.scores[:, 0, 0]
+            scores[block.units] = block.scores[:, 0]
     finally:
         session.release()
     return scores
@@ -133,7 +133,7 @@ class ImageRun(BlockRun):
         return even_size(self.count, batch_size, self.session.spreads.most_streams)
 
     def run_block(self, block: Block, batch_size: int) -> TimedScores:
-        """Make the images of a block, and run them: the scores are (m, 1, 1)."""
+        """Make the images of a block, and run them: the scores are (m, 1, T)."""
         numbers = range(self.count)[block.units]
         images = np.stack([arranged(self.make(number), self.session.layout).reshape(-1) for number in numbers])
         return self.session.run_images(self.score_kind, images, full=min(self._even_batch(batch_size), self.count))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["unit_distance", "unit_length"]
+__all__ = ["FARTHEST", "map_change", "unit_distance", "unit_length"]
 
 Doubles = NDArray[np.float64]
+
+FARTHEST = math.sqrt(2)
+"""The distance of maps that share no position, and of an empty map to one that is not."""
 
 
 def unit_length(values: NDArray[np.floating[Any]]) -> Doubles:
@@ -67,3 +71,21 @@ def unit_distance(first: NDArray[np.floating[Any]], second: NDArray[np.floating[
     if not all(lengths):
         return None
     return float(np.linalg.norm(doubles[0] / lengths[0] - doubles[1] / lengths[1]))
+
+
+def map_change(before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]]) -> float:
+    """Return `unit_distance`, where maps may be empty: √2 where one of the two is zero everywhere, 0 where both are.
+
+    Parameters
+    ----------
+    before, after : ndarray of shape (h, w), float32 or float64
+
+    Examples
+    --------
+    >>> round(map_change(np.eye(2), np.zeros((2, 2))), 4), map_change(np.zeros((2, 2)), np.zeros((2, 2)))
+    (1.4142, 0.0)
+    """
+    if not before.any() and not after.any():
+        return 0.0
+    distance = unit_distance(before, after)
+    return FARTHEST if distance is None else distance

@@ -138,6 +138,8 @@ def test_the_names_that_the_command_line_offers_are_the_librarys() -> None:
     """`names` is free of imports, so that --help need not import NumPy."""
     assert tuple(onnx_cam.METHODS) == names.METHODS
     assert tuple(metrics.METRICS) == names.METRICS
+    explanations = {name: cls.explanations for name, cls in metrics.METRICS.items()}
+    assert explanations == {**dict.fromkeys(names.METRICS_OF_ALL, 0), **names.METRIC_EXPLANATIONS}
     assert tuple(onnx_cam.PRESETS) == names.PRESETS
     assert tuple(devices.DEVICES) == names.DEVICES
     assert tuple(known.kind for known in formats.FORMATS) == names.DATASET_KINDS

@@ -23,7 +23,7 @@ from onnx_cam.evaluation.engines import ray_engine
 from onnx_cam.evaluation.engines.ray_rows import Row, read_error, read_outcome, write_error, write_outcome
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator
 from onnx_cam.evaluation.method_names import choose_named_methods
-from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.results.results_file import FILE_NAME
 from onnx_cam.evaluation.task import Task
 from onnx_cam.metrics import METRICS, MaskedImage, Metric, choose_metrics
@@ -160,7 +160,7 @@ def test_a_method_that_cannot_work_is_left_out_by_the_workers_too(tmp_path: Path
 def test_a_worker_without_the_model_says_so_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluate_image = ImageEvaluator.evaluate
 
-    def lose_the_model(self: ImageEvaluator, task: Any) -> Iterator[SeenImage | MeasuredMap]:
+    def lose_the_model(self: ImageEvaluator, task: Any) -> Iterator[SeenImage | MeasuredMap | MoreFigures]:
         yield from evaluate_image(self, task)
         Path(str(self.classifier.file.path)).unlink()
 

@@ -20,6 +20,7 @@ from onnx_cam.evaluation import evaluate, read_evaluation
 from onnx_cam.evaluation.method_names import choose_named_methods
 from onnx_cam.evaluation.results.results_file import FILE_NAME, ResultsFile
 from onnx_cam.metrics import METRICS, choose_metrics
+from onnx_cam.names import METRICS_OF_ALL
 from tests.evaluation.photos import write_model, write_model_without_cam
 from tests.places import ROOT
 
@@ -37,8 +38,8 @@ def test_the_summary_holds_each_method_and_metric_with_its_interval(model: Path,
     summary = run(model, table, tmp_path / "run")
     assert list(summary) == ["scorecam", "sscam2:sigma=1.5", "equal"]
     for method, figures in summary.items():
-        assert set(figures) == {*METRICS, "empty"}
-        for name in set(METRICS) - {"win"}:
+        assert set(figures) == {*METRICS_OF_ALL, "empty"}
+        for name in set(METRICS_OF_ALL) - {"win"}:
             assert set(figures[name]) == {"value", "low", "high", "n"}
             assert figures[name]["low"] <= figures[name]["value"] <= figures[name]["high"]
         assert set(figures["win"]) == set(summary) - {method}
@@ -298,5 +299,10 @@ def test_all_methods_may_have_the_control_beside_them() -> None:
         choose_named_methods("all,scorecam")
 
 
-def test_every_metric_is_chosen_by_default() -> None:
-    assert [metric.name for metric in choose_metrics()] == list(METRICS)
+def test_all_stands_for_the_metrics_that_explain_nothing_again_and_all_plus_for_every_one() -> None:
+    assert [metric.name for metric in choose_metrics()] == list(METRICS_OF_ALL)
+    assert [metric.name for metric in choose_metrics("all+")] == list(METRICS)
+    assert [metric.name for metric in choose_metrics("all, adcc")] == [*METRICS_OF_ALL, "adcc"]
+    assert not any(metric.explanations for metric in choose_metrics())
+    with pytest.raises(SettingError, match="win is given twice"):
+        choose_metrics("all+,win")

@@ -36,8 +36,8 @@ def load(model: onnx.ModelProto, folder: Path, streams: int = 2, **settings: Any
 
 def score(model: Classifier, images: Floats = IMAGES, kind: ScoreKind = "probability", **settings: Any) -> Any:
     return score_images(
-        model.sessions, images.__getitem__, len(images), shape=SHAPE, target=TARGET, score_kind=kind, **settings
-    )
+        model.sessions, images.__getitem__, len(images), shape=SHAPE, targets=[TARGET], score_kind=kind, **settings
+    )[:, 0]
 
 
 class Watched:
@@ -148,7 +148,7 @@ def test_only_the_images_that_are_run_next_exist(tmp_path: Path, monkeypatch: py
         return result
 
     monkeypatch.setattr(ScoreSession, "run_images", run_images)
-    score_images(model.sessions, make, 400, shape=SHAPE, target=TARGET, score_kind="logit", batch_size=5)
+    score_images(model.sessions, make, 400, shape=SHAPE, targets=[TARGET], score_kind="logit", batch_size=5)
     assert made == done == 400
     assert most <= 10  # two streams, a batch of 5 each
 

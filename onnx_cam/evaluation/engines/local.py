@@ -7,13 +7,13 @@ from typing import Protocol
 
 from onnx_cam.errors import DatasetError, ImageError, OnnxCamError, OutOfMemoryError, ScoreError
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator
-from onnx_cam.evaluation.results.records import MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.task import Task
 
 __all__ = ["Engine", "LocalEngine", "Outcome"]
 
-Outcome = SeenImage | MeasuredMap | OnnxCamError
-"""What comes of an image: what the model sees, then each map; or an error that leaves the image out."""
+Outcome = SeenImage | MeasuredMap | MoreFigures | OnnxCamError
+"""What comes of an image: what the model sees, each map, and its further figures; or an error that leaves it out."""
 
 
 class Engine(Protocol):

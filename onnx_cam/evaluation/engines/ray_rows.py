@@ -14,7 +14,7 @@ import numpy as np
 from onnx_cam import errors
 from onnx_cam.errors import OnnxCamError
 from onnx_cam.evaluation.engines.local import Outcome
-from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.metrics.base import Measurement
 
 __all__ = ["COLUMNS", "DONE", "STOP", "Row", "read_error", "read_outcome", "write_error", "write_outcome"]
@@ -27,7 +27,7 @@ DONE = "done"
 STOP = "stop"
 """The kind of a row with an error that ends the run."""
 
-_IMAGE, _MAP, _ERROR = "image", "map", "error"
+_IMAGE, _MAP, _FIGURES, _ERROR = "image", "map", "figures", "error"
 
 _ERRORS = {
     name: value
@@ -47,7 +47,7 @@ class Row:
     part : int
         The row's position among those of its task. It is the same when the task is repeated.
     kind : str
-        ``image``, ``map``, ``error``, `DONE` or `STOP`.
+        ``image``, ``map``, ``figures``, ``error``, `DONE` or `STOP`.
     text : str
         JSON.
     content : bytes
@@ -90,17 +90,19 @@ def write_outcome(task: int, part: int, outcome: Outcome) -> Row:
         return Row(task, part, _ERROR, write_error(outcome))
     if isinstance(outcome, SeenImage):
         facts = outcome.facts.as_json()
-        values = {"sha256": outcome.sha256, "name": outcome.name, "path": outcome.path, "facts": facts}
-        return Row(task, part, _IMAGE, json.dumps(values), outcome.picture)
-    cam = io.BytesIO()
-    np.save(cam, outcome.cam, allow_pickle=False)
+        image = {"sha256": outcome.sha256, "name": outcome.name, "path": outcome.path, "facts": facts}
+        return Row(task, part, _IMAGE, json.dumps(image), outcome.picture)
     values = {
         "image": outcome.image,
         "method": outcome.method,
-        "record": outcome.record,
-        "figures": {key: [figure.value, figure.curve] for key, figure in outcome.figures.items()},
+        "figures": {key: figure.as_json() for key, figure in outcome.figures.items()},
+        "is_last": outcome.is_last,
     }
-    return Row(task, part, _MAP, json.dumps(values), cam.getvalue())
+    if isinstance(outcome, MoreFigures):
+        return Row(task, part, _FIGURES, json.dumps({**values, "passes": outcome.passes}))
+    cam = io.BytesIO()
+    np.save(cam, outcome.cam, allow_pickle=False)
+    return Row(task, part, _MAP, json.dumps({**values, "record": outcome.record}), cam.getvalue())
 
 
 def read_outcome(row: Row) -> Outcome:
@@ -114,13 +116,14 @@ def read_outcome(row: Row) -> Outcome:
     """
     if row.kind == _ERROR:
         return read_error(row.facts)
-    values: dict[str, Any] = row.facts
+    values = row.facts
     if row.kind == _IMAGE:
         facts = ImageFacts.from_json(values["facts"])
         return SeenImage(values["sha256"], values["name"], values["path"], facts, row.content)
-    figures = {key: Measurement(value, tuple(curve)) for key, (value, curve) in values["figures"].items()}
-    cam = np.load(io.BytesIO(row.content), allow_pickle=False)
-    return MeasuredMap(values["image"], values["method"], cam, values["record"], figures)
+    values["figures"] = {key: Measurement.from_json(figure) for key, figure in values["figures"].items()}
+    if row.kind == _FIGURES:
+        return MoreFigures(**values)
+    return MeasuredMap(cam=np.load(io.BytesIO(row.content), allow_pickle=False), **values)
 
 
 def write_error(error: OnnxCamError) -> str:

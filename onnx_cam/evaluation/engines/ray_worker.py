@@ -150,6 +150,12 @@ class WorkerSettings:
         )
 
     @property
+    def most_rows(self) -> int:
+        """The most rows that a task can give: the image, each map and each figure that follows it, and the last row."""
+        following = sum(bool(metric.explanations) for metric in self.metrics)
+        return 2 + len(self.methods) * (1 + following)
+
+    @property
     def _threads(self) -> int | None:
         """Its share of the cores; ONNX Runtime's own choice where it has all of them.
 
@@ -230,7 +236,7 @@ class Worker:
             text = write_error(type(error)(f"{error} (a worker on {socket.gethostname()})"))
             # When a task is repeated, Ray skips as many rows as the first attempt gave. The error must come after them,
             # so it is sent once for every row that a task can give.
-            yield from (Row(number, part, STOP, text) for part in range(part, len(self._settings.methods) + 2))
+            yield from (Row(number, part, STOP, text) for part in range(part, self._settings.most_rows))
             return
         yield Row(number, part, DONE, json.dumps(self._evaluator.left_out))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Cell:
         The number of images, where it is not that of the column.
     is_best, is_level : bool
         Whether the method is the best by this metric, or cannot be told apart from the best.
+    parts : list of (str, str)
+        The terms that the figure is made of, and their means.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Cell:
     n: int | None = None
     is_best: bool = False
     is_level: bool = False
+    parts: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -344,6 +347,7 @@ def _cell(mean: Mapping[str, Any], metric: Metric, ranking: Ranking, method: str
         n=mean["n"] if 0 < mean["n"] != usual else None,
         is_best=method in ranking.best,
         is_level=method in ranking.level,
+        parts=[(name, figure(part["value"])) for name, part in mean.get("parts", {}).items()],
     )
 
 

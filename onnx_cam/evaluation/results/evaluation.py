@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,22 @@ class Evaluation:
         figures = [self._figure(metric, method, image) for image in self.images]
         return np.array([np.nan if figure.value is None else figure.value for figure in figures], np.float64)
 
+    def parts(self, metric: Metric, method: str, name: str) -> NDArray[np.float64]:
+        """Return a part of a metric's value for each image, (n,); NaN where it is not defined."""
+        parts = [self._figure(metric, method, image).parts.get(name) for image in self.images]
+        return np.array([np.nan if part is None else part for part in parts], np.float64)
+
+    def undefined(self) -> list[str]:
+        """Return why metrics have no figure for some images, where there is more to say than that: a line each."""
+        images: dict[tuple[str, str], set[str]] = {}
+        for metric in self.metrics:
+            for image, method in self.maps:
+                figure = self.maps[image, method].figures[self._keys[metric.name, image]]
+                if figure.reason:
+                    images.setdefault((metric.name, figure.reason), set()).add(image)
+        total = len(self.images)
+        return [f"{name}: no figure for {len(of)} of {total} images: {why}" for (name, why), of in images.items()]
+
     def curves(self, metric: Metric, method: str) -> NDArray[np.float64]:
         """Return the curve of a metric for each image, (n, points)."""
         return np.array([self._figure(metric, method, image).curve for image in self.images], np.float64)
@@ -126,7 +143,12 @@ class Evaluation:
         return np.array([self.maps[image.sha256, method].is_empty for image in self.images], bool)
 
     def _figure(self, metric: Metric, method: str, image: SeenImage) -> Measurement:
-        return self.maps[image.sha256, method].figures[figure_key(metric, image.facts)]
+        return self.maps[image.sha256, method].figures[self._keys[metric.name, image.sha256]]
+
+    @cached_property
+    def _keys(self) -> dict[tuple[str, str], str]:
+        """The key of each metric's figures of an image, by the metric's name and the image's hash."""
+        return {(one.name, image.sha256): figure_key(one, image.facts) for one in self.metrics for image in self.images}
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
@@ -160,7 +182,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         if begun is not None and (evaluation := _read(results, begun, is_finished=False)).images:
             return evaluation
         if finished is not None and (evaluation := _read(results, finished, is_finished=True)).images:
-            return evaluation if begun is None else _with_note(evaluation, _BEFORE)
+            return evaluation if begun is None else _with_notes(evaluation, [_BEFORE])
     raise OutputError(
         f"the run in '{folder}' is not finished, and none of its images is; wait for the first one, or give the same "
         "onnx-cam evaluate command again to continue"
@@ -178,7 +200,7 @@ def _read(results: ResultsFile, request: Request, *, is_finished: bool) -> Evalu
         for image in images
         for name, key in request.methods.items()
     }
-    return Evaluation(
+    evaluation = Evaluation(
         results.path.parent,
         {**results.run, **_facts(request, wrong=len(done) - len(images))},
         request.methods,
@@ -187,6 +209,7 @@ def _read(results: ResultsFile, request: Request, *, is_finished: bool) -> Evalu
         maps,
         progress=None if complete else RunProgress(len(done), len(request.images)),
     )
+    return _with_notes(evaluation, evaluation.undefined())
 
 
 def _is_done(image: SeenImage | None, request: Request, measured: Mapping[tuple[str, str], set[str]]) -> bool:
@@ -210,5 +233,5 @@ def _facts(request: Request, *, wrong: int) -> dict[str, Any]:
     return {**request.facts, "left_out": {**left_out, **request.facts["left_out"]}}
 
 
-def _with_note(evaluation: Evaluation, note: str) -> Evaluation:
-    return replace(evaluation, facts={**evaluation.facts, "notes": [*evaluation.facts["notes"], note]})
+def _with_notes(evaluation: Evaluation, notes: Sequence[str]) -> Evaluation:
+    return replace(evaluation, facts={**evaluation.facts, "notes": [*evaluation.facts["notes"], *notes]})

@@ -13,7 +13,7 @@ from onnx_cam.graph.frame import Frame
 from onnx_cam.image.geometry import Geometry
 from onnx_cam.metrics.base import Measurement
 
-__all__ = ["Corners", "ImageFacts", "MeasuredMap", "SeenImage"]
+__all__ = ["Corners", "ImageFacts", "MeasuredMap", "MoreFigures", "SeenImage"]
 
 Corners = tuple[float, float, float, float]
 """A box ``(x0, y0, x1, y1)`` in continuous pixels of the image."""
@@ -146,6 +146,8 @@ class MeasuredMap:
         take. One that several maps share counts for each of them.
     figures : mapping of str to Measurement
         By the keys of the metrics.
+    is_last : bool
+        Whether the run has no more figures of the map to come.
 
     Examples
     --------
@@ -161,8 +163,42 @@ class MeasuredMap:
     cam: NDArray[np.float32]
     record: Mapping[str, Any]
     figures: Mapping[str, Measurement] = field(default_factory=dict)
+    is_last: bool = True
+
+    @property
+    def passes(self) -> float:
+        """The forward passes that the map and these figures took."""
+        return float(self.record["passes"] + self.record["measuring_passes"])
 
     @property
     def is_empty(self) -> bool:
         """Whether the map says nothing: it is zero, or the same, everywhere."""
         return bool(self.cam.max() == self.cam.min())
+
+
+@dataclass(frozen=True)
+class MoreFigures:
+    """Further figures of a map that is stored already.
+
+    Attributes
+    ----------
+    image, method : str
+        The image's hash, and the key of the method.
+    figures : mapping of str to Measurement
+        By the keys of the metrics.
+    passes : float
+        The forward passes that they took.
+    is_last : bool
+        Whether the run has no more figures of the map to come.
+
+    Examples
+    --------
+    >>> MoreFigures("ab12", "[...]", {"stability": Measurement(0.1)}, passes=3).is_last
+    True
+    """
+
+    image: str
+    method: str
+    figures: Mapping[str, Measurement]
+    passes: float
+    is_last: bool = True

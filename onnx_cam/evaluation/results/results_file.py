@@ -8,9 +8,10 @@
     figures      a row for each image, method and metric
 
 A map is written with its figures in one transaction, so that a process that is killed loses the map it was working on
-and nothing else. Transactions are short and use SQLite's rollback journal, so that other processes can read the file
-between them during a run. (SQLite's write-ahead log would let them read during one, too. But it needs memory
-that all of them share, which network file systems lack, and leaves files that cannot be opened in a read-only folder.)
+and nothing else. Figures that take other explanations follow, each in a transaction of its own. Transactions are short
+and use SQLite's rollback journal, so that other processes can read the file between them during a run. (SQLite's
+write-ahead log would let them read during one, too. But it needs memory that all of them share, which network file
+systems lack, and leaves files that cannot be opened in a read-only folder.)
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from onnx_cam.errors import OutputError, one_line
-from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, SeenImage
+from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.writer_lock import WriterLock, is_busy, primary_code
 from onnx_cam.metrics.base import Measurement
@@ -37,7 +38,7 @@ from onnx_cam.metrics.base import Measurement
 __all__ = ["FILE_NAME", "LAYOUT", "ResultsFile"]
 
 FILE_NAME = "results.sqlite"
-LAYOUT = 1
+LAYOUT = 2
 """The version of the tables."""
 
 _LOCK_NAME = "results.lock"
@@ -69,6 +70,7 @@ CREATE TABLE maps (
 );
 CREATE TABLE figures (
     image TEXT NOT NULL, method TEXT NOT NULL, metric TEXT NOT NULL, value REAL, curve TEXT NOT NULL,
+    parts TEXT NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (image, method, metric), FOREIGN KEY (image, method) REFERENCES maps
 );
 """
@@ -207,8 +209,11 @@ class ResultsFile:
         where, values = "WHERE image = ? AND method = ?", (image, method)
         with self.naming_failures():
             ((cam, record),) = self._rows(f"SELECT cam, record FROM maps {where}", values)
-            rows = self._rows(f"SELECT metric, value, curve FROM figures {where}", values)
-            figures = {metric: Measurement(value, tuple(json.loads(curve))) for metric, value, curve in rows}
+            rows = self._rows(f"SELECT metric, value, curve, parts, reason FROM figures {where}", values)
+            figures = {
+                metric: Measurement(value, tuple(json.loads(curve)), json.loads(parts), reason)
+                for metric, value, curve, parts, reason in rows
+            }
             return MeasuredMap(image, method, np.load(io.BytesIO(cam), allow_pickle=False), json.loads(record), figures)
 
     def add_map(self, measured: MeasuredMap) -> None:
@@ -216,14 +221,28 @@ class ResultsFile:
         cam = io.BytesIO()
         np.save(cam, measured.cam, allow_pickle=False)
         record = json.dumps(dict(measured.record), sort_keys=True, allow_nan=False)
-        figures = [
-            (measured.image, measured.method, metric, figure.value, json.dumps(figure.curve))
-            for metric, figure in measured.figures.items()
-        ]
         with self._transaction():
             values = measured.image, measured.method, cam.getvalue(), record
             self._connection.execute("INSERT OR IGNORE INTO maps VALUES (?, ?, ?, ?)", values)
-            self._connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?)", figures)
+            self._insert_figures(measured)
+
+    def add_figures(self, more: MoreFigures) -> None:
+        """Store further figures of a map, and add the forward passes that they took to those in its record."""
+        where, values = "WHERE image = ? AND method = ?", (more.image, more.method)
+        with self._transaction():
+            ((text,),) = self._rows(f"SELECT record FROM maps {where}", values)
+            record = json.loads(text)
+            record["measuring_passes"] += more.passes
+            changed = json.dumps(record, sort_keys=True, allow_nan=False)
+            self._connection.execute(f"UPDATE maps SET record = ? {where}", (changed, *values))
+            self._insert_figures(more)
+
+    def _insert_figures(self, measured: MeasuredMap | MoreFigures) -> None:
+        rows = [
+            (measured.image, measured.method, metric, one.value, *map(json.dumps, (one.curve, one.parts)), one.reason)
+            for metric, one in measured.figures.items()
+        ]
+        self._connection.executemany("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     @contextmanager
     def naming_failures(self) -> Iterator[None]:

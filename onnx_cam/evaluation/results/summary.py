@@ -34,7 +34,8 @@ def summarise(evaluation: Evaluation) -> Summary:
     -------
     dict
         ``{method: {metric: {"value", "low", "high", "n"}}}``: the mean, the bounds of its 95 % interval, and the number
-        of images; None where there is no image. ``win`` of method A is ``{B: {"value", "low", "high", "n", "ties"}}``,
+        of images; None where there is no image. A metric that is made of several terms also has ``"parts"``, the same
+        for each of them. ``win`` of method A is ``{B: {"value", "low", "high", "n", "ties"}}``,
         over the images for which neither map is empty.
 
     Examples
@@ -54,11 +55,18 @@ def summarise(evaluation: Evaluation) -> Summary:
             if isinstance(metric, Win):
                 figures[metric.name] = _wins(evaluation, metric, method, empty)
             else:
-                figures[metric.name] = _mean(evaluation.values(metric, method)[~empty[method]])
+                figures[metric.name] = _figure(evaluation, metric, method, ~empty[method])
         number = int(empty[method].sum())
         figures["empty"] = {"value": number, "low": None, "high": None, "n": len(empty[method])}
         summary[method] = figures
     return summary
+
+
+def _figure(evaluation: Evaluation, metric: Metric, method: str, used: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the mean of a metric, and those of its parts, over the images that are used, (n,) bool."""
+    figure = _mean(evaluation.values(metric, method)[used])
+    parts = {name: _mean(evaluation.parts(metric, method, name)[used]) for name in metric.part_names}
+    return {**figure, "parts": parts} if parts else figure
 
 
 def _mean(values: NDArray[np.float64]) -> dict[str, Any]:
@@ -83,7 +91,9 @@ def _wins(
 
 
 def flat_table(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]:
-    """Return a summary as a table: a row for each method and metric, for ``win`` a row for each pair of methods.
+    """Return a summary as a table: a row for each method and metric, and for each part of a metric.
+
+    For ``win`` there is a row for each pair of methods.
 
     Besides the metrics there are rows for ``empty``, and for ``passes`` and ``seconds``, what one map costs: means over
     all images.
@@ -97,8 +107,8 @@ def flat_table(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]
     Returns
     -------
     list of dict
-        The columns are ``method``, ``metric``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``, ``unit``,
-        ``better`` and ``parameters``; None where one does not apply.
+        The columns are ``method``, ``metric``, ``part``, ``against``, ``value``, ``low``, ``high``, ``n``, ``ties``,
+        ``unit``, ``better`` and ``parameters``; None where one does not apply.
 
     Examples
     --------
@@ -122,21 +132,30 @@ def _rows(evaluation: Evaluation, summary: Summary) -> Iterator[dict[str, Any]]:
                     yield _row(method, name, metric, against, against=other)
             else:
                 yield _row(method, name, metric, figure)
+                for part, mean in figure.get("parts", {}).items():
+                    yield _row(method, name, metric, mean, part=part)
         for name in ("passes", "seconds"):
             costs = [float(evaluation.maps[image.sha256, method].record[name]) for image in evaluation.images]
             yield _row(method, name, None, mean_interval(np.array(costs)).describe())
 
 
 def _row(
-    method: str, name: str, metric: Metric | None, figure: Mapping[str, Any], *, against: str | None = None
+    method: str,
+    name: str,
+    metric: Metric | None,
+    figure: Mapping[str, Any],
+    *,
+    part: str | None = None,
+    against: str | None = None,
 ) -> dict[str, Any]:
     return {
         "method": method,
         "metric": name,
+        "part": part,
         "against": against,
         **{key: figure.get(key) for key in ("value", "low", "high", "n", "ties")},
         "unit": metric.unit if metric else None,
-        "better": metric.better if metric else None,
+        "better": metric.better if metric and not part else None,
         "parameters": metric.parameters if metric else None,
     }
 
