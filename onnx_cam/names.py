@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BASELINES",
     "COLORMAPS",
+    "CONTROLS",
     "DATASET_KINDS",
     "DEVICES",
     "ENGINES",
@@ -31,6 +32,9 @@ METHODS = (
     "finercam",
 )
 """The methods, the gradient-free ones first, in the papers' order: :data:`onnx_cam.METHODS` has their classes."""
+
+CONTROLS = ("equal", "centre", "random", "blurred")
+"""The controls of the evaluation: :data:`onnx_cam.methods.controls.CONTROLS` has their classes."""
 
 HEATMAP_METHODS = ("cam", "gradcam", "gradcam++", "xgradcam", "layercam", "hirescam")
 """The methods whose heatmap can be an output of the model itself: those that need a single run."""

@@ -33,8 +33,14 @@ _EXTRA_METRICS = ", ".join(f"{name} {count}" for name, count in METRIC_EXPLANATI
     default="scorecam,sscam1,sscam2,sscam-max,iscam",
     show_default=True,
     metavar="NAME[:VARIANT][:sigma=S][:samples=N][:budget=P%][,…]",
-    help="Methods to compare. equal is the control, with all weights equal; all stands for every method that works on "
-    "the model, without the control.",
+    help="Methods to compare; all stands for every method that works on the model.",
+)
+@click.option(
+    "--no-controls",
+    is_flag=True,
+    help="Leave out the controls, maps that explain nothing and that a method must beat: equal (all weights equal), "
+    "centre (a Gaussian in the middle) and random (white noise). --methods takes their names, too, and "
+    "blurred:METHOD, a method's map, blurred.",
 )
 @click.option(
     "--metrics",
@@ -146,6 +152,7 @@ def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
             opened,
             methods=settings["methods"],
             metrics=settings["metrics"],
+            controls=not settings["no_controls"],
             out=settings["out"],
             samples=settings["samples"],
             layer=settings["layer"],
@@ -171,9 +178,9 @@ def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
         for name, reason in evaluation.facts["unreadable"].items():
             say(f"{name} left out: {reason}")
     if as_json:
-        from onnx_cam.evaluation import summarise
+        from onnx_cam.evaluation import judge_metrics, summarise
 
-        echo_json(summarise(evaluation))
+        echo_json({**summarise(evaluation), "metrics": judge_metrics(evaluation)})
     else:
         _show_evaluation(evaluation)
 
@@ -202,22 +209,41 @@ def _check_usage(settings: Mapping[str, Any]) -> None:
 
 
 def _show_evaluation(evaluation: Evaluation) -> None:
-    """Print methods × metrics, each figure with its interval, and the files that hold more."""
+    """Print methods × metrics, each figure with its interval, what the controls win, and the files that hold more."""
     from onnx_cam.evaluation import summarise
+    from onnx_cam.evaluation.report.answer import what_controls_win
+    from onnx_cam.evaluation.report.wording import named
 
     metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    errors = _errors(evaluation)
     rows = []
     for method, figures in summarise(evaluation).items():
         measured = figures["empty"]["n"] - figures["empty"]["value"]
         cells = [_figure(figures[metric.name], measured) for metric in metrics]
-        rows.append((method, *cells, f"{figures['empty']['value']} of {figures['empty']['n']}"))
+        empty = f"{figures['empty']['value']} of {figures['empty']['n']}"
+        rows.append((named(method), *cells, empty, *([errors[method]] if any(errors.values()) else [])))
     header = ("method", *(f"{metric.title} {metric.unit}".strip() for metric in metrics), "empty maps")
-    terminal.show_table(header, rows)
+    terminal.show_table((*header, *(["relative error %"] if any(errors.values()) else [])), rows)
     echo(f"means over {len(evaluation.images)} images with {100 * evaluation.facts['level']:g} % bootstrap intervals")
     for metric in evaluation.metrics:
         echo(f"  {_about(metric)}")
+    for sentence in what_controls_win(evaluation):
+        echo(printable(sentence))
     for path in evaluation.files:
         echo(printable(f"wrote {path}"))
+
+
+def _errors(evaluation: Evaluation) -> dict[str, str]:
+    """Return the mean estimated relative error of each method's maps, in %; empty where there is none."""
+    from onnx_cam.evaluation.results.summary import mean_error
+
+    errors = {method: mean_error(evaluation, method) for method in evaluation.methods}
+    return {
+        method: f"{100 * error.value:.1f} ({100 * error.low:.1f} to {100 * error.high:.1f})"
+        if error.value is not None and error.low is not None and error.high is not None
+        else ""
+        for method, error in errors.items()
+    }
 
 
 def _about(metric: Metric) -> str:

@@ -23,7 +23,7 @@ __all__ = ["survey", "survey_score"]
 @click.option(
     "--methods",
     metavar="NAME[,…]",
-    help="Methods to compare, as they are named in the run's tables; all of them by default.",
+    help="Methods to compare, as they are named in the run's tables; by default all of them, without the controls.",
 )
 @click.option(
     "--seed",

@@ -26,7 +26,7 @@ __all__ = [
 Row = Sequence[Explanation]
 """The maps of one image and one class, one for each method."""
 
-_SHOWN_ELSEWHERE = ("score", "baseline", "budget", "tolerance")
+_SHOWN_ELSEWHERE = ("score", "baseline", "budget", "tolerance", "of")
 
 
 def image_name(explanation: Explanation) -> str:
@@ -54,7 +54,8 @@ def method_name(explanation: Explanation) -> str:
     'scorecam:paper:budget=50%'
     """
     budget, tolerance = (explanation.parameters.get(key) for key in ("budget", "tolerance"))
-    parts = [explanation.method, explanation.variant]
+    # The control that blurs a map is named by the method whose map it is.
+    parts = [explanation.method, explanation.parameters.get("of", explanation.variant)]
     if budget is not None:
         parts.append(f"budget={budget}" if isinstance(budget, int) else f"budget={100 * budget:g}%")
     if tolerance is not None:

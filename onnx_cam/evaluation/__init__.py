@@ -6,5 +6,6 @@ from onnx_cam.evaluation.report import write_report
 from onnx_cam.evaluation.results.evaluation import Evaluation, read_evaluation
 from onnx_cam.evaluation.results.summary import summarise
 from onnx_cam.evaluation.run import evaluate
+from onnx_cam.evaluation.verdict.judgement import judge_metrics
 
-__all__ = ["Evaluation", "evaluate", "read_evaluation", "summarise", "write_report"]
+__all__ = ["Evaluation", "evaluate", "judge_metrics", "read_evaluation", "summarise", "write_report"]

@@ -20,7 +20,6 @@ from onnx_cam.evaluation.unmeasured_map import UnmeasuredMap, measure_together
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.graph.layer import Layer
 from onnx_cam.methods import Method
-from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.metrics import MaskedImage, Metric
 from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.runtime.scorer import Progress
@@ -224,8 +223,7 @@ class ImageEvaluator:
         classes = image.likeliest[: 2 if second else 1]
         # Several targets share their forward passes. A budget, however, plans them for all targets together, so that
         # the map of the first would depend on whether there is a second.
-        has_limit = isinstance(method, MeanScoreMethod) and method.limit is not None
-        groups = [[index] for index in classes] if has_limit else [classes]
+        groups = [classes] if method.limit is None else [[index] for index in classes]
 
         def report(done: int, planned: int) -> None:
             if self.watch:

@@ -6,22 +6,29 @@ from collections.abc import Sequence
 
 from onnx_cam.errors import SettingError
 from onnx_cam.methods import METHODS, Method
+from onnx_cam.methods.blurred import Blurred
 from onnx_cam.methods.contrast import NEXT
+from onnx_cam.methods.control import Control
+from onnx_cam.methods.controls import STANDARD_CONTROLS
 from onnx_cam.methods.spelling import ALL, read_method
 
 __all__ = ["choose_named_methods", "names_all"]
 
 
-def choose_named_methods(methods: str | Sequence[str | Method], samples: int | None = None) -> dict[str, Method]:
-    """Return methods by their names.
+def choose_named_methods(
+    methods: str | Sequence[str | Method], samples: int | None = None, *, controls: bool = False
+) -> dict[str, Method]:
+    """Return methods by their names: first the methods, then the controls.
 
     Parameters
     ----------
     methods : str, or sequence of str and Method
         Names with their variant and settings, as in ``sscam2:paper:sigma=0.5``; a single string may hold several with
-        commas between them. ``"all"`` stands for every method, without the control ``equal``.
+        commas between them. ``"all"`` stands for every method, without the controls.
     samples : int, optional
         N, for the methods given by name that have samples and do not state how many.
+    controls : bool
+        Whether the controls ``equal``, ``centre`` and ``random`` join the methods; one that is named is there already.
 
     Raises
     ------
@@ -32,16 +39,18 @@ def choose_named_methods(methods: str | Sequence[str | Method], samples: int | N
     --------
     >>> choose_named_methods("scorecam, sscam2:sigma=0.5", samples=7)["sscam2:sigma=0.5"].parameters
     {'samples': 7, 'sigma': 0.5}
+    >>> list(choose_named_methods("equal,cam", controls=True))
+    ['cam', 'equal', 'centre', 'random']
     """
     words = _words(methods)
     if not words:
         raise SettingError(f"no method to evaluate; expected {ALL}, or some of {', '.join(METHODS)}")
-    if ALL in words:  # other words may add the control, or a method with other settings
+    if ALL in words:  # other words may add a control, or a method with other settings
         words = [*METHODS, *(word for word in words if word != ALL)]
     named: dict[str, Method] = {}
     for word in words:
         method = read_method(word, samples) if isinstance(word, str) else word
-        name = word if isinstance(word, str) else f"{method.name}:{method.variant}"
+        name = word if isinstance(word, str) else _name(method)
         if name in named or method in named.values():
             raise SettingError(f"{name} is given twice; give each method once")
         if method.other_class not in (None, NEXT):
@@ -50,7 +59,9 @@ def choose_named_methods(methods: str | Sequence[str | Method], samples: int | N
                 f"which may be that class: use versus={NEXT}"
             )
         named[name] = method
-    return named
+    if controls:
+        named |= {control.name: control for control in STANDARD_CONTROLS if control not in named.values()}
+    return dict(sorted(named.items(), key=lambda item: isinstance(item[1], Control)))
 
 
 def names_all(methods: str | Sequence[str | Method]) -> bool:
@@ -62,6 +73,11 @@ def names_all(methods: str | Sequence[str | Method]) -> bool:
     (True, False)
     """
     return ALL in _words(methods)
+
+
+def _name(method: Method) -> str:
+    """Return the name of a method that was given as an object."""
+    return method.spelling if isinstance(method, Blurred) else f"{method.name}:{method.variant}"
 
 
 def _words(methods: str | Sequence[str | Method]) -> list[str | Method]:

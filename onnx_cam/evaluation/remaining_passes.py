@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator
 from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures
-from onnx_cam.methods import Method
-from onnx_cam.methods.base import SampledMethod
-from onnx_cam.methods.mean_score import MeanScoreMethod
 from onnx_cam.runtime.scorer import Progress
 
 __all__ = ["RemainingPasses"]
@@ -71,7 +68,7 @@ class RemainingPasses:
         channels, steps = evaluator.layer.shape[0], sum(metric.passes for metric in evaluator.metrics)
         maps = 1 + sum(metric.explanations for metric in evaluator.metrics)  # the map, and those that figures take
         self._estimates = {
-            keys[name]: maps * _map_passes(method, channels) + steps for name, method in evaluator.methods.items()
+            keys[name]: maps * method.expected_passes(channels) + steps for name, method in evaluator.methods.items()
         }
         self._done = 0.0
         self._told = 0  # of the passes done, the most that was reported: maps are finished in groups
@@ -127,10 +124,3 @@ class RemainingPasses:
     def _expected(self, key: str) -> float:
         costs = self._costs[key]
         return sum(costs) / len(costs) if costs else self._estimates[key]
-
-
-def _map_passes(method: Method, channels: int) -> int:
-    """Return the forward passes that a method is expected to take for a map."""
-    exact = channels * (method.sample_count if isinstance(method, SampledMethod) else 1)
-    limit = method.limit if isinstance(method, MeanScoreMethod) else None
-    return exact if limit is None else limit.passes(exact) or exact

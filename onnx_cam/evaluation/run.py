@@ -42,6 +42,7 @@ def evaluate(
     *,
     methods: str | Sequence[str | Method] = "scorecam,sscam1,sscam2,sscam-max,iscam",
     metrics: str | Sequence[str | Metric] = "all",
+    controls: bool = True,
     out: str | Path,
     samples: int | None = None,
     layer: str | Layer | None = None,
@@ -75,10 +76,13 @@ def evaluate(
     dataset : Dataset, str or Path
         See :func:`onnx_cam.evaluation.datasets.open_dataset`.
     methods : str, or sequence of str and Method
-        Names, each with a variant and settings if needed (``sscam2:paper:sigma=0.5``). ``equal`` is the control, the
-        map with all weights equal. ``"all"`` stands for every method that works on this model, without the control.
+        Names, each with a variant and settings if needed (``sscam2:paper:sigma=0.5``). ``"all"`` stands for every
+        method that works on this model. ``blurred:METHOD`` is a control: a method's map, blurred.
     metrics : str, or sequence of str and Metric
         Names in :data:`onnx_cam.metrics.METRICS`, or ``"all"``.
+    controls : bool
+        Whether the controls join the methods: ``equal`` (all weights equal), ``centre`` (a Gaussian in the middle) and
+        ``random`` (white noise). They explain nothing: a metric that one of them wins does not measure explanation.
     out : str or Path
         The run's folder.
     samples : int, optional
@@ -136,7 +140,7 @@ def evaluate(
     True
     """
     # First everything that can be judged without the model: methods, metrics and settings.
-    named_methods = choose_named_methods(methods, samples)
+    named_methods = choose_named_methods(methods, samples, controls=controls)
     chosen_metrics = choose_metrics(
         metrics,
         score=score,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.errors import SettingError, did_you_mean
+from onnx_cam.methods.limit import Limit
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weighed, Weights, authors_deviation, weighted_sum
 from onnx_cam.runtime.masks import Masking
@@ -136,6 +137,33 @@ class Method(ABC):
     def parameters(self) -> dict[str, Any]:
         """The settings beside the variant, as in the record."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "variant"}
+
+    @property
+    def spelling(self) -> str:
+        """The method, its variant and its settings as one word, as ``--methods`` takes it."""
+        settings = [f"{name}={value}" for name, value in self.parameters.items() if value is not None]
+        return ":".join([self.name, str(self.variant), *settings])
+
+    @property
+    def limit(self) -> Limit | None:
+        """When to stop scoring; None where the map is exact."""
+        return None
+
+    @property
+    def sample_count(self) -> int:
+        """How often each mask is scored, N."""
+        return 1
+
+    def expected_passes(self, channels: int) -> int:
+        """Return the forward passes that a map is expected to take, for the progress of a run.
+
+        Parameters
+        ----------
+        channels : int
+            The activation maps of the layer, K.
+        """
+        exact = channels * self.sample_count
+        return exact if self.limit is None else self.limit.passes(exact) or exact
 
     def score_kind(self, requested: ScoreKind | None) -> ScoreKind:
         """Return the score to use: the variant's own, then the requested one, then the probability.

@@ -1,4 +1,4 @@
-"""The control: all weights equal, no forward passes."""
+"""The control with all weights equal, which needs no forward pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.control import Control
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weights
 from onnx_cam.runtime.masks import is_dead
@@ -16,7 +16,7 @@ __all__ = ["EqualWeights"]
 
 
 @dataclass(frozen=True)
-class EqualWeights(Method):
+class EqualWeights(Control):
     """``L_equal``: every live channel weighs the same, so that the map does not depend on the class.
 
     It explains nothing. It is what a method must beat in an evaluation, as most of any map comes from the activations.
@@ -28,7 +28,6 @@ class EqualWeights(Method):
     """
 
     name: ClassVar[str] = "equal"
-    variants: ClassVar[dict[str, Variant]] = {"control": Variant(baseline=False)}
 
     def weights(self, subject: Subject) -> Weights:
         """Return 1 for each live channel, for each target: (T, K)."""

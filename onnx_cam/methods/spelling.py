@@ -1,4 +1,4 @@
-"""A method and its settings as one word: ``sscam2:paper:sigma=0.5:samples=3``."""
+"""A method or a control and its settings as one word: ``sscam2:paper:sigma=0.5:samples=3``, ``blurred:gradcam``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 from onnx_cam.errors import SettingError
 from onnx_cam.methods import METHODS, Method, make_method, setting_names
-from onnx_cam.methods.equal import EqualWeights
+from onnx_cam.methods.blurred import Blurred
+from onnx_cam.methods.controls import CONTROLS
 
-__all__ = ["ALL", "CONTROL", "read_method"]
+__all__ = ["ALL", "read_method"]
 
 ALL = "all"
 """Stands for every method that works on the model."""
-
-CONTROL = EqualWeights.name
-"""The name of the control, which is not a method and not in the list."""
 
 _TYPES: dict[str, Callable[[str], int | float | str]] = {
     "samples": int,
@@ -34,6 +32,7 @@ def read_method(text: str, samples: int | None = None) -> Method:
     Parameters
     ----------
     text : str
+        The name is that of a method or of a control; after ``blurred:`` comes the word of a method.
     samples : int, optional
         N, for a method that has samples and whose word does not say how many.
 
@@ -47,9 +46,10 @@ def read_method(text: str, samples: int | None = None) -> Method:
     >>> read_method("sscam2:paper:sigma=0.5")
     SSCAM2(variant='paper', versus=None, budget=None, tolerance=None, samples=10, sigma=0.5)
     """
-    name, *parts = text.split(":")
-    if name == CONTROL and not parts:
-        return EqualWeights()
+    name, _, rest = text.partition(":")
+    if name in CONTROLS:
+        return _read_control(text, name, rest, samples)
+    parts = text.split(":")[1:]
     settings: dict[str, str | int | float | None] = {}
     for part in parts:
         key, equals, value = part.partition("=")
@@ -61,6 +61,19 @@ def read_method(text: str, samples: int | None = None) -> Method:
     if samples is not None and name in METHODS and "samples" in setting_names(METHODS[name]):
         settings.setdefault("samples", samples)
     return make_method(name, **settings)
+
+
+def _read_control(text: str, name: str, rest: str, samples: int | None) -> Method:
+    """Return the control of a name, given what follows the colon after it."""
+    if name == Blurred.name:
+        if not rest:
+            raise SettingError(
+                f"{text!r} does not say whose map to blur: expected blurred:METHOD, e.g. blurred:gradcam"
+            )
+        return Blurred(of=read_method(rest, samples))
+    if "=" in rest or ":" in rest:
+        raise SettingError(f"the control {name} has no settings: give {name} in place of {text!r}")
+    return CONTROLS[name](rest or None)
 
 
 def _read(text: str, key: str, value: str) -> int | float | str:

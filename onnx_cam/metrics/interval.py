@@ -14,11 +14,13 @@ __all__ = [
     "LEVEL",
     "RESAMPLES",
     "Interval",
+    "bounds",
     "mean_band",
     "mean_interval",
     "median_interval",
     "median_ratio_interval",
     "ratio_interval",
+    "resampled_means",
     "share_interval",
 ]
 
@@ -76,8 +78,32 @@ def mean_interval(values: NDArray[np.float64]) -> Interval:
     n = len(values)
     if n == 0:
         return Interval(None, None, None, 0)
-    low, high = _bounds(_resampled_sums(values[:, None])[:, 0] / n)
+    low, high = bounds(_resampled_sums(values[:, None])[:, 0] / n)
     return Interval(float(values.mean()), float(low), float(high), n)
+
+
+def resampled_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the means over each of the bootstrap's resamples of images, the same ones as of :func:`mean_interval`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, p), float64
+        p values for each image, n at least 1; NaN where one is not defined.
+
+    Returns
+    -------
+    ndarray of shape (RESAMPLES, p), float64
+        NaN where no value of a resample is defined.
+
+    Examples
+    --------
+    >>> resampled_means(np.array([[5.0, np.nan]]))[0]
+    array([ 5., nan])
+    """
+    defined = ~np.isnan(values)
+    sums = _resampled_sums(np.where(defined, values, 0.0))
+    counts = _resampled_sums(defined.astype(np.float64))
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def mean_band(curves: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,7 +124,7 @@ def mean_band(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> mean_band(np.array([[1.0, 0.5, 0.0]])).tolist()
     [[1.0, 0.5, 0.0], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]]
     """
-    low, high = _bounds(_resampled_sums(curves) / len(curves))
+    low, high = bounds(_resampled_sums(curves) / len(curves))
     return np.stack([curves.mean(axis=0), low, high])
 
 
@@ -120,7 +146,7 @@ def ratio_interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> In
     if n == 0:
         return Interval(None, None, None, 0)
     resampled = _resampled_sums(np.stack([sums, counts], axis=1))  # (RESAMPLES, 2)
-    low, high = _bounds(resampled[:, 0] / resampled[:, 1])
+    low, high = bounds(resampled[:, 0] / resampled[:, 1])
     return Interval(float(sums.sum() / counts.sum()), float(low), float(high), n)
 
 
@@ -169,7 +195,7 @@ def median_interval(values: NDArray[np.float64]) -> Interval:
     n = len(values)
     if n == 0:
         return Interval(None, None, None, 0)
-    low, high = _bounds(_resampled_medians(values[:, None])[:, 0])
+    low, high = bounds(_resampled_medians(values[:, None])[:, 0])
     return Interval(float(np.median(values)), float(low), float(high), n)
 
 
@@ -193,13 +219,19 @@ def median_ratio_interval(
     if n == 0:
         return Interval(None, None, None, 0)
     medians = _resampled_medians(np.stack([numerators, denominators], axis=1))  # (RESAMPLES, 2)
-    low, high = _bounds(medians[:, 0] / np.maximum(medians[:, 1], least))
+    low, high = bounds(medians[:, 0] / np.maximum(medians[:, 1], least))
     value = np.median(numerators) / max(np.median(denominators), least)
     return Interval(float(value), float(low), float(high), n)
 
 
-def _bounds(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the interval's bounds, (2, …), of the resamples' means (RESAMPLES, …)."""
+def bounds(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the interval's bounds, (2, …), of what was computed from each resample, (RESAMPLES, …).
+
+    Examples
+    --------
+    >>> bounds(np.linspace(0, 1, RESAMPLES)).round(3).tolist()
+    [0.025, 0.975]
+    """
     return np.asarray(np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0), np.float64)
 
 

@@ -27,7 +27,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluated(model: Path, folder: Path, **settings: Any) -> onnx_cam.Evaluation:
     table = write_dataset(folder / "photos", count=4)
     loaded = onnx_cam.load(model, preprocess="unit", device="cpu")
-    chosen = {"methods": f"scorecam,{METHOD},equal", "steps": 4, "report": False, "batch_size": 8, **settings}
+    chosen: dict[str, Any] = {"methods": f"scorecam,{METHOD},equal", "controls": False, "steps": 4, "report": False}
+    chosen |= {"batch_size": 8, **settings}
     return evaluate(loaded, table, out=folder / "run", **chosen)
 
 
@@ -80,11 +81,11 @@ def test_the_command_evaluates_with_a_budget(model: Path, tmp_path: Path) -> Non
         return CliRunner().invoke(main, ["evaluate", str(model), str(table), *map(str, words)])
 
     table, out, other = write_dataset(tmp_path / "photos", count=2), tmp_path / "run", tmp_path / "other"
-    words = ("--preprocess", "unit", "--metrics", "specificity")
+    words = ("--preprocess", "unit", "--metrics", "specificity", "--no-controls")
     result = command(*words, "--methods", f"scorecam,{METHOD}", "-o", out)
     assert result.exit_code == 0, result.stderr
     assert any(line.startswith(METHOD) for line in result.stdout.splitlines())
-    assert list(json.loads((out / "summary.json").read_text())) == ["scorecam", METHOD]
+    assert list(json.loads((out / "summary.json").read_text())) == ["scorecam", METHOD, "metrics"]
     made = read_evaluation(out).maps
     assert all((one.record["error"] is None) == (method == "scorecam") for (_, method), one in made.items())
     assert command("--methods", "scorecam:budget=x", "-o", other).exit_code == 2

@@ -70,7 +70,9 @@ def cluster() -> Iterator[None]:
 def run(folder: Path, out: str, *, table: Path | None = None, **settings: Any) -> dict[str, Any]:
     table = table or write_dataset(folder / "photos", 6)
     loaded = onnx_cam.load(write_model(folder), preprocess="unit")
-    evaluate(loaded, table, out=folder / out, **{"methods": METHODS, "samples": 2, "steps": 4, **settings})
+    evaluate(
+        loaded, table, out=folder / out, **{"methods": METHODS, "samples": 2, "steps": 4, "controls": False, **settings}
+    )
     content: dict[str, Any] = json.loads((folder / out / "summary.json").read_text())
     return content
 

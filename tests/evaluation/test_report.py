@@ -121,7 +121,7 @@ def test_keyboard_and_screen_reader(page: str) -> None:
     assert all(attributes["role"] == "img" for attributes in parsed.all("svg"))
     assert len(parsed.all("desc")) == len(parsed.all("svg")) == 2
     pictures = parsed.all("img")
-    assert len(pictures) == 9  # three methods, three cases
+    assert len(pictures) == 6  # two methods, three cases; none of the controls
     for attributes in pictures:
         assert attributes["alt"]
         with Image.open(io.BytesIO(base64.b64decode(attributes["src"].split(",")[1]))) as picture:

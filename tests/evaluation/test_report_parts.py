@@ -13,11 +13,12 @@ import onnx_cam.evaluation.report
 from onnx_cam.drawing.charts import COLOURS
 from onnx_cam.evaluation.report.charts import draw_charts
 from onnx_cam.evaluation.report.examples import choose_criterion, draw_example, show_examples
-from onnx_cam.evaluation.report.ranking import rank
-from onnx_cam.evaluation.report.tables import methods_table, models_tables, win_table
+from onnx_cam.evaluation.report.tables import methods_table, models_tables
+from onnx_cam.evaluation.report.wins import win_table
 from onnx_cam.evaluation.report.wording import explained, figure, label, span
 from onnx_cam.evaluation.results.records import SeenImage
 from onnx_cam.evaluation.results.summary import summarise
+from onnx_cam.evaluation.verdict.ranking import rank
 from onnx_cam.metrics import AverageDrop, Deletion, Insertion, Metric, Specificity, Win
 from onnx_cam.metrics.interval import mean_band, mean_interval
 from tests.evaluation import made

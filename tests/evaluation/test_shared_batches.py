@@ -24,7 +24,8 @@ Floats = NDArray[np.float32]
 
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> Evaluation:
-    chosen: dict[str, Any] = {"methods": ",".join(METHODS), "samples": 2, "steps": 4, "report": False, **settings}
+    chosen: dict[str, Any] = {"methods": ",".join(METHODS), "samples": 2, "steps": 4, "report": False}
+    chosen |= {"controls": False, **settings}
     loaded = onnx_cam.load(model, preprocess="unit", device="cpu")
     loaded.sessions._spreads = SpreadChoice(2, Spread(2, 1))  # whatever the cores of this machine
     return evaluate(loaded, table, out=out, **chosen)

@@ -28,7 +28,7 @@ from tests.evaluation.photos import write_model_without_cam
 from tests.page import Page
 from tests.places import ROOT
 
-SETTINGS: dict[str, Any] = {"methods": "scorecam,equal", "steps": 4, "report": False}
+SETTINGS: dict[str, Any] = {"methods": "scorecam,cam", "controls": False, "steps": 4, "report": False}
 READ = "import sys; from onnx_cam.evaluation import read_evaluation as r; print(r(sys.argv[1]).progress)"
 
 

@@ -15,10 +15,13 @@ from onnx_cam.evaluation.results.summary import Summary, summarise
 from onnx_cam.files import results_folder, write_files
 
 if TYPE_CHECKING:
+    from onnx_cam.evaluation.report.agreements import AgreementTable
+    from onnx_cam.evaluation.report.answer import Answer
     from onnx_cam.evaluation.report.charts import Chart
     from onnx_cam.evaluation.report.examples import Gallery
     from onnx_cam.evaluation.report.provenance import Provenance
-    from onnx_cam.evaluation.report.tables import MethodsTable, WinTable
+    from onnx_cam.evaluation.report.tables import MethodsTable
+    from onnx_cam.evaluation.report.wins import WinTable
 
 __all__ = ["write_report"]
 
@@ -38,9 +41,13 @@ class _RunPart:
         How far an unfinished run has come; empty once it is finished.
     unusable : int
         Images that could not be used.
+    answer : Answer
+        What the figures say, in words.
     table : MethodsTable
     charts : list of Chart
     wins : WinTable or None
+    agreement : AgreementTable or None
+        How far the metrics agree.
     gallery : Gallery or None
     provenance : Provenance
     """
@@ -49,9 +56,11 @@ class _RunPart:
     name: str
     progress: str
     unusable: int
+    answer: Answer
     table: MethodsTable
     charts: list[Chart]
     wins: WinTable | None
+    agreement: AgreementTable | None
     gallery: Gallery | None
     provenance: Provenance
 
@@ -59,7 +68,8 @@ class _RunPart:
 def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
     """Write the report of runs as one HTML file. An existing file is replaced whole or not at all.
 
-    The report holds the papers' tables with intervals, the Insertion and Deletion curves, how often each method wins,
+    The report begins with what the figures say in words: which method, for what, how sure, and at what cost. It holds
+    the papers' tables with intervals, the Insertion and Deletion curves, how often each method wins,
     examples, and what was run. The same runs give the same bytes.
 
     Parameters
@@ -97,8 +107,8 @@ def write_report(evaluations: Sequence[Evaluation], path: str | Path) -> None:
 def _render(evaluations: Sequence[Evaluation]) -> str:
     from onnx_cam._version import __version__
     from onnx_cam.evaluation.report.provenance import name_runs
-    from onnx_cam.evaluation.report.ranking import FEW_IMAGES, MOST_EMPTY
     from onnx_cam.evaluation.report.tables import models_tables
+    from onnx_cam.evaluation.verdict.ranking import FEW_IMAGES, MOST_EMPTY
 
     # Each run gets a name, a summary and a part of the page. With several runs, a table for each metric comes first
     # that compares them: methods × runs.
@@ -126,19 +136,26 @@ def _render(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _run_part(evaluation: Evaluation, summary: Summary, name: str, prefix: str) -> _RunPart:
+    from onnx_cam.evaluation.report.agreements import agreement_table
+    from onnx_cam.evaluation.report.answer import answer
     from onnx_cam.evaluation.report.charts import draw_charts
     from onnx_cam.evaluation.report.examples import show_examples
     from onnx_cam.evaluation.report.provenance import describe_run
-    from onnx_cam.evaluation.report.tables import methods_table, win_table
+    from onnx_cam.evaluation.report.tables import methods_table
+    from onnx_cam.evaluation.report.wins import win_table
+    from onnx_cam.evaluation.verdict.agreement import metric_agreements
 
+    agreements = metric_agreements(evaluation)
     return _RunPart(
         id=prefix,
         name=name,
         progress=str(evaluation.progress or ""),
         unusable=len(evaluation.facts.get("unreadable") or ()),
+        answer=answer(evaluation, agreements),
         table=methods_table(evaluation, summary),
         charts=draw_charts(evaluation, prefix),
         wins=win_table(evaluation, summary),
+        agreement=agreement_table(agreements),
         gallery=show_examples(evaluation),
         provenance=describe_run(evaluation),
     )

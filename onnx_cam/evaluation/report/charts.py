@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.drawing.charts import COLOURS, INK, chart_style, dress_axes, svg_element
-from onnx_cam.evaluation.report.ranking import competitors
-from onnx_cam.evaluation.report.wording import count, figure, label, settings, span
+from onnx_cam.evaluation.report.wording import count, figure, named, settings, span
 from onnx_cam.evaluation.results.evaluation import Evaluation, figure_key
+from onnx_cam.evaluation.verdict.ranking import comparable
+from onnx_cam.methods.controls import is_control
 from onnx_cam.metrics import Metric
 from onnx_cam.metrics.interval import mean_band
 
@@ -126,9 +127,9 @@ def _chart(evaluation: Evaluation, metric: Metric, prefix: str) -> Chart:
         title=metric.title,
         settings=settings(metric),
         svg=_svg(series, metric, shares, prefix) if series else "",
-        columns=[label(name) for name in drawn],
+        columns=[named(name) for name in drawn],
         lines=lines,
-        left_out=[label(name) for name in evaluation.methods if name not in drawn],
+        left_out=[named(name) for name in evaluation.methods if name not in drawn],
         has_uncompared=any(one.mark for one in series),
     )
 
@@ -141,7 +142,7 @@ def _series(evaluation: Evaluation, metric: Metric, place: int, method: str) -> 
     curves = evaluation.curves(metric, method)[usable]  # (n, points)
     if curves.shape[1] > _MAX_POINTS:
         curves = curves[:, np.linspace(0, curves.shape[1] - 1, _MAX_POINTS).round().astype(int)]
-    mark = "" if method in competitors(evaluation) else " †"
+    mark = "" if method in comparable(evaluation) else " †"
     area = float(np.nanmean(evaluation.values(metric, method)[usable]))
     return _Series(method, place, mean_band(curves), area, len(curves), mark)
 
@@ -150,10 +151,10 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
     from matplotlib.figure import Figure
 
     # The axes on top and the legend below them, both of a fixed size, so that charts of many methods grow in height.
-    columns = 2 if max(len(one.method) for one in series) <= _LONG_NAME else 1
+    columns = 2 if max(len(named(one.method)) for one in series) <= _LONG_NAME else 1
     legend = 0.215 * -(-len(series) // columns) + 0.1
     # The same content in words, for those who cannot see the drawing.
-    areas = ", ".join(f"{label(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
+    areas = ", ".join(f"{named(one.method)} {figure(one.area)} ({count(one.images, 'image')})" for one in series)
     about = f"Mean curves over images with bands of 95 %. Area under each: {areas}. A table of the numbers follows."
     with chart_style(prefix):
         drawing = Figure(figsize=(_WIDTH, _HEIGHT + legend), facecolor="none")
@@ -161,7 +162,7 @@ def _svg(series: Sequence[_Series], metric: Metric, shares: NDArray[np.float64],
         axes = drawing.add_axes((0.125, bottom, 0.835, 1 - bottom - 0.1 / (_HEIGHT + legend)), facecolor="none")
         handles = [_draw(axes, one, shares, opacity=_opacity(len(series))) for one in series]
         _dress(axes, metric)
-        names = [f"{label(one.method)[:40]}{one.mark}  {figure(one.area)}" for one in series]
+        names = [f"{named(one.method)[:40]}{one.mark}  {figure(one.area)}" for one in series]
         _add_legend(drawing, handles, names, columns)
         return svg_element(drawing, prefix, f"{metric.title} curves", about)
 
@@ -174,6 +175,10 @@ def _opacity(bands: int) -> float:
 def _draw(axes: Axes, series: _Series, shares: NDArray[np.float64], *, opacity: float) -> Line2D:
     mean, low, high = series.band
     place = series.place
+    if is_control(series.method):
+        # Thin, in the colour of the text and without a band: what the methods' lines are to be compared with.
+        (line,) = axes.plot(shares, mean, color=INK, linewidth=0.9, linestyle=_DASHES[place % len(_DASHES)])
+        return line
     colour = COLOURS[place % len(COLOURS)]
     axes.fill_between(shares, low, high, color=colour, alpha=opacity, linewidth=0)
     (line,) = axes.plot(

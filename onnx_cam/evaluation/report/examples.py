@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from onnx_cam.drawing.canvas import data_uri
 from onnx_cam.drawing.overlay import draw_overlay
-from onnx_cam.evaluation.report.ranking import is_ranked
 from onnx_cam.evaluation.report.wording import count, figure, label
 from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.records import SeenImage
+from onnx_cam.evaluation.verdict.ranking import is_ranked
+from onnx_cam.methods.controls import is_control
 from onnx_cam.metrics import Metric
 
 __all__ = ["Criterion", "Example", "Gallery", "choose_criterion", "draw_example", "show_examples"]
@@ -163,7 +164,9 @@ def show_examples(evaluation: Evaluation) -> Gallery | None:
     criterion = choose_criterion(evaluation)
     if criterion is None or not evaluation.images:
         return None
-    groups = [(label(method), *_group(evaluation, method, criterion)) for method in evaluation.methods]
+    # Those of the controls show nothing about the model; they are only there where nothing else is.
+    methods = [name for name in evaluation.methods if not is_control(name)] or list(evaluation.methods)
+    groups = [(label(method), *_group(evaluation, method, criterion)) for method in methods]
     has_boxes = any(image.facts.boxes for image in evaluation.images)
     return Gallery(criterion.title, criterion.better, groups, has_boxes)
 

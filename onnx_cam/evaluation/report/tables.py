@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from onnx_cam.evaluation.report.ranking import FEW_IMAGES, Ranking, competitors, is_ranked, rank
-from onnx_cam.evaluation.report.wording import explained, figure, label, settings, span
+from onnx_cam.evaluation.report.wording import explained, figure, label, named, settings, span
 from onnx_cam.evaluation.results.evaluation import Evaluation
-from onnx_cam.evaluation.results.summary import Summary
+from onnx_cam.evaluation.results.summary import Summary, mean_error
+from onnx_cam.evaluation.verdict.controls import ControlResult, compare_controls
+from onnx_cam.evaluation.verdict.ranking import FEW_IMAGES, Ranking, comparable, competitors, is_ranked, rank
+from onnx_cam.methods.controls import is_control
 from onnx_cam.metrics import Metric, Win
 
 __all__ = [
@@ -21,10 +21,9 @@ __all__ = [
     "Finding",
     "MethodsTable",
     "ModelsTable",
-    "WinTable",
+    "column",
     "methods_table",
     "models_tables",
-    "win_table",
 ]
 
 
@@ -41,6 +40,8 @@ class Cell:
         Whether the method is the best by this metric, or cannot be told apart from the best.
     parts : list of (str, str)
         The terms that the figure is made of, and their means.
+    is_won : bool
+        Whether it is the figure of a control that is better than the best method.
 
     Examples
     --------
@@ -54,6 +55,7 @@ class Cell:
     is_best: bool = False
     is_level: bool = False
     parts: list[tuple[str, str]] = field(default_factory=list)
+    is_won: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """A method: a cell for each metric, then what its maps cost.
+    """A method or a control: a cell for each metric, then what its maps cost.
 
     Attributes
     ----------
@@ -96,8 +98,11 @@ class Line:
         Its empty maps.
     passes, seconds : str
         What one map costs: means over the images.
+    error : Cell or None
+        The mean estimated relative error, in %; None where its maps have no such estimate.
     is_compared : bool
         Whether few enough maps are empty for a comparison.
+    is_control : bool
     """
 
     method: str
@@ -105,7 +110,9 @@ class Line:
     empty: int
     passes: str
     seconds: str
+    error: Cell | None
     is_compared: bool
+    is_control: bool
 
 
 @dataclass(frozen=True)
@@ -122,11 +129,13 @@ class Finding:
         The methods that cannot be told apart from the best.
     are_all_level : bool
         Whether that is true of all other methods, and there are several.
+    won_by : list of str
+        The controls that are better than the best method.
 
     Examples
     --------
     >>> column = Column("Average Drop", "%", "lower", about=[], settings="")
-    >>> Finding(column, best=["cam"], value="8.4 %", level=["equal"], are_all_level=False).best
+    >>> Finding(column, best=["cam"], value="8.4 %", level=["gradcam"], are_all_level=False, won_by=["centre"]).best
     ['cam']
     """
 
@@ -135,6 +144,7 @@ class Finding:
     value: str
     level: list[str]
     are_all_level: bool
+    won_by: list[str]
 
 
 @dataclass(frozen=True)
@@ -149,10 +159,12 @@ class MethodsTable:
     images : int
     is_small : bool
         Whether there are too few images to tell methods apart.
+    has_errors : bool
+        Whether the maps of a method have an estimated error.
 
     Examples
     --------
-    >>> MethodsTable(columns=[], lines=[], findings=[], images=3, is_small=True).images
+    >>> MethodsTable(columns=[], lines=[], findings=[], images=3, is_small=True, has_errors=False).images
     3
     """
 
@@ -161,6 +173,7 @@ class MethodsTable:
     findings: list[Finding]
     images: int
     is_small: bool
+    has_errors: bool
 
 
 @dataclass(frozen=True)
@@ -187,50 +200,6 @@ class ModelsTable:
     lines: list[tuple[str, list[Cell | None]]]
 
 
-@dataclass(frozen=True)
-class WinCell:
-    """The share of images on which the row's method beats the column's.
-
-    Attributes
-    ----------
-    value, interval, ties : str
-    share : float
-        The value in %, for the shading.
-    is_clear : bool
-        Whether the whole interval lies above 50 %.
-    """
-
-    value: str
-    interval: str
-    ties: str
-    share: float
-    is_clear: bool
-
-
-@dataclass(frozen=True)
-class WinTable:
-    """How often each method beats each other one.
-
-    Attributes
-    ----------
-    column : Column
-    methods : list of str
-    lines : list of (str, list of WinCell or None)
-        A method's name and its cells; None where it would meet itself.
-
-    Examples
-    --------
-    >>> column = Column("Win", "%", "higher", about=[], settings="")
-    >>> cell = WinCell("60.0", "[30.0, 90.0]", ties="10.0", share=60.0, is_clear=False)
-    >>> WinTable(column, ["cam", "equal"], [("cam", [None, cell])]).lines[0][1][1].value
-    '60.0'
-    """
-
-    column: Column
-    methods: list[str]
-    lines: list[tuple[str, list[WinCell | None]]]
-
-
 def methods_table(evaluation: Evaluation, summary: Summary) -> MethodsTable:
     """Return methods × metrics without Win, and what each method's maps cost.
 
@@ -241,28 +210,42 @@ def methods_table(evaluation: Evaluation, summary: Summary) -> MethodsTable:
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
     >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="class-change", out="run")
     >>> table = methods_table(evaluation, summarise(evaluation))
-    >>> table.lines[0].method, table.lines[0].cells[0].value
-    ('equal', '0.000')
+    >>> table.lines[0].method, table.lines[0].cells[0].value, table.lines[0].is_control
+    ('equal', '0.000', True)
     """
     metrics = [metric for metric in evaluation.metrics if not isinstance(metric, Win)]
-    # For each metric, which methods are best and how many images most figures are about; then a line for each method.
+    # For each metric, which methods are best, what the controls win, and how many images most figures are about; then a
+    # line for each method.
     rankings = {metric.name: rank(evaluation, metric) for metric in metrics}
-    compared, images = competitors(evaluation), len(evaluation.images)
+    controls = {metric.name: compare_controls(evaluation, metric) for metric in metrics if is_ranked(metric)}
+    compared, images = comparable(evaluation), len(evaluation.images)
     usual = {metric.name: _usual_n(summary, metric, images) for metric in metrics}
     lines = [
         Line(
             method=label(name),
-            cells=[_cell(figures[one.name], one, rankings[one.name], name, usual[one.name]) for one in metrics],
+            cells=[
+                _marked(
+                    _cell(figures[one.name], one, rankings[one.name], name, usual[one.name]),
+                    [result for result in controls.get(one.name, []) if result.control == name],
+                )
+                for one in metrics
+            ],
             empty=figures["empty"]["value"],
             passes=f"{_cost(evaluation, name, 'passes'):,.0f}",
             seconds=f"{_cost(evaluation, name, 'seconds'):,.2f}",
+            error=_error(evaluation, name),
             is_compared=name in compared,
+            is_control=is_control(name),
         )
         for name, figures in summary.items()
     ]
-    findings = [_finding(metric, rankings[metric.name], summary, compared) for metric in metrics]
-    columns = [_column(metric, usual[metric.name], images) for metric in metrics]
-    return MethodsTable(columns, lines, list(filter(None, findings)), images, images < FEW_IMAGES)
+    findings = [
+        _finding(metric, rankings[metric.name], summary, competitors(evaluation), controls.get(metric.name, []))
+        for metric in metrics
+    ]
+    columns = [column(metric, usual[metric.name], images) for metric in metrics]
+    has_errors = any(line.error for line in lines)
+    return MethodsTable(columns, lines, list(filter(None, findings)), images, images < FEW_IMAGES, has_errors)
 
 
 def models_tables(
@@ -302,31 +285,9 @@ def models_tables(
                 else None
                 for one, summary, ranking in zip(evaluations, summaries, rankings, strict=True)
             ]
-            lines.append((label(name), cells))
-        tables.append(ModelsTable(_column(metric), list(names), lines))
+            lines.append((named(name), cells))
+        tables.append(ModelsTable(column(metric), list(names), lines))
     return tables
-
-
-def win_table(evaluation: Evaluation, summary: Summary) -> WinTable | None:
-    """Return how often each method beats each other one; None where the run did not measure that.
-
-    Examples
-    --------
-    >>> import onnx_cam
-    >>> from onnx_cam.evaluation import evaluate, summarise
-    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> evaluation = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="win", out="run")
-    >>> win_table(evaluation, summarise(evaluation)).methods
-    ['scorecam', 'equal']
-    """
-    metric = next((metric for metric in evaluation.metrics if isinstance(metric, Win)), None)
-    if metric is None or len(evaluation.methods) < 2:
-        return None
-    lines = [
-        (label(name), [_win(summary[name][metric.name].get(other), metric) for other in evaluation.methods])
-        for name in evaluation.methods
-    ]
-    return WinTable(_column(metric), [label(name) for name in evaluation.methods], lines)
 
 
 def _usual_n(summary: Summary, metric: Metric, images: int) -> int:
@@ -335,7 +296,15 @@ def _usual_n(summary: Summary, metric: Metric, images: int) -> int:
     return max(numbers, key=lambda n: (numbers[n], n)) if numbers else images
 
 
-def _column(metric: Metric, usual: int = 0, images: int = 0) -> Column:
+def column(metric: Metric, usual: int = 0, images: int = 0) -> Column:
+    """Return the column of a metric, of whose figures most are means over `usual` of the images.
+
+    Examples
+    --------
+    >>> from onnx_cam.metrics import Deletion
+    >>> column(Deletion(), 11, 12).n
+    11
+    """
     n = usual if 0 < usual != images else None
     return Column(metric.title, metric.unit, metric.better, explained(metric), settings(metric), n)
 
@@ -351,33 +320,37 @@ def _cell(mean: Mapping[str, Any], metric: Metric, ranking: Ranking, method: str
     )
 
 
+def _marked(cell: Cell, results: Sequence[ControlResult]) -> Cell:
+    """Return a control's cell with how it does against the best method; other cells have no result."""
+    outcomes = {result.outcome for result in results}
+    return replace(cell, is_level=cell.is_level or "level" in outcomes, is_won="better" in outcomes)
+
+
 def _cost(evaluation: Evaluation, method: str, name: str) -> float:
-    costs = [float(evaluation.maps[image.sha256, method].record[name]) for image in evaluation.images]
-    return float(np.mean(costs)) if costs else 0.0
+    costs = evaluation.costs(method, name)
+    return float(costs.mean()) if len(costs) else 0.0
 
 
-def _finding(metric: Metric, ranking: Ranking, summary: Summary, compared: list[str]) -> Finding | None:
+def _error(evaluation: Evaluation, method: str) -> Cell | None:
+    error = mean_error(evaluation, method)
+    if error.value is None or error.low is None or error.high is None:
+        return None
+    n = error.n if error.n != len(evaluation.images) else None
+    return Cell(figure(100 * error.value, "%"), span(100 * error.low, 100 * error.high, "%"), n)
+
+
+def _finding(
+    metric: Metric, ranking: Ranking, summary: Summary, compared: list[str], controls: Sequence[ControlResult]
+) -> Finding | None:
     if not ranking.best:
         return None
     value = figure(summary[ranking.best[0]][metric.name]["value"], metric.unit)
     others = len(compared) - len(ranking.best)
     return Finding(
-        column=_column(metric),
+        column=column(metric),
         best=[label(name) for name in ranking.best],
         value=f"{value} %" if metric.unit == "%" else value,
         level=[label(name) for name in ranking.level],
         are_all_level=len(ranking.level) == others > 1,
-    )
-
-
-def _win(wins: Mapping[str, Any] | None, metric: Metric) -> WinCell | None:
-    if wins is None:
-        return None
-    value, low = wins["value"], wins["low"]
-    return WinCell(
-        value=figure(value, metric.unit),
-        interval=span(low, wins["high"], metric.unit),
-        ties=figure(wins["ties"], metric.unit),
-        share=value or 0.0,
-        is_clear=low is not None and low > 50 and wins["n"] >= FEW_IMAGES,
+        won_by=[label(result.control) for result in controls if result.outcome == "better"],
     )

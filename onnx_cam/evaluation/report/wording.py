@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from onnx_cam.errors import one_line_text
+from onnx_cam.methods.controls import is_control
 from onnx_cam.metrics import Metric
 
-__all__ = ["count", "explained", "figure", "file_name", "label", "plain", "settings", "span"]
+__all__ = ["count", "explained", "figure", "file_name", "label", "named", "plain", "settings", "span"]
 
 _NAMES = {"keep": "share of pixels kept", "tie": "ties up to"}
 _MAX_LENGTH = 200  # characters of a name that are printed
@@ -70,6 +71,17 @@ def label(text: str) -> str:
     """
     line = one_line_text(text)
     return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1] + "…"
+
+
+def named(method: str) -> str:
+    """Return a method's name in a table, which tells a control.
+
+    Examples
+    --------
+    >>> named("cam"), named("centre")
+    ('cam', 'centre (control)')
+    """
+    return f"{label(method)} (control)" if is_control(method) else label(method)
 
 
 def count(number: int, noun: str) -> str:

@@ -142,6 +142,18 @@ class Evaluation:
         """Tell for which images a method's map is empty, (n,): zero, or the same, everywhere."""
         return np.array([self.maps[image.sha256, method].is_empty for image in self.images], bool)
 
+    def costs(self, method: str, name: str) -> NDArray[np.float64]:
+        """Return what each of a method's maps took, (n,): ``passes`` or ``seconds``."""
+        return np.array([self.maps[image.sha256, method].record[name] for image in self.images], np.float64)
+
+    def relative_errors(self, method: str) -> NDArray[np.float64]:
+        """Return the estimated relative error of each of a method's maps, (n,), a fraction; NaN where there is none.
+
+        Maps from a part of the forward passes have one, and maps with noise.
+        """
+        errors = [self.maps[image.sha256, method].record.get("error") or {} for image in self.images]
+        return np.array([error.get("relative_error") for error in errors], np.float64)
+
     def _figure(self, metric: Metric, method: str, image: SeenImage) -> Measurement:
         return self.maps[image.sha256, method].figures[self._keys[metric.name, image.sha256]]
 

@@ -9,6 +9,7 @@ from onnx_cam.errors import MissingExtraError
 from onnx_cam.evaluation.report import write_report
 from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.results.summary import as_csv, as_json, flat_table, summarise
+from onnx_cam.evaluation.verdict.judgement import judge_metrics
 from onnx_cam.files import write_files
 
 __all__ = ["write_outputs"]
@@ -45,7 +46,7 @@ def write_outputs(evaluation: Evaluation, *, report: bool = True) -> Evaluation:
     summary = summarise(evaluation)
     table = flat_table(evaluation, summary)
     contents = {
-        evaluation.folder / "summary.json": as_json(summary),
+        evaluation.folder / "summary.json": as_json({**summary, "metrics": judge_metrics(evaluation)}),
         evaluation.folder / "tables.csv": as_csv(table),
         evaluation.folder / "tables.json": as_json(table),
     }

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.metrics import Metric, Win
-from onnx_cam.metrics.interval import mean_interval
+from onnx_cam.metrics.interval import Interval, mean_interval
 
-__all__ = ["Summary", "as_csv", "as_json", "flat_table", "summarise"]
+__all__ = ["Summary", "as_csv", "as_json", "flat_table", "mean_error", "summarise"]
 
 Summary = dict[str, dict[str, Any]]
 """A figure, as plain JSON values, by the method's name and the metric's."""
@@ -90,13 +90,29 @@ def _wins(
     return against
 
 
+def mean_error(evaluation: Evaluation, method: str) -> Interval:
+    """Return the mean estimated relative error of a method's maps, a fraction; n is 0 where none has an estimate.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> from onnx_cam.evaluation import evaluate
+    >>> model = onnx_cam.load("model.onnx", preprocess="unit")
+    >>> evaluation = evaluate(model, "photos.csv", methods="sscam2,cam", metrics="specificity", out="run")
+    >>> mean_error(evaluation, "sscam2").n, mean_error(evaluation, "cam").n
+    (2, 0)
+    """
+    errors = evaluation.relative_errors(method)
+    return mean_interval(errors[~np.isnan(errors)])
+
+
 def flat_table(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]:
     """Return a summary as a table: a row for each method and metric, and for each part of a metric.
 
     For ``win`` there is a row for each pair of methods.
 
-    Besides the metrics there are rows for ``empty``, and for ``passes`` and ``seconds``, what one map costs: means over
-    all images.
+    Besides the metrics there are rows for ``empty``, for ``passes`` and ``seconds``, what one map costs, and for
+    ``relative_error``, a fraction, of methods that estimate it: means over all images, and over those with an estimate.
 
     Parameters
     ----------
@@ -115,7 +131,8 @@ def flat_table(evaluation: Evaluation, summary: Summary) -> list[dict[str, Any]]
     >>> import onnx_cam
     >>> from onnx_cam.evaluation import evaluate
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> evaluation = evaluate(model, "photos.csv", methods="equal", metrics="class-change", out="run")
+    >>> settings = {"metrics": "class-change", "controls": False, "out": "run"}
+    >>> evaluation = evaluate(model, "photos.csv", methods="equal", **settings)
     >>> [row["metric"] for row in flat_table(evaluation, summarise(evaluation))]
     ['class-change', 'empty', 'passes', 'seconds']
     """
@@ -135,8 +152,10 @@ def _rows(evaluation: Evaluation, summary: Summary) -> Iterator[dict[str, Any]]:
                 for part, mean in figure.get("parts", {}).items():
                     yield _row(method, name, metric, mean, part=part)
         for name in ("passes", "seconds"):
-            costs = [float(evaluation.maps[image.sha256, method].record[name]) for image in evaluation.images]
-            yield _row(method, name, None, mean_interval(np.array(costs)).describe())
+            yield _row(method, name, None, mean_interval(evaluation.costs(method, name)).describe())
+        error = mean_error(evaluation, method)
+        if error.n:
+            yield _row(method, "relative_error", None, error.describe())
 
 
 def _row(
@@ -160,7 +179,7 @@ def _row(
     }
 
 
-def as_json(content: Summary | list[dict[str, Any]]) -> bytes:
+def as_json(content: Mapping[str, Any] | list[dict[str, Any]]) -> bytes:
     """Return a summary, or the table of it, as the content of a JSON file.
 
     Examples

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from onnx_cam.evaluation.survey.draw import as_jpeg, draw_image, draw_maps
 from onnx_cam.evaluation.survey.key import KEY_NAME, PAGE_NAME, Item, Key, read_key
 from onnx_cam.evaluation.survey.page import Question, write_page
 from onnx_cam.files import results_folder, write_files
+from onnx_cam.methods.controls import is_control
 
 __all__ = ["Survey", "make_survey"]
 
@@ -92,7 +94,8 @@ def make_survey(
     images : int
         The number of images to show; all of them if the run has fewer.
     methods : sequence of str or str, optional
-        Names of methods as in the run's tables, or one text with commas between them; all methods by default.
+        Names as in the run's tables, or one text with commas between them. By default all methods; the controls only
+        take part where they are named.
     seed : int, optional
         Random seed; a new one that nobody can guess by default. The same seed and run give the same survey.
 
@@ -113,7 +116,7 @@ def make_survey(
     >>> import onnx_cam
     >>> from onnx_cam.evaluation import evaluate
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> run = evaluate(model, "photos.csv", methods="scorecam,equal", metrics="average-drop", out="run", report=False)
+    >>> run = evaluate(model, "photos.csv", methods="scorecam,sscam2", metrics="average-drop", out="run", report=False)
     >>> survey = make_survey(run, "survey", images=2, seed=1)
     >>> survey.page.name, len(survey.key.items)
     ('survey.html', 2)
@@ -161,15 +164,15 @@ def _write(survey: Survey, questions: Sequence[Question]) -> None:
 def _method_names(run: Evaluation, methods: Sequence[str] | str | None) -> tuple[str, ...]:
     if isinstance(methods, str):
         methods = [name.strip() for name in methods.split(",") if name.strip()]
-    names = tuple(run.methods) if methods is None else tuple(dict.fromkeys(methods))
+    names = tuple(filterfalse(is_control, run.methods) if methods is None else dict.fromkeys(methods))
     for name in names:
         if name not in run.methods:
             hint = did_you_mean(name, run.methods)
             raise SettingError(f"the run has no method {name!r}{hint} Expected some of {', '.join(run.methods)}")
     if not 2 <= len(names) <= len(_LETTERS):
         raise SettingError(
-            f"{len(names)} methods to compare; expected 2 to {len(_LETTERS)}: name them with --methods, "
-            "or evaluate more methods"
+            f"{len(names)} methods to compare; expected 2 to {len(_LETTERS)}: name them, or some controls, "
+            "with --methods, or evaluate more methods"
         )
     return names
 
