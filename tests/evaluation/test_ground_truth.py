@@ -214,6 +214,17 @@ def test_a_wrong_method_departs_from_the_table(method: Method, outcomes: list[st
     assert not all(finding.is_expected for finding in found)
 
 
+def test_a_contrast_finds_what_the_method_finds_and_invents_nothing() -> None:
+    contrasts = check_methods("scorecam:versus=next,layercam:versus=next,sscam2:versus=next")
+    assert [finding.outcome for finding in contrasts] == 3 * ["finds", "finds", "finds", "empty", "empty"]
+    (*_, constant, bypass) = check_methods("sscam2")
+    assert [constant.outcome, bypass.outcome] == ["invents", "invents"]
+
+
+def test_a_blurred_map_has_no_expected_outcome() -> None:
+    assert {finding.expected for finding in check_methods("blurred:gradcam")} == {None}
+
+
 def test_settings_of_ones_own_have_no_expected_outcome() -> None:
     for finding in check_methods("sscam2:paper:sigma=0.5"):
         assert finding.is_right

@@ -15,7 +15,9 @@ from onnx_cam.evaluation.method_names import choose_named_methods, names_all
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.spelling import ALL, CONTROL
+from onnx_cam.methods.blurred import Blurred
+from onnx_cam.methods.controls import STANDARD_CONTROLS
+from onnx_cam.methods.spelling import ALL
 
 __all__ = ["check_methods"]
 
@@ -27,7 +29,7 @@ def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0,
     ----------
     methods : str, or sequence of str and Method
         Methods with their variant and settings, as in ``sscam2:paper:sigma=0.5``; a single string may hold several with
-        commas between them. ``"all"`` stands for every variant of every method, and the control ``equal``.
+        commas between them. ``"all"`` stands for every variant of every method, and the controls.
     seed : int
         The seed of the noise.
     device : str
@@ -59,7 +61,10 @@ def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0,
 
 
 def _every_variant() -> list[str]:
-    return [*(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants), CONTROL]
+    return [
+        *(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants),
+        *(control.name for control in STANDARD_CONTROLS),
+    ]
 
 
 def _find(name: str, method: Method, graph: KnownGraph, model: Classifier, seed: int) -> Finding:
@@ -90,6 +95,6 @@ def _explain(case: KnownCase, method: Method, model: Classifier, seed: int) -> E
 
 def _listed_name(method: Method) -> str:
     """Return the name under which a method stands in the table of expected outcomes; none with settings of its own."""
-    if method != type(method)(variant=method.variant):
+    if isinstance(method, Blurred) or method != type(method)(variant=method.variant):
         return ""
     return f"{method.name}:{method.variant}" if method.name in METHODS else method.name

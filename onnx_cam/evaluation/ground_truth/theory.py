@@ -39,7 +39,10 @@ EXPECTED: dict[str, str] = {
     "xgradcam:paper": "finds finds finds empty empty",
     "layercam:paper": "finds finds finds empty empty",
     "hirescam:paper": "finds finds finds empty empty",
+    "finercam:paper": "misses finds finds empty empty",
     "equal": "misses misses misses invents invents",
+    "centre": "misses misses misses invents invents",
+    "random": "misses misses misses invents invents",
 }
 """Method and variant to the outcome on each of `GRAPHS`, at the default settings and seed 0."""
 
@@ -73,8 +76,9 @@ _FINDABLE, _NOTHING_TO_FIND = GRAPHS[:3], GRAPHS[3:]
 
 REASONS: tuple[Reason, ...] = (
     Reason(("equal",), GRAPHS, "All live channels weigh the same: the map does not depend on the scores."),
+    Reason(("centre", "random"), GRAPHS, "The map depends on neither the image nor the scores."),
     Reason(
-        ("gradcam:paper", "gradcam++:paper", "gradcam++:pytorch-grad-cam", "smoothgradcam++:paper"),
+        ("gradcam:paper", "gradcam++:paper", "gradcam++:pytorch-grad-cam", "smoothgradcam++:paper", "finercam:paper"),
         ("one window",),
         "A channel's weight is the gradient collected over all positions. The class reads every channel in the window "
         "alike, so that a channel that is active elsewhere weighs as much as the one that is active in the window.",
