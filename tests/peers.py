@@ -79,7 +79,7 @@ def torchcam_cam_map(module: nn.Module, layer: str, x: Floats, target: int, meth
     with CAM(module, layer, input_shape=x.shape) as extractor:
         with torch.inference_mode():
             module(torch.from_numpy(x[None]))
-        return np.asarray(np.maximum(np.asarray(extractor(target, normalized=False)[0][0]), 0))
+        return np.asarray(np.maximum(extractor(target, normalized=False)[0][0].numpy(), 0))
 
 
 def captum_map(module: nn.Module, layer: str, x: Floats, target: int, method: str = "gradcam") -> Floats:

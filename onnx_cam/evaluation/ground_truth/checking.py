@@ -10,12 +10,11 @@ from onnx_cam.errors import OnnxCamError
 from onnx_cam.evaluation.ground_truth.finding import Finding, judge, share_in_region
 from onnx_cam.evaluation.ground_truth.graphs import known_graphs
 from onnx_cam.evaluation.ground_truth.known_graph import KnownCase, KnownGraph
-from onnx_cam.evaluation.ground_truth.theory import expected_outcome, reason_for
+from onnx_cam.evaluation.ground_truth.theory import EXPECTED, expected_outcome, reason_for
 from onnx_cam.evaluation.method_names import choose_named_methods, names_all
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.blurred import Blurred
 from onnx_cam.methods.controls import STANDARD_CONTROLS
 from onnx_cam.methods.spelling import ALL
 
@@ -94,7 +93,6 @@ def _explain(case: KnownCase, method: Method, model: Classifier, seed: int) -> E
 
 
 def _listed_name(method: Method) -> str:
-    """Return the name under which a method stands in the table of expected outcomes; none with settings of its own."""
-    if isinstance(method, Blurred) or method != type(method)(variant=method.variant):
-        return ""
-    return f"{method.name}:{method.variant}" if method.name in METHODS else method.name
+    """Return the name under which a method stands in the table of expected outcomes; empty where it does not."""
+    name = f"{method.name}:{method.variant}" if method.name in METHODS else method.name
+    return name if name in EXPECTED and method == type(method)(variant=method.variant) else ""
