@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from onnx_cam.evaluation import Evaluation, read_evaluation, summarise
+from onnx_cam.evaluation.report.answer import what_controls_win
 
 
 @click.command()
@@ -24,6 +25,7 @@ def main(runs: tuple[Path, ...]) -> None:
         print_facts(evaluation)
         print_figures(evaluation)
         print_wins(evaluation)
+        print_controls(evaluation)
 
 
 def print_facts(evaluation: Evaluation) -> None:
@@ -56,6 +58,13 @@ def print_wins(evaluation: Evaluation) -> None:
     for method, figures in summarise(evaluation).items():
         cells = [f"{figures['win'][other]['value']:.0f}" if other != method else "–" for other in names]
         print(f"| `{method}` | {' | '.join(cells)} |")
+    print()
+
+
+def print_controls(evaluation: Evaluation) -> None:
+    """Print which metrics a control wins."""
+    for sentence in what_controls_win(evaluation) or ["No control wins a metric."]:
+        print(f"* {sentence}")
     print()
 
 

@@ -137,7 +137,7 @@ def evaluate(dataset: str, as_json: bool, quiet: bool, **settings: Any) -> None:
 
     \b
     Examples:
-      onnx-cam evaluate model.onnx photos/ --methods scorecam,sscam2,iscam,equal -o run
+      onnx-cam evaluate model.onnx photos/ --methods scorecam,sscam2,iscam,gradcam -o run
       onnx-cam evaluate model.onnx LOC_val_solution.csv --limit 2000 --shuffle --only-correct -o run
     """
     _check_usage(settings)

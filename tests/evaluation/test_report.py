@@ -213,6 +213,51 @@ def test_maps_that_are_all_empty(tmp_path: Path) -> None:
     assert "more than 1 % of the method's maps are empty" in text
 
 
+def test_the_first_screen_answers_before_the_figures(run: Evaluation, tmp_path: Path) -> None:
+    means = {"cam": 1.0, "gradcam": 4.0, "<b>": 9.0, "equal": 20.0, "centre": 0.5}
+    noise = np.random.default_rng(0).normal(0, 0.1, (len(means), 12))
+    won = {name: [*(mean + noise[i])] for i, (name, mean) in enumerate(means.items())}
+    sound = {**won, "centre": [30.0] * 12}
+    found = made.evaluation({AverageDrop(): won, Deletion(): sound}, curves={name: [[1.0, 0.0]] * 12 for name in means})
+    parsed = Page(written([found], tmp_path))
+    text = " ".join(parsed.text.split())
+    assert parsed.open == []
+    assert "3 methods and 2 controls on 12 images" in text
+    places = [
+        text.index(said)
+        for said in (
+            "In short",
+            "It is better than every other method by Deletion.",
+            "Average Drop is won by the control centre, which is better than cam, the best method, by 0.5 points",
+            "the control centre is better than the best method",
+            "<b> 9.0[9.0, 9.0]",
+            "equal control 20.1",
+            "Kendall's τ of the order in which two metrics put the 3 methods",
+        )
+    ]
+    assert places == sorted(places)
+    assert text.count("wins 0.5") == 1
+    both = Page(written([found, run], tmp_path))
+    assert both.open == []
+    assert both.text.count("In short") == 2
+    assert "equal (control)" in both.text
+
+
+def test_the_error_of_a_budget_has_a_column_of_its_own(tmp_path: Path) -> None:
+    figures: Figures = {AverageDrop(): {"cam": [1.0] * 12, "scorecam:budget=5%": [2.0] * 12}}
+    found = made.evaluation(figures)
+    assert "Relative error" not in Page(written([found], tmp_path)).text
+    maps = {
+        key: dataclasses.replace(one, record={**one.record, "error": {"relative_error": 0.25}})
+        if key[1] != "cam"
+        else one
+        for key, one in found.maps.items()
+    }
+    text = Page(written([dataclasses.replace(found, maps=maps)], tmp_path)).text
+    assert "Relative error (%)" in text
+    assert "25.0[25.0, 25.0]" in text
+
+
 def test_without_a_direction_there_are_no_examples(tmp_path: Path) -> None:
     found = made.evaluation({Specificity(): {"a": [0.1, 0.2], "b": [0.3, 0.4]}})
     parsed = Page(written([found], tmp_path))

@@ -10,7 +10,7 @@ from onnx_cam.evaluation.results.evaluation import Evaluation
 from onnx_cam.evaluation.verdict.advice import Advice, MetricVerdict, advise
 from onnx_cam.evaluation.verdict.agreement import MetricAgreement
 from onnx_cam.evaluation.verdict.controls import ControlResult, compare_controls, winning_control
-from onnx_cam.evaluation.verdict.ranking import FEW_IMAGES, MOST_EMPTY, competitors, gain, is_ranked
+from onnx_cam.evaluation.verdict.ranking import FEW_IMAGES, MOST_EMPTY, best_method, competitors, gain, is_ranked
 from onnx_cam.methods.controls import is_control
 from onnx_cam.metrics import Metric
 from onnx_cam.metrics.interval import Interval
@@ -18,6 +18,8 @@ from onnx_cam.metrics.interval import Interval
 __all__ = ["Answer", "Paragraph", "answer", "what_controls_win"]
 
 _MUCH_DEARER = 2  # times the forward passes: from there on a method's cost is set beside that of the advised one
+
+_LEAST_SECONDS = 0.01  # less is not said more precisely
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,20 @@ class Paragraph:
     ----------
     goal, advice : str
         What a map is made for, and what the figures speak for.
+    cost : str
+        What the advised method costs; empty where none is advised.
     reasons : list of str
         Sentences.
 
     Examples
     --------
-    >>> Paragraph("To find the object", "cam", ["It costs 1 forward pass."]).advice
+    >>> Paragraph("To find the object", "cam", "no forward pass, 0.01 s an image", []).advice
     'cam'
     """
 
     goal: str
     advice: str
+    cost: str
     reasons: list[str]
 
 
@@ -84,10 +89,11 @@ def answer(evaluation: Evaluation, agreements: Sequence[MetricAgreement]) -> Ans
     if alarm:
         return Answer(alarm, [], [], _left_out(evaluation))
     advice = advise(evaluation)
+    doubts = [_doubt(verdict) for one in advice for verdict in one.verdicts if verdict.standing != "counts"]
     return Answer(
-        "",
+        "" if advice else "No metric that says which of two maps is better has a value, so no method is recommended.",
         [_paragraph(evaluation, one) for one in advice],
-        [_doubt(verdict) for one in advice for verdict in one.verdicts if verdict.standing != "counts"],
+        [*doubts, *_undefined(evaluation)],
         [*_basis(evaluation), *_agreement(agreements), *_left_out(evaluation)],
     )
 
@@ -144,9 +150,10 @@ def _left_out(evaluation: Evaluation) -> list[str]:
 
 def _paragraph(evaluation: Evaluation, advice: Advice) -> Paragraph:
     if advice.method is None:
-        return Paragraph(advice.goal, "no recommendation", [_why_none(advice)])
-    reasons = [_why(evaluation, advice), *_differences(evaluation, advice), _cost(evaluation, advice)]
-    return Paragraph(advice.goal, label(advice.method), reasons)
+        return Paragraph(advice.goal, "no recommendation", "", [_why_none(advice)])
+    reasons = [_why(evaluation, advice), *_differences(evaluation, advice), *_dearest(evaluation, advice)]
+    cost = f"{_cost(evaluation, advice.method)} an image, beyond the run that predicts the class"
+    return Paragraph(advice.goal, label(advice.method), cost, reasons)
 
 
 def _why_none(advice: Advice) -> str:
@@ -159,20 +166,26 @@ def _why_none(advice: Advice) -> str:
 def _why(evaluation: Evaluation, advice: Advice) -> str:
     titles = _titles(advice.counted)
     if len(competitors(evaluation)) == 1:
-        return f"It is the only method that was compared, and better than every control by {titles}."
+        is_controlled = any(is_control(name) for name in evaluation.methods)
+        beats = f", and better than every control by {titles}" if is_controlled else ""
+        return f"It is the only method that was compared{beats}."
     if len(advice.leaders) > 1:
         leaders = _and([label(name) for name in advice.leaders])
-        return f"{leaders} cannot be told apart from the best by {titles}. {_cheapest(evaluation, advice)}"
+        each = "each of " if len(advice.counted) > 1 else ""
+        among = f"{leaders} are the best, or cannot be told apart from the best, by {each}{titles}."
+        return f"{among} {_cheapest(evaluation, advice)}"
     if all(one.leaders == advice.leaders for one in advice.counted):
         return f"It is better than every other method by {titles}."
     return f"It is the only method that is the best, or cannot be told apart from the best, by each of {titles}."
 
 
 def _cheapest(evaluation: Evaluation, advice: Advice) -> str:
-    costs = {evaluation.costs(name, "passes").mean() for name in advice.leaders}
-    if len(costs) == 1:
-        return f"They take equally many forward passes; {label(str(advice.method))} comes first in the table."
-    return f"Of these, {label(str(advice.method))} takes the fewest forward passes."
+    costs = {name: evaluation.costs(name, "passes").mean() for name in advice.leaders}
+    cheapest = [label(name) for name, cost in costs.items() if cost == min(costs.values())]
+    if len(cheapest) == 1:
+        return f"Of these, {cheapest[0]} takes the fewest forward passes."
+    take = "They take" if len(cheapest) == len(costs) else f"Of these, {_and(cheapest)} take"
+    return f"{take} equally few forward passes, and {cheapest[0]} comes first in the table."
 
 
 def _differences(evaluation: Evaluation, advice: Advice) -> list[str]:
@@ -187,20 +200,20 @@ def _differences(evaluation: Evaluation, advice: Advice) -> list[str]:
     return behind or (["It also has the best mean."] if len(advice.leaders) > 1 else [])
 
 
-def _cost(evaluation: Evaluation, advice: Advice) -> str:
-    method = str(advice.method)
+def _dearest(evaluation: Evaluation, advice: Advice) -> list[str]:
+    """Say what the dearest of the leaders costs, where that is much more."""
+    ours, most = (pick(evaluation.costs(name, "passes").mean() for name in advice.leaders) for pick in (min, max))
+    if most < _MUCH_DEARER * max(ours, 1):
+        return []
     dearest = max(advice.leaders, key=lambda name: evaluation.costs(name, "passes").mean())
-    cost = f"It costs {_passes(evaluation, method)} an image"
-    ours, theirs = (evaluation.costs(name, "passes").mean() for name in (method, dearest))
-    if theirs >= _MUCH_DEARER * max(ours, 1):
-        return f"{cost}; {label(dearest)} costs {_passes(evaluation, dearest)}."
-    return f"{cost}."
+    return [f"{label(dearest)} takes {_cost(evaluation, dearest)}."]
 
 
-def _passes(evaluation: Evaluation, method: str) -> str:
+def _cost(evaluation: Evaluation, method: str) -> str:
     passes, seconds = (float(evaluation.costs(method, name).mean()) for name in ("passes", "seconds"))
-    number = round(passes)
-    return f"{number:,} forward pass{'' if number == 1 else 'es'} and {seconds:.2g} s"
+    number = "no" if round(passes) == 0 else f"{passes:,.0f}"
+    time = f"{seconds:.2g}" if seconds >= _LEAST_SECONDS else f"less than {_LEAST_SECONDS}"
+    return f"{number} forward pass{'' if round(passes) in (0, 1) else 'es'} and {time} s"
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -221,6 +234,15 @@ def _doubt(verdict: MetricVerdict) -> str:
     )
 
 
+def _undefined(evaluation: Evaluation) -> list[str]:
+    """Name the metrics that have no value on these images."""
+    undefined = [one for one in evaluation.metrics if is_ranked(one) and best_method(evaluation, one) is None]
+    return [
+        f"{metric.title} has no value on these images{', which have no boxes' if metric.needs_boxes else ''}."
+        for metric in undefined
+    ]
+
+
 def _won(metric: Metric, result: ControlResult) -> str:
     return (
         f"{metric.title} is won by the control {label(result.control)}, which is better than {label(result.method)}, "
@@ -231,7 +253,8 @@ def _won(metric: Metric, result: ControlResult) -> str:
 def _basis(evaluation: Evaluation) -> list[str]:
     basis = [
         f"{count(len(evaluation.images), 'image')}, compared image by image: two methods cannot be told apart where "
-        "the 95 % interval of their mean difference contains 0. That does not prove that they are equal."
+        "the 95 % interval of their mean difference contains 0. That does not prove that they "
+        "are equal: the interval says how large the difference may be."
     ]
     if not any(is_control(name) for name in evaluation.methods):
         basis.append("No controls took part, so it is not known whether a map that explains nothing does as well.")
@@ -243,10 +266,14 @@ def _agreement(agreements: Sequence[MetricAgreement]) -> list[str]:
         return []
     alike = sum((one.tau.low or 0.0) > 0 for one in agreements)
     opposite = sum((one.tau.high or 0.0) < 0 for one in agreements)
-    pairs = f"{len(agreements)} pair{'' if len(agreements) == 1 else 's'} of metrics"
+    undecided = len(agreements) - alike - opposite
+    if len(agreements) == 1:
+        said = "agree" if alike else "contradict each other" if opposite else "cannot be compared on these images"
+        first, second = agreements[0].first.title, agreements[0].second.title
+        return [f"{first} and {second} {said} about the order of the methods (Kendall's τ)."]
     return [
-        f"Of {pairs}, {alike} put the methods in a similar order, {opposite} in an opposite one, and for "
-        f"{len(agreements) - alike - opposite} these images do not decide (Kendall's τ)."
+        f"Of {count(len(agreements), 'pair')} of metrics, {alike} agree about the order of the methods (Kendall's τ), "
+        f"{opposite} contradict each other, and {undecided} cannot be decided on these images."
     ]
 
 

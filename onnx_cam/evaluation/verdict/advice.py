@@ -1,8 +1,8 @@
 """Which method the figures of a run speak for, for each purpose of a map, by rules that are stated here.
 
 1. A metric counts only where its best method is better than every control: a metric that a control wins does not
-   measure explanation on these images, and one that cannot tell the best method from a control says nothing about
-   methods.
+   measure explanation on these images, and one that cannot tell the best method from a control that knows nothing of
+   the class (``equal``, ``centre`` or ``random``) says nothing about methods.
 2. For a purpose, the leaders are the methods that are the best, or cannot be told apart from the best, by each of its
    metrics that count.
 3. Of the leaders the one that takes the fewest forward passes is advised; among equals the first in the tables.
@@ -26,6 +26,7 @@ from onnx_cam.evaluation.verdict.ranking import (
     rank,
     usable_values,
 )
+from onnx_cam.methods.blurred import Blurred
 from onnx_cam.metrics import Metric
 
 __all__ = ["Advice", "MetricVerdict", "advise", "judge_metric"]
@@ -146,7 +147,8 @@ def _standing(results: list[ControlResult], images: int) -> tuple[Standing, Cont
     winner = winning_control(results)
     if winner is not None:
         return "won by a control", winner
-    level = [result for result in results if result.outcome == "level"]
+    # A blurred map is that of a method, and depends on the class: where it does as well, only the detail is not seen.
+    level = [one for one in results if one.outcome == "level" and not one.control.startswith(Blurred.name)]
     if level:
         return "level with a control", max(level, key=lambda result: result.gain.value or 0.0)
     return "counts", None
