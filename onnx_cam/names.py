@@ -48,7 +48,7 @@ METRICS_OF_ALL = (
 )
 """The metrics that ``--metrics all`` stands for: those that score inputs, and explain nothing again."""
 
-METRIC_EXPLANATIONS = {"adcc": 1, "contrast-drop": 0, "randomisation": 1, "stability": 3}
+METRIC_EXPLANATIONS = {"adcc": 1, "contrast-drop": 0, "grid-pointing": 1, "randomisation": 1, "stability": 3}
 """The other metrics, and how many whole explanations each takes for a map: its class says the same."""
 
 METRICS = (*METRICS_OF_ALL, *METRIC_EXPLANATIONS)

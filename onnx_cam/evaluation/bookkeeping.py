@@ -7,10 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from onnx_cam.errors import ImageError, OnnxCamError
+from onnx_cam.evaluation.cell_views import view_cells
 from onnx_cam.evaluation.datasets import Sample
 from onnx_cam.evaluation.datasets.sample_labels import SampleLabels
 from onnx_cam.evaluation.engines.local import Engine, LocalEngine, Outcome
 from onnx_cam.evaluation.image_evaluator import ImageEvaluator, method_key
+from onnx_cam.evaluation.mosaics import NO_PIXELS, MosaicPlan, draw_mosaics
 from onnx_cam.evaluation.remaining_passes import RemainingPasses
 from onnx_cam.evaluation.results.evaluation import WRONG_CLASS, figure_key
 from onnx_cam.evaluation.results.records import MoreFigures, SeenImage
@@ -102,6 +104,7 @@ class Bookkeeping:
         self._seen = results.images()
         self._hashes: dict[str, str] = {}  # of the images' files, by the sample's name
         self._unreadable: dict[str, str] = {}  # why a sample cannot be used, by its name
+        self._mosaics: dict[str, MosaicPlan] = {}  # by the image's hash
 
     def work(self, samples: Sequence[Sample], engine: Engine, progress: Progress | None) -> None:
         """Have an engine do what is left to do for the samples, and store what comes of it.
@@ -114,11 +117,16 @@ class Bookkeeping:
             Called with the forward passes done and the forward passes expected in all.
         """
         # Read every file once, for its hash. What the results file holds of that hash is not computed again.
+        self._hash(samples)
+        remaining = RemainingPasses(self._keys, self._results.costs(), self._evaluator, len(samples), progress)
+        # Which images make up whose mosaic, where a metric needs one: known before the first image is evaluated.
+        if any(metric.needs_mosaic for metric in self._evaluator.metrics):
+            self._mosaics = self._draw_mosaics(samples, remaining)
         tasks = list(self._tasks(samples))
+        remaining.expect(len(tasks))
         # From here on a reader can tell how far the run has come.
         self._results.begin(self._request(self._images()))
         working_methods = len(self._evaluator.methods)
-        remaining = RemainingPasses(self._keys, self._results.costs(), self._evaluator, len(tasks), progress)
         self._evaluator.watch = remaining.within_map
         # The engine yields, in any order of the images, first what the model sees in an image and then its maps, or an
         # error. `closing` stops its workers whatever ends this loop.
@@ -161,22 +169,44 @@ class Bookkeeping:
         left_out = {WRONG_CLASS: len(images) - len(usable)} if self._facts.only_correct else {}
         self._results.finish(self._request(usable, left_out))
 
+    def _hash(self, samples: Sequence[Sample]) -> None:
+        for sample in samples:
+            try:
+                self._hashes[sample.name] = read_image(sample.path).sha256
+            except ImageError as error:
+                self._unreadable[sample.name] = str(error)
+
+    def _each_file(self, samples: Sequence[Sample]) -> dict[str, Sample]:
+        """Return the samples that can be read, each file once, by its hash."""
+        files: dict[str, Sample] = {}
+        for sample in samples:
+            if sample.name in self._hashes:
+                files.setdefault(self._hashes[sample.name], sample)
+        return files
+
+    def _draw_mosaics(self, samples: Sequence[Sample], remaining: RemainingPasses) -> dict[str, MosaicPlan]:
+        """Return the mosaic of each image, by its hash."""
+        files = self._each_file(samples)
+        labels = {sha256: self._labels[sample.name].image for sha256, sample in files.items()}
+        paths = {sha256: sample.path for sha256, sample in files.items()}
+        if self._evaluator.classifier.preprocessing is None:
+            return dict.fromkeys(paths, MosaicPlan(reason=NO_PIXELS))
+        views = view_cells(paths, self._evaluator.other_models, self._results, remaining.prepare)
+        if self._facts.only_correct:
+            views = {sha256: view for sha256, view in views.items() if view.predicted == labels[sha256]}
+        return draw_mosaics(paths, views, labels, self._evaluator.seed)
+
     def _tasks(self, samples: Sequence[Sample]) -> Iterator[Task]:
         """Yield the images with something left to do, each file once."""
         measured = self._results.measured()
-        listed: set[str] = set()
-        for sample in samples:
-            try:
-                sha256 = read_image(sample.path).sha256
-            except ImageError as error:
-                self._unreadable[sample.name] = str(error)
-                continue
-            self._hashes[sample.name] = sha256
-            if sha256 in listed:
-                continue
-            listed.add(sha256)
+        for sha256, sample in self._each_file(samples).items():
             stored = {name: measured[sha256, key] for name, key in self._keys.items() if (sha256, key) in measured}
-            task = Task(sample, *self._labels[sample.name], only_correct=self._facts.only_correct)
+            task = Task(
+                sample,
+                *self._labels[sample.name],
+                only_correct=self._facts.only_correct,
+                mosaic=self._mosaics.get(sha256),
+            )
             if not self._is_done(sha256, task, stored):
                 maps = {name: self._results.map(sha256, self._keys[name]) for name in stored}
                 yield replace(task, maps=maps)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.classifier.randomised import randomised
 from onnx_cam.errors import MissingExtraError, ModelError, SettingError
 from onnx_cam.evaluation.open_image import OpenImage
+from onnx_cam.evaluation.other_models import OtherModels
 from onnx_cam.evaluation.results.evaluation import figure_key
 from onnx_cam.evaluation.results.records import MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.task import Task
@@ -68,6 +69,8 @@ class ImageEvaluator:
         The methods that work, as far as is known.
     left_out : dict of str to str
         Why the other methods do not work.
+    other_models : OtherModels
+        The models that metrics compare with.
     watch : callable, optional
         Called with the forward passes done for maps that were not yielded yet, and those planned for them.
 
@@ -98,14 +101,14 @@ class ImageEvaluator:
     ) -> None:
         self.classifier = classifier
         self.methods = dict(methods)
-        self.metrics = tuple(metrics)
         self.layer = classifier.layer(layer)
+        self.other_models = OtherModels(classifier, self.layer, seed)
+        self.metrics = tuple(map(self.other_models.settled, metrics))
         self.seed = seed
         self.batch_size = batch_size
         self.left_out: dict[str, str] = {}
         self.watch: Progress | None = None
         self.lenient = lenient
-        self._randomised_model: Classifier | ModelError | None = None
 
     def evaluate(self, task: Task) -> Iterator[SeenImage | MeasuredMap | MoreFigures]:
         """Yield what the model sees in an image, then each method's map with its figures, some of which may follow it.
@@ -182,7 +185,14 @@ class ImageEvaluator:
             second_cam=cams[1] if len(cams) > 1 else None,
             batch_size=self.batch_size,
             frame=self.layer.geometry.frame,
-            origin=MapOrigin(image.picture, method, self.layer, self.seed, self._randomised),
+            origin=MapOrigin(
+                image.picture,
+                method,
+                self.layer,
+                self.seed,
+                randomised=self.other_models.randomised,
+                mosaic=partial(self.other_models.mosaic, image),
+            ),
         )
         unmeasured = UnmeasuredMap(
             image.picture.sha256,
@@ -195,23 +205,6 @@ class ImageEvaluator:
         )
         masked.recall(unmeasured.inputs)  # the next explanation leaves other scores
         return unmeasured
-
-    def _randomised(self) -> Classifier:
-        """Return the model with its weights behind the layer permuted; it is made once.
-
-        Raises
-        ------
-        ModelError
-            There is none, or it cannot be read.
-        """
-        if self._randomised_model is None:
-            try:
-                self._randomised_model = randomised(self.classifier, self.layer, self.seed)
-            except ModelError as error:
-                self._randomised_model = error
-        if isinstance(self._randomised_model, ModelError):
-            raise self._randomised_model
-        return self._randomised_model
 
     def _explain(
         self, image: OpenImage, method: Method, *, second: bool, passes_before: int

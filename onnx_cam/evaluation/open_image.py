@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.errors import DatasetError
+from onnx_cam.errors import DatasetError, ImageError
 from onnx_cam.evaluation.datasets import Box, Sample
 from onnx_cam.evaluation.datasets.boxes import box_mask, check_boxes
+from onnx_cam.evaluation.mosaics import MosaicPlan, Partner
 from onnx_cam.evaluation.results.records import Corners, ImageFacts, SeenImage
 from onnx_cam.evaluation.task import Task
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import Picture
 
 __all__ = ["OpenImage"]
+
+Floats = NDArray[np.float32]
 
 _COPY_SIDE = 400  # pixels of the longer side of the small copy of an image
 _COPY_QUALITY = 85
@@ -28,6 +31,7 @@ class OpenImage:
 
     def __init__(self, classifier: Classifier, layer: Layer, task: Task) -> None:
         self._task = task
+        self._classifier = classifier
         self._frame = layer.geometry.frame
         self._labels = classifier.labels
         sample = task.sample
@@ -57,6 +61,7 @@ class OpenImage:
             crop=geometry.crop,
             cells=(cells.top, cells.left, cells.bottom, cells.right),
             boxes=self._boxes,
+            mosaic=self._task.mosaic.key if self._task.mosaic else "",
         )
         sample = self._task.sample
         return SeenImage(self.picture.sha256, sample.name, sample.path, facts, _small_copy(self.picture))
@@ -68,6 +73,32 @@ class OpenImage:
             return None
         height, width = self.picture.network_input.shape[1:]
         return box_mask((Box(*corners) for corners in self._boxes), self.picture.geometry, (height, width))
+
+    @cached_property
+    def mosaic_inputs(self) -> list[Floats]:
+        """The network inputs of the image and its partners, in the order of the mosaic's cells.
+
+        Raises
+        ------
+        ImageError
+            A partner cannot be read, or is another file by now.
+        """
+        plan = self._task.mosaic
+        assert plan is not None
+        inputs = [self._open_partner(partner).network_input for partner in plan.partners]
+        inputs.insert(plan.cell, self.picture.network_input)
+        return inputs
+
+    def _open_partner(self, partner: Partner) -> Picture:
+        picture = self._classifier.open_picture(partner.path, self._classifier.preprocessing)
+        if picture.sha256 != partner.sha256:
+            raise ImageError(f"the file '{partner.path}' was changed during the run; give the same command again")
+        return picture
+
+    @property
+    def mosaic_plan(self) -> MosaicPlan | None:
+        """The mosaic that the image is part of, where a metric needs one."""
+        return self._task.mosaic
 
     @property
     def _boxes(self) -> tuple[Corners, ...]:

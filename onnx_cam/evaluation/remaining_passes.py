@@ -75,6 +75,15 @@ class RemainingPasses:
         self._keys = dict(keys)
         self._open_maps: dict[str, dict[str, _OpenMap]] = {}  # by the image and the method's key
 
+    def prepare(self, passes: int) -> None:
+        """Note forward passes that were run before the first image is evaluated."""
+        self._done += passes
+        self._report(0)
+
+    def expect(self, images: int) -> None:
+        """Note how many images have something left to do."""
+        self._images = images
+
     def start_image(self, image: str, expected: Mapping[str, float | None]) -> None:
         """Note that an image is being worked on. Several images may be at the same time.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from onnx_cam.evaluation.datasets import Sample
+from onnx_cam.evaluation.mosaics import MosaicPlan
 from onnx_cam.evaluation.results.records import Corners, MeasuredMap, SeenImage
 
 __all__ = ["Task"]
@@ -26,6 +27,8 @@ class Task:
         The maps that are stored already, by the method's name.
     only_correct : bool
         Whether the image is left out if the model predicts another class than its label.
+    mosaic : MosaicPlan or None
+        Its mosaic, where a metric needs one.
 
     Examples
     --------
@@ -40,12 +43,14 @@ class Task:
     box_labels: tuple[int | None, ...] = ()
     maps: Mapping[str, MeasuredMap] = field(default_factory=dict)
     only_correct: bool = False
+    mosaic: MosaicPlan | None = None
 
     def agrees_with(self, seen: SeenImage) -> bool:
-        """Tell whether an image was stored under this name, with this label and these boxes for the predicted class."""
+        """Tell whether an image was stored with this name, label and mosaic, and these boxes of the predicted class."""
         facts = seen.facts
         same_boxes = facts.boxes == self.boxes_of(facts.predicted)
-        return facts.label == self.label and same_boxes and seen.name == self.sample.name
+        same_mosaic = self.mosaic is None or self.mosaic.key == facts.mosaic
+        return facts.label == self.label and same_boxes and same_mosaic and seen.name == self.sample.name
 
     def boxes_of(self, target: int) -> tuple[Corners, ...]:
         """Return the boxes that a map of a class should lie on.

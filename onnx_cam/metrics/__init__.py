@@ -13,9 +13,12 @@ from onnx_cam.metrics.base import CurveMetric, MaskingMetric, Measurement, Metri
 from onnx_cam.metrics.class_change import ClassChange
 from onnx_cam.metrics.contrast_drop import ContrastDrop
 from onnx_cam.metrics.deletion import Deletion
+from onnx_cam.metrics.explained_image import explained_image
+from onnx_cam.metrics.grid_pointing import GridPointing
 from onnx_cam.metrics.insertion import Insertion
 from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.metrics.masked_image import MaskedImage
+from onnx_cam.metrics.mosaic import Mosaic
 from onnx_cam.metrics.pointing import Pointing
 from onnx_cam.metrics.randomisation import Randomisation
 from onnx_cam.metrics.specificity import Specificity
@@ -33,22 +36,25 @@ __all__ = [
     "ClassChange",
     "ContrastDrop",
     "Deletion",
+    "GridPointing",
     "Insertion",
     "MapOrigin",
     "MaskedImage",
     "Measurement",
     "Metric",
+    "Mosaic",
     "Pointing",
     "Randomisation",
     "Specificity",
     "Stability",
     "Win",
     "choose_metrics",
+    "explained_image",
 ]
 
 _CLASSES: tuple[type[Metric], ...] = (
     *(AverageDrop, AverageIncrease, AverageGain, Win, Deletion, Insertion, Pointing, Specificity, ClassChange),
-    *(ADCC, ContrastDrop, Randomisation, Stability),
+    *(ADCC, ContrastDrop, GridPointing, Randomisation, Stability),
 )
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in _CLASSES}

@@ -41,9 +41,9 @@ class ADCC(Metric):
     Examples
     --------
     >>> import onnx_cam
-    >>> from onnx_cam.metrics import ADCC, MaskedImage
+    >>> from onnx_cam.metrics import ADCC, MaskedImage, explained_image
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> adcc = ADCC().measure(MaskedImage.explained(model, "cat.jpg", "gradcam"))
+    >>> adcc = ADCC().measure(explained_image(model, "cat.jpg", "gradcam"))
     >>> f"{adcc.value:.2f}", [f"{part:.2f}" for part in adcc.parts.values()]
     ('0.78', ['0.83', '0.63', '0.93'])
     """

@@ -74,6 +74,8 @@ class Metric(ABC):
         Whether it is defined only for images with boxes.
     needs_second_class : bool
         Whether it compares with the map of the second likeliest class.
+    needs_mosaic : bool
+        Whether it looks at the image in a mosaic with others.
     part_names : tuple of str
         What is stored and averaged beside the value: the terms that it is made of.
     explanations : int
@@ -99,11 +101,12 @@ class Metric(ABC):
     better: ClassVar[Literal["lower", "higher"] | None] = None
     needs_boxes: ClassVar[bool] = False
     needs_second_class: ClassVar[bool] = False
+    needs_mosaic: ClassVar[bool] = False
     part_names: ClassVar[tuple[str, ...]] = ()
     explanations: ClassVar[int] = 0
 
     @property
-    def parameters(self) -> dict[str, str | int | float]:
+    def parameters(self) -> dict[str, str | int | float | None]:
         """The settings as plain JSON values."""
         return asdict(self)
 

@@ -9,6 +9,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import Picture
 from onnx_cam.methods import Method
+from onnx_cam.metrics.mosaic import Mosaic
 
 __all__ = ["MapOrigin"]
 
@@ -29,6 +30,8 @@ class MapOrigin:
     randomised : callable, optional
         Returns the model with its weights behind the layer permuted by the seed, for all maps of a run; by default, it
         is made for this map.
+    mosaic : callable, optional
+        Returns the mosaic that the image is part of, or why there is none.
 
     Examples
     --------
@@ -44,3 +47,4 @@ class MapOrigin:
     layer: Layer
     seed: int
     randomised: Callable[[], Classifier] | None = None
+    mosaic: Callable[[], Mosaic | str] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from onnx_cam.graph.layer import Layer
 from onnx_cam.image.baselines import make_baseline
 from onnx_cam.image.picture import Picture
 from onnx_cam.image.preprocessing import Preprocessing
-from onnx_cam.methods import Method, make_method
 from onnx_cam.metrics.inputs import ScoredInput
 from onnx_cam.metrics.map_origin import MapOrigin
 from onnx_cam.metrics.pixels import pixel_ranks
@@ -27,10 +25,6 @@ from onnx_cam.names import SCORES
 from onnx_cam.runtime.image_run import score_images
 from onnx_cam.runtime.masks import Masking, interpolation_matrix, masks, normalised
 from onnx_cam.runtime.scorer import Progress
-
-if TYPE_CHECKING:
-    from onnx_cam.explanation.targets import TargetLike
-    from onnx_cam.image.sources import ImageLike
 
 __all__ = ["MaskedImage", "score_together"]
 
@@ -122,53 +116,6 @@ class MaskedImage:
         self._baselines: dict[str, Floats] = {}
         self._scores: dict[ScoredInput, Doubles] = {}  # of the classes, each
 
-    @classmethod
-    def explained(
-        cls,
-        classifier: Classifier,
-        image: ImageLike | Picture,
-        method: str | Method = "scorecam",
-        *,
-        target: TargetLike | None = None,
-        layer: str | Layer | None = None,
-        seed: int = 0,
-        batch_size: int | None = None,
-    ) -> MaskedImage:
-        """Explain an image, and return it with the map and everything that metrics need, but for boxes.
-
-        Parameters
-        ----------
-        classifier : Classifier
-        image, method, target, layer, seed, batch_size
-            As :func:`onnx_cam.explain` takes them, with the model's own preprocessing; one class.
-
-        Examples
-        --------
-        >>> import onnx_cam
-        >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-        >>> MaskedImage.explained(model, "cat.jpg", "gradcam").second_class
-        0
-        """
-        preprocessing = classifier.preprocessing
-        picture = image if isinstance(image, Picture) else classifier.open_picture(image, preprocessing)
-        made_by, tapped = make_method(method), classifier.layer(layer)
-        result = explain(
-            classifier, picture, method=made_by, target=target, layer=tapped, seed=seed, batch_size=batch_size
-        )
-        assert isinstance(result, Explanation)
-        return cls(
-            classifier,
-            picture.network_input,
-            result.target.index,
-            result.cam,
-            preprocessing=preprocessing,
-            specificity=result.specificity,
-            second_class=next((one.index for one in result.top if one.index != result.target.index), None),
-            batch_size=batch_size,
-            frame=tapped.geometry.frame,
-            origin=MapOrigin(picture, made_by, tapped, seed),
-        )
-
     @property
     def classes(self) -> tuple[int, ...]:
         """The classes whose scores are taken from each input: `target`, and `second_class` where there is one."""
@@ -191,7 +138,7 @@ class MaskedImage:
         if self.origin is None:
             raise SettingError(
                 "this metric explains other images, and how the map was made is not known; give the origin of the map, "
-                "or use MaskedImage.explained"
+                "or use onnx_cam.metrics.explained_image"
             )
         return self.origin
 

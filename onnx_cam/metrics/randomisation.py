@@ -28,9 +28,9 @@ class Randomisation(Metric):
     Examples
     --------
     >>> import onnx_cam
-    >>> from onnx_cam.metrics import MaskedImage, Randomisation
+    >>> from onnx_cam.metrics import MaskedImage, Randomisation, explained_image
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> f"{Randomisation().measure(MaskedImage.explained(model, 'cat.jpg', 'layercam')).value:.2f}"
+    >>> f"{Randomisation().measure(explained_image(model, 'cat.jpg', 'layercam')).value:.2f}"
     '0.25'
     """
 

@@ -37,9 +37,9 @@ class Stability(Metric):
     Examples
     --------
     >>> import onnx_cam
-    >>> from onnx_cam.metrics import MaskedImage, Stability
+    >>> from onnx_cam.metrics import MaskedImage, Stability, explained_image
     >>> model = onnx_cam.load("model.onnx", preprocess="unit")
-    >>> stability = Stability().measure(MaskedImage.explained(model, "cat.jpg", "gradcam"))
+    >>> stability = Stability().measure(explained_image(model, "cat.jpg", "gradcam"))
     >>> f"{stability.value:.2f}", {name: f"{part:.2f}" for name, part in stability.parts.items()}
     ('0.10', {'mirror': '0.25', 'crop': '0.03', 'noise': '0.01'})
     """

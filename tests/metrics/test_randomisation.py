@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from onnx_cam.errors import OutOfMemoryError, ScoreError
 from onnx_cam.methods import GradCAM, ScoreCAM
 from onnx_cam.methods.equal import EqualWeights
-from onnx_cam.metrics import MapOrigin, MaskedImage, Randomisation
+from onnx_cam.metrics import MapOrigin, MaskedImage, Randomisation, explained_image
 from onnx_cam.metrics.ranks import spearman
 from tests import tiny
 from tests.metrics.references import load, save_picture, scorecam
@@ -49,7 +49,7 @@ def test_it_is_1_less_the_rank_correlation_of_the_maps_before_and_after(tmp_path
     network, other = (Network(proto, "relu2", "logits") for proto in (tiny.model(seed=3), forgetful(seed)))
     target = int(np.argmax(network.probability(x)))
     before, after = scorecam(network, target)(x), scorecam(other, target)(x)
-    found = Randomisation().measure(MaskedImage.explained(classifier, path, seed=seed)).value
+    found = Randomisation().measure(explained_image(classifier, path, seed=seed)).value
     if after.max() == after.min():
         assert found == 1
     else:
@@ -59,7 +59,7 @@ def test_it_is_1_less_the_rank_correlation_of_the_maps_before_and_after(tmp_path
 
 @pytest.mark.parametrize("layer", ["relu1", "relu2"])
 def test_a_map_that_does_not_read_the_weights_gives_exactly_0(tmp_path: Path, layer: str) -> None:
-    image = MaskedImage.explained(load(tmp_path), save_picture(tmp_path, 1), EqualWeights(), layer=layer)
+    image = explained_image(load(tmp_path), save_picture(tmp_path, 1), EqualWeights(), layer=layer)
     assert Randomisation().measure(image).value == 0.0
     assert image.passes == 1  # the activations of the permuted model
 
@@ -75,7 +75,7 @@ def test_real_models_give_exactly_0_for_the_control_and_more_for_a_method(name: 
 
     model = onnx_cam.load(SHARED / "panel" / f"{name}.onnx", device="cpu")
     control, method = (
-        Randomisation().measure(MaskedImage.explained(model, photo, by)).value for by in (EqualWeights(), GradCAM())
+        Randomisation().measure(explained_image(model, photo, by)).value for by in (EqualWeights(), GradCAM())
     )
     assert control == 0.0
     assert method is not None
@@ -106,7 +106,7 @@ def test_without_weights_behind_the_layer_it_says_so(tmp_path: Path) -> None:
         image=["batch", 3, tiny.SIZE, tiny.SIZE],
         outputs=[tiny.value_info("logits", ["batch", tiny.CHANNELS])],
     )
-    found = Randomisation().measure(MaskedImage.explained(load(tmp_path, proto), save_picture(tmp_path, 1), "gradcam"))
+    found = Randomisation().measure(explained_image(load(tmp_path, proto), save_picture(tmp_path, 1), "gradcam"))
     assert found.value is None
     assert found.reason == "no weights lie behind layer 'relu2' of tiny.onnx that could be permuted"
 
@@ -114,7 +114,7 @@ def test_without_weights_behind_the_layer_it_says_so(tmp_path: Path) -> None:
 def test_a_permuted_model_that_gives_no_numbers_leaves_the_image_out_of_this_metric_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = MaskedImage.explained(load(tmp_path), save_picture(tmp_path, 1))
+    image = explained_image(load(tmp_path), save_picture(tmp_path, 1))
     other = image.randomised()
     image.randomised = lambda: other  # type: ignore[method-assign]
 
@@ -134,7 +134,7 @@ def test_a_permuted_model_that_gives_no_numbers_leaves_the_image_out_of_this_met
 def test_another_seed_permutes_otherwise_and_the_same_one_alike(tmp_path: Path) -> None:
     classifier, path = load(tmp_path), save_picture(tmp_path, 1)
     first, again, *others = (
-        Randomisation().measure(MaskedImage.explained(classifier, path, seed=seed)).value for seed in (0, 0, 1, 2, 3)
+        Randomisation().measure(explained_image(classifier, path, seed=seed)).value for seed in (0, 0, 1, 2, 3)
     )
     assert first == again
     assert set(others) != {first}

@@ -14,7 +14,7 @@ from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import ScoreCAM
 from onnx_cam.methods.equal import EqualWeights
-from onnx_cam.metrics import MapOrigin, MaskedImage, Stability
+from onnx_cam.metrics import MapOrigin, MaskedImage, Stability, explained_image
 from tests import tiny
 from tests.metrics.references import load, network_of, picture, save_picture, scorecam, unit
 from tests.oracle import Array
@@ -60,7 +60,7 @@ def test_it_is_the_mean_of_the_three_distances(tmp_path: Path, height: int, widt
     classifier = load(tmp_path)
     path = save_picture(tmp_path, 1, height=height, width=width)
     pixels = picture(1, height, width)
-    image = MaskedImage.explained(classifier, path, seed=5)
+    image = explained_image(classifier, path, seed=5)
     assert image.origin is not None
     key = np.array([5, int(image.origin.picture.sha256[:16], 16)], np.uint64)
     noise = np.random.Generator(np.random.Philox(key=key)).standard_normal(pixels.shape, np.float32)
@@ -88,7 +88,7 @@ def test_a_symmetric_image_and_model_have_a_stable_mirror_image(tmp_path: Path) 
             values = numpy_helper.to_array(tensor)
             tensor.raw_data = ((values + values[..., ::-1]) / 2).tobytes()
     whole = Preprocessing("unit", resize="stretch", scale=1 / 255)  # a crop may be a pixel off the centre
-    image = MaskedImage.explained(load(tmp_path, proto, preprocess=whole), picture(2, 40, 44))
+    image = explained_image(load(tmp_path, proto, preprocess=whole), picture(2, 40, 44))
     assert Stability().measure(image).parts["mirror"] == pytest.approx(0, abs=1e-3)  # resized in whole levels
 
 
@@ -96,7 +96,7 @@ def test_the_seed_repeats_the_noise_and_another_one_does_not(tmp_path: Path) -> 
     classifier = load(tmp_path)
     path = save_picture(tmp_path, 1)
     first, again, other = (
-        Stability().measure(MaskedImage.explained(classifier, path, seed=seed)).parts for seed in (0, 0, 1)
+        Stability().measure(explained_image(classifier, path, seed=seed)).parts for seed in (0, 0, 1)
     )
     assert first == again
     assert first["noise"] != other["noise"]
@@ -106,13 +106,13 @@ def test_the_seed_repeats_the_noise_and_another_one_does_not(tmp_path: Path) -> 
 def test_another_batch_gives_the_same(tmp_path: Path) -> None:
     classifier = load(tmp_path)
     path = save_picture(tmp_path, 1)
-    values = [Stability().measure(MaskedImage.explained(classifier, path, batch_size=size)).value for size in (1, 3)]
+    values = [Stability().measure(explained_image(classifier, path, batch_size=size)).value for size in (1, 3)]
     assert values[0] == pytest.approx(values[1], abs=1e-5)
 
 
 def test_a_map_that_becomes_empty_is_as_far_away_as_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = load(tmp_path)
-    image = MaskedImage.explained(classifier, save_picture(tmp_path, 1), EqualWeights())
+    image = explained_image(classifier, save_picture(tmp_path, 1), EqualWeights())
     monkeypatch.setattr(EqualWeights, "weights", lambda _, subject: np.zeros((1, len(subject.maps))))
     assert list(Stability().measure(image).parts.values()) == [2**0.5] * 3
 
@@ -128,7 +128,7 @@ def test_an_empty_map_has_no_figure(tmp_path: Path) -> None:
 
 def test_a_network_input_has_no_pixels_to_change(tmp_path: Path) -> None:
     classifier = load(tmp_path, preprocess="none")
-    found = Stability().measure(MaskedImage.explained(classifier, tiny.image(1)))
+    found = Stability().measure(explained_image(classifier, tiny.image(1)))
     assert (found.value, found.reason) == (None, "a network input (.npy) has no pixels to change")
 
 
@@ -144,7 +144,7 @@ def test_grey_and_transparent_inputs_are_changed_like_any_other(tmp_path: Path, 
     )
     pixels = np.dstack([picture(3), np.full((40, 40), 255, np.uint8)])
     pixels[:10, :, 3] = 0
-    found = Stability().measure(MaskedImage.explained(load(tmp_path, proto), pixels))
+    found = Stability().measure(explained_image(load(tmp_path, proto), pixels))
     assert found.value is not None
     assert 0 < found.value < 2**0.5
 
@@ -168,7 +168,6 @@ def test_uint8_inputs_laid_out_as_nhwc_are_changed_as_well(tmp_path: Path) -> No
     assert (classifier.input.dtype, classifier.input.layout) == ("uint8", "NHWC")
     as_float = load(tmp_path)  # the same network on the same pixels
     found, expected = (
-        Stability().measure(MaskedImage.explained(model, picture(3), "gradcam")).parts
-        for model in (classifier, as_float)
+        Stability().measure(explained_image(model, picture(3), "gradcam")).parts for model in (classifier, as_float)
     )
     assert list(found.values()) == pytest.approx(list(expected.values()), abs=1e-4)

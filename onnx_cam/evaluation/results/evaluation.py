@@ -28,7 +28,7 @@ _BEFORE = "a later run in this folder has not finished an image yet; these are t
 def figure_key(metric: Metric, image: ImageFacts) -> str:
     """Return the key that the figure of a map is stored under: the metric with its settings.
 
-    Where the metric needs boxes, the key holds those of the image, too: other boxes give another figure.
+    Where the metric needs boxes or a mosaic, the key holds those of the image, too: others give another figure.
 
     Examples
     --------
@@ -37,6 +37,8 @@ def figure_key(metric: Metric, image: ImageFacts) -> str:
     >>> figure_key(Pointing(), facts)
     '["pointing", {}] [[8, 4, 36, 28]]'
     """
+    if metric.needs_mosaic:
+        return f"{metric.key} {image.mosaic}"
     return f"{metric.key} {[list(box) for box in image.boxes]}" if metric.needs_boxes else metric.key
 
 

@@ -42,6 +42,8 @@ class ImageFacts:
         ``(top, left, bottom, right)``, the part of a map that lies within the crop, in fractions of the map.
     boxes : tuple of Corners
         Where a map of the predicted class should lie.
+    mosaic : str
+        Which other images make up its mosaic, or why there is none; empty where no metric needs one.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class ImageFacts:
     crop: tuple[int, int, int, int]
     boxes: tuple[Corners, ...] = ()
     cells: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    mosaic: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -98,6 +101,7 @@ class ImageFacts:
             crop=(x0, y0, x1, y1),
             cells=(float(top), float(left), float(bottom), float(right)),
             boxes=tuple((a, b, c, d) for a, b, c, d in content["boxes"]),
+            mosaic=content.get("mosaic", ""),
         )
 
 

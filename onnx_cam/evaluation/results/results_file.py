@@ -6,6 +6,7 @@
     images       a row for each image: where it lies, what the model predicts, a small copy of it
     maps         a row for each image and method: the map, and the record of how it was made
     figures      a row for each image, method and metric
+    cells        a row for each image of a run with mosaics: what the model sees of it in a cell
 
 A map is written with its figures in one transaction, so that a process that is killed loses the map it was working on
 and nothing else. Figures that take other explanations follow, each in a transaction of its own. Transactions are short
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from onnx_cam.errors import OutputError, one_line
+from onnx_cam.evaluation.mosaics import CellView
 from onnx_cam.evaluation.results.records import ImageFacts, MeasuredMap, MoreFigures, SeenImage
 from onnx_cam.evaluation.results.request import Request
 from onnx_cam.evaluation.results.writer_lock import WriterLock, is_busy, primary_code
@@ -73,6 +75,9 @@ CREATE TABLE figures (
     parts TEXT NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (image, method, metric), FOREIGN KEY (image, method) REFERENCES maps
 );
+CREATE TABLE cells (
+    image TEXT NOT NULL, scaled INTEGER NOT NULL, view TEXT NOT NULL, PRIMARY KEY (image, scaled)
+) WITHOUT ROWID;
 """
 
 
@@ -184,6 +189,18 @@ class ResultsFile:
         values = image.sha256, image.name, image.path, facts, image.picture
         with self._transaction():
             self._connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", values)
+
+    def cell_views(self, *, scaled: bool) -> dict[str, CellView]:
+        """Return what the model sees of images in a cell of a mosaic, scaled to its input or not, by their hashes."""
+        rows = self._rows(f"SELECT image, view FROM cells WHERE scaled = {scaled:d}")
+        with self.naming_failures():
+            return {image: CellView(**json.loads(view)) for image, view in rows}
+
+    def add_cell_view(self, image: str, view: CellView, *, scaled: bool) -> None:
+        """Store what the model sees of an image in a cell of a mosaic."""
+        with self._transaction():
+            values = image, scaled, json.dumps(view.as_json())
+            self._connection.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?)", values)
 
     def measured(self) -> dict[tuple[str, str], set[str]]:
         """Return the keys of the metrics that each map has been measured by, by the image's hash and the method's key.
