@@ -119,7 +119,7 @@ def test_a_permuted_model_that_gives_no_numbers_leaves_the_image_out_of_this_met
     image.randomised = lambda: other  # type: ignore[method-assign]
 
     def fails(error: Exception) -> Any:
-        def activations(*_: Any) -> Any:
+        def activations(*_: Any, **__: Any) -> Any:
             raise error
 
         return activations
