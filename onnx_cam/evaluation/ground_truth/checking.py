@@ -15,9 +15,12 @@ from onnx_cam.evaluation.method_names import choose_named_methods, names_all
 from onnx_cam.explanation.explaining import explain
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.methods import METHODS, Method
-from onnx_cam.methods.spelling import ALL, CONTROL
+from onnx_cam.methods.equal import EqualWeights
+from onnx_cam.methods.spelling import ALL
 
 __all__ = ["check_methods"]
+
+_CONTROLS = (EqualWeights.name,)
 
 
 def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0, device: str = "cpu") -> list[Finding]:
@@ -59,7 +62,7 @@ def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0,
 
 
 def _every_variant() -> list[str]:
-    return [*(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants), CONTROL]
+    return [*(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants), *_CONTROLS]
 
 
 def _find(name: str, method: Method, graph: KnownGraph, model: Classifier, seed: int) -> Finding:
