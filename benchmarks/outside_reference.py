@@ -3,9 +3,10 @@
     python -m benchmarks.outside_reference [> benchmarks/results/outside_reference.md]
 
 Each tool is given the same map, image, class and weights: on the tiny network of the tests with maps drawn at random,
-and on EfficientNet-Lite0 with maps of a photo of a cat. Tools that are not installed are left out. quantus and grad-cam
-require OpenCV with windows and torchvision; `pip install --no-deps` with the packages that they ask for when they are
-imported is enough.
+and on EfficientNet-Lite0 with two maps of a photo of a cat. Tools that are not installed are left out.
+
+quantus requires opencv-python, which overwrites opencv-python-headless, and grad-cam torchvision, which has no CPU
+build: install them with `pip install --no-deps`, and whatever else they import.
 """
 
 from __future__ import annotations
@@ -41,16 +42,15 @@ DISTRIBUTIONS = {
 }
 """Module to the name under which it is installed."""
 
-METHODS = ("cam", "gradcam++")
 TINY_STEPS, LITE0_STEPS = 20, 14  # divisors of the number of pixels
 LAYER = "head"  # of the torch network; the default layer of the file
 
 DIFFERENCES: tuple[tuple[str, str, str], ...] = (
     (
         "torchcam `ClassificationMetric`",
-        "its own extractors scale the map to [0, 1] at the layer's size and upsample it then, so that it may not reach "
-        "0 and 1 at the input's size; divides by Y + 1e-7",
-        "scaled after upsampling; divides by Y",
+        "its extractors get the scores that `logits_fn` makes, so that with a softmax a gradient method explains the "
+        "probability and not the logit; the map is scaled to [0, 1] before it is upsampled; divides by Y + 1e-7",
+        "explains the logit; scaled after upsampling; divides by Y",
     ),
     (
         "torchcam `DeletionInsertionMetric`",
@@ -123,8 +123,8 @@ DIFFERENCES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "openvino-xai `ADCC`",
-        "of several images, the harmonic mean of the terms' means",
-        "the mean of the images' harmonic means",
+        "of several images, the harmonic mean of the terms' means; no number for a constant map",
+        "the mean of the images' harmonic means; a coherency of 0 for a constant map",
     ),
     ("none of them", "Win %, Average Gain, contrast drop", "`win`, `average-gain`, `contrast-drop`"),
 )
@@ -150,17 +150,20 @@ def tiny_examples() -> Iterator[Example]:
             yield Example(Tiny(), MaskedImage(model, tiny.image(target), target, cam, boxes=boxes), TINY_STEPS)
 
 
-def lite0_examples() -> Iterator[tuple[str, Example]]:
-    """Yield methods and their maps of the demo's photo, as ranks of the pixels, and a box drawn by hand."""
+def lite0_examples() -> list[Example]:
+    """Return CAM's map of the demo's photo, as cubed ranks of the pixels, and the reverse of it, which is a bad map.
+
+    The box is drawn by hand.
+    """
     model = onnx_cam.load(demo_model(), device="cpu")
     network = Lite0(demo_weights())
     x = open_picture(demo_image(), model.preprocessing, 3, model.size).network_input
     boxes = np.zeros(model.size, np.bool_)
     boxes[40:200, 60:200] = True
-    for method in METHODS:
-        result = onnx_cam.explain(model, demo_image(), method=method)
-        ranks = map_without_ties(MaskedImage(model, x, result.target.index, result.cam).importance)
-        yield method, Example(network, MaskedImage(model, x, result.target.index, ranks, boxes=boxes), LITE0_STEPS)
+    result = onnx_cam.explain(model, demo_image(), method="cam")
+    ranks = map_without_ties(MaskedImage(model, x, result.target.index, result.cam).importance)
+    maps = (ranks**3, (1 - ranks) ** 3)
+    return [Example(network, MaskedImage(model, x, result.target.index, cam, boxes=boxes), LITE0_STEPS) for cam in maps]
 
 
 def largest_difference(pair: Pair, examples: list[Example]) -> float:
@@ -169,18 +172,21 @@ def largest_difference(pair: Pair, examples: list[Example]) -> float:
 
 def print_metrics(small: list[Example], real: list[Example]) -> None:
     """Print the first table: metrics that are defined alike."""
-    print("| metric | tool | its name | tiny, 4 maps | EfficientNet-Lite0, 2 maps | the figure there |")
+    print("| metric | tool | its name | tiny, 4 maps | EfficientNet-Lite0, 2 maps | the figures of these two |")
     print("|---|---|---|---|---|---|")
     for pair in PAIRS:
         if not is_installed(pair.module):
             continue
-        figures = pair.ours(real[0])
-        shown = ", ".join(f"{figure:.4f}" for figure in figures) if len(figures) < 3 else f"{len(figures)} points"
+        shown = "; ".join(shown_figures(pair.ours(example)) for example in real)
         cells = (f"{largest_difference(pair, examples):.1e}" for examples in (small, real))
         print(
             f"| {pair.metric} | {DISTRIBUTIONS[pair.module]} | {pair.name} | {' | '.join(cells)} | {shown} |",
             flush=True,
         )
+
+
+def shown_figures(figures: np.ndarray) -> str:
+    return ", ".join(f"{figure:.4f}" for figure in figures) if len(figures) < 3 else f"{len(figures)} points"
 
 
 def print_cam() -> None:
@@ -196,18 +202,20 @@ def print_cam() -> None:
     print(f"CAM of the three likeliest classes: {max(differences):.1e} of the map's maximum.")
 
 
-def own_average_drops() -> tuple[float, float]:
-    """Return Average Drop of Grad-CAM's map, as a share: ours, and torchcam's with its own extractor."""
+def own_average_drops() -> Iterator[tuple[float, float]]:
+    """Yield Average Drop of Grad-CAM's maps of the five likeliest classes: ours, and torchcam's with its extractor."""
     model = onnx_cam.load(demo_model(), device="cpu")
     x = open_picture(demo_image(), model.preprocessing, 3, model.size).network_input
-    result = onnx_cam.explain(model, demo_image(), method="gradcam")
-    ours = AverageDrop().measure(MaskedImage(model, x, result.target.index, result.cam)).value
     network = Lite0(demo_weights())
-    with GradCAM(network, LAYER, input_shape=x.shape) as extractor:
-        metric = ClassificationMetric(extractor, lambda logits: torch.softmax(logits, dim=-1))
-        metric.update(torch.from_numpy(x[None]), class_idx=result.target.index)
-    assert ours is not None
-    return ours / 100, metric.summary()["avg_drop"]
+    results: list[Any] = onnx_cam.explain(model, demo_image(), method="gradcam", target="top5")
+    for result in results:
+        target = result.target.index
+        ours = AverageDrop().measure(MaskedImage(model, x, target, result.cam)).value
+        with GradCAM(network, LAYER, input_shape=x.shape) as extractor:
+            metric = ClassificationMetric(extractor, lambda logits: torch.softmax(logits, dim=-1))
+            metric.update(torch.from_numpy(x[None]), class_idx=target)
+        assert ours is not None
+        yield ours, 100 * metric.summary()["avg_drop"]
 
 
 def print_differences(real: list[Example]) -> None:
@@ -215,10 +223,11 @@ def print_differences(real: list[Example]) -> None:
     print("| tool | what it computes | what onnx-cam computes |\n|---|---|---|")
     for row in DIFFERENCES:
         print(f"| {' | '.join(row)} |")
-    ours, theirs = own_average_drops()
+    drops = ", ".join(f"{ours:.1f} and {theirs:.1f}" for ours, theirs in own_average_drops())
     print(
-        f"\nAverage Drop of Grad-CAM's map of the cat: {ours:.4f} with the map scaled after upsampling, "
-        f"{theirs:.4f} by torchcam with its own extractor, which scales it before."
+        "\nAverage Drop in per cent of Grad-CAM's maps of the five likeliest classes, by onnx-cam and by torchcam with "
+        f"its own extractor and a softmax: {drops}. The maps of the logit agree; torchcam's metric has that of the "
+        "probability."
     )
     if is_installed("quantus"):
         deletion, points = our_areas(real[0])[0], quantus_pixel_flipping(real[0])
@@ -235,8 +244,12 @@ def main() -> None:
     print("# An outside reference for the metrics\n")
     print(f"`python -m benchmarks.outside_reference`; {versions_line()}; {', '.join(installed)}.\n")
     print("## Metrics that are defined alike\n")
-    print("The largest differences, as absolute numbers; figures in per cent are divided by 100.\n")
-    small, real = list(tiny_examples()), [example for _, example in lite0_examples()]
+    print(
+        "The largest differences, as absolute numbers; figures in per cent are divided by 100. On the tiny network "
+        "the maps are drawn at random, one for each class. On EfficientNet-Lite0 they are CAM's of a photo and its "
+        "reverse, with the pixels' cubed ranks as values: the tools take equal pixels in different orders.\n"
+    )
+    small, real = list(tiny_examples()), lite0_examples()
     print_metrics(small, real)
     print("\n## CAM\n")
     print_cam()

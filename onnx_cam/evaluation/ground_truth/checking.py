@@ -20,6 +20,8 @@ from onnx_cam.methods.spelling import ALL
 
 __all__ = ["check_methods"]
 
+_CONTROLS = tuple(control.name for control in STANDARD_CONTROLS)
+
 
 def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0, device: str = "cpu") -> list[Finding]:
     """Run methods on graphs whose region of influence is known by construction, and report which of them find it.
@@ -60,10 +62,7 @@ def check_methods(methods: str | Sequence[str | Method] = ALL, *, seed: int = 0,
 
 
 def _every_variant() -> list[str]:
-    return [
-        *(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants),
-        *(control.name for control in STANDARD_CONTROLS),
-    ]
+    return [*(f"{name}:{variant}" for name, cls in METHODS.items() for variant in cls.variants), *_CONTROLS]
 
 
 def _find(name: str, method: Method, graph: KnownGraph, model: Classifier, seed: int) -> Finding:
