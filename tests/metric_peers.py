@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
 
-from onnx_cam.metrics import AverageDrop, AverageIncrease, Deletion, Insertion, MaskedImage, Pointing
+from onnx_cam.metrics import ADCC, AverageDrop, AverageIncrease, Deletion, Insertion, MaskedImage, Pointing
+from onnx_cam.metrics.explained_image import explained_image
 from onnx_cam.metrics.inputs import WholeImage
 from tests.peers import import_grad_cam
 
@@ -98,6 +100,12 @@ def our_deletion_curve(example: Example) -> Doubles:
 
 def our_energy(example: Example) -> Doubles:
     return _values(Pointing().measure(example.image).value) / 100
+
+
+def our_adcc(example: Example) -> Doubles:
+    """ADCC and its terms: coherency, 1 − complexity and 1 − drop."""
+    measured = ADCC().measure(example.image)
+    return _values(measured.value, *measured.parts.values())
 
 
 def _values(*values: float | None) -> Doubles:
@@ -212,13 +220,61 @@ def openvino_areas(example: Example) -> Doubles:
         def __init__(self) -> None: ...
 
         def model_predict(self, image: Any) -> Any:
-            with torch.inference_mode():
-                return _softmax(example.network(torch.from_numpy(np.moveaxis(image, -1, 0)[None])))[0].numpy()
+            return _scores_of(example.network, image)
 
     areas = OnTheNetwork()(
         example.image.importance, example.target, np.moveaxis(example.image.image, 0, -1), example.steps
     )
     return _values(areas["deletion"], areas["insertion"])
+
+
+def openvino_adcc(example: Example) -> Doubles:
+    from openvino_xai.metrics.adcc import ADCC as OpenVINOADCC
+
+    class OnTheNetwork(OpenVINOADCC):  # type: ignore[misc]
+        """Its maps are ours: the formula is what is compared."""
+
+        black_box_kwargs: ClassVar[dict[str, Any]] = {}
+
+        def __init__(self) -> None: ...
+
+        def model_predict(self, image: Any) -> Any:
+            return _scores_of(example.network, image)
+
+        def explainer(self, image: Any, **settings: Any) -> Any:
+            again = map_of(example, np.moveaxis(image, -1, 0))
+            return SimpleNamespace(saliency_map={example.target: again})
+
+    found = OnTheNetwork()(example.image.importance, example.target, np.moveaxis(example.image.image, 0, -1))
+    return _values(found["adcc"], found["coherency"], 1 - found["complexity"], 1 - found["average_drop"])
+
+
+def grad_cam_terms(example: Example) -> Doubles:
+    """Return coherency and 1 − complexity, of which grad-cam's ARCC is made; its Coherency has no map of its own."""
+    import_grad_cam()
+    from pytorch_grad_cam.metrics.arcc import Coherency, Complexity
+
+    def again(input_tensor: torch.Tensor, targets: Any) -> Floats:
+        return map_of(example, input_tensor[0].numpy())[None]
+
+    importance = example.image.importance[None]
+    coherency = Coherency()(example.batch, importance, [None], example.network, again)
+    return _values(float(coherency[0]), 1 - float(Complexity()(importance)[0]))
+
+
+def map_of(example: Example, x: Floats) -> Floats:
+    """Return the map of another input, (H, W), made as the example's."""
+    classifier, origin = example.image.classifier, example.image.known_origin
+    made = explained_image(
+        classifier, np.ascontiguousarray(x, np.float32), origin.method, target=example.target, seed=origin.seed
+    )
+    return made.importance
+
+
+def _scores_of(network: nn.Module, image: Any) -> Any:
+    """Return the probabilities of an image (H, W, C)."""
+    with torch.inference_mode():
+        return _softmax(network(torch.from_numpy(np.moveaxis(image, -1, 0)[None])))[0].numpy()
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -278,3 +334,15 @@ PAIRS = (
     ),
     Pair("deletion, insertion", "openvino_xai", "InsertionDeletionAUC", our_areas, openvino_areas),
 )
+
+EXPLAINED_PAIRS = (
+    Pair("adcc", "openvino_xai", "ADCC", our_adcc, openvino_adcc),
+    Pair(
+        "adcc, two terms",
+        "pytorch_grad_cam",
+        "Coherency, Complexity",
+        lambda example: our_adcc(example)[1:3],
+        grad_cam_terms,
+    ),
+)
+"""Those that explain other inputs: for examples by `explained_image`."""

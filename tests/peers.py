@@ -10,7 +10,7 @@ import torch
 from captum.attr import LayerGradCam
 from numpy.typing import NDArray
 from torch import nn
-from torchcam.methods import CAM, ISCAM, SSCAM, GradCAM, LayerCAM, ScoreCAM, XGradCAM
+from torchcam.methods import CAM, ISCAM, SSCAM, FinerCAM, GradCAM, LayerCAM, ScoreCAM, XGradCAM
 
 from onnx_cam.runtime.noise import noise_field
 
@@ -22,7 +22,12 @@ SAMPLES = 3
 TORCHCAM = {"scorecam": ScoreCAM, "sscam1": SSCAM, "iscam": ISCAM}
 """The methods with a variant named after torchcam."""
 
-TORCHCAM_GRADIENTS: dict[str, Any] = {"gradcam": GradCAM, "xgradcam": XGradCAM, "layercam": LayerCAM}
+TORCHCAM_GRADIENTS: dict[str, Any] = {
+    "gradcam": GradCAM,
+    "finercam": FinerCAM,
+    "xgradcam": XGradCAM,
+    "layercam": LayerCAM,
+}
 """Without Grad-CAM++, whose denominator torchcam loses."""
 
 GRAD_CAM = {

@@ -225,6 +225,23 @@ def test_a_blurred_map_has_no_expected_outcome() -> None:
     assert {finding.expected for finding in check_methods("blurred:gradcam")} == {None}
 
 
+CONTRASTS = [
+    f"{name}:{variant}:versus=next"
+    for name, cls in METHODS.items()
+    for variant in cls.variants
+    if name not in ("sscam-max", "finercam", "cam") and (name, variant) != ("grad++scorecam", "paper")
+]
+"""Every method with a contrast that is defined where there are two windows, and not empty there."""
+
+
+def test_a_contrast_separates_the_two_windows() -> None:
+    """Of the two classes, each one's next is the other."""
+    windows = [finding for finding in check_methods(CONTRASTS) if finding.graph == "two windows"]
+    assert len(windows) == len(CONTRASTS)
+    for finding in windows:
+        assert finding.outcome == "finds", finding
+
+
 def test_settings_of_ones_own_have_no_expected_outcome() -> None:
     for finding in check_methods("sscam2:paper:sigma=0.5"):
         assert finding.is_right

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import onnx_cam
+from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.methods.equal import EqualWeights
 from onnx_cam.metrics import MaskedImage
+from onnx_cam.metrics.explained_image import explained_image
 from tests import tiny
-from tests.metric_peers import PAIRS, Example, Pair
+from tests.metric_peers import EXPLAINED_PAIRS, PAIRS, Example, Pair
 from tests.peers import import_grad_cam
 from tests.torch_twins import Tiny
 
@@ -30,8 +33,24 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Example:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.module}, {pair.metric}")
 def test_the_metrics_of_other_tools_agree(pair: Pair, example: Example) -> None:
+    skip_without(pair.module)
+    np.testing.assert_allclose(pair.ours(example), pair.theirs(example), atol=1e-5)
+
+
+@pytest.mark.parametrize("pair", EXPLAINED_PAIRS, ids=lambda pair: f"{pair.module}, {pair.metric}")
+@pytest.mark.parametrize("method", [onnx_cam.GradCAM(), EqualWeights()], ids=lambda method: method.name)
+def test_the_metrics_of_other_tools_that_explain_agree(
+    pair: Pair, method: onnx_cam.Method, tiny_classifier: Classifier
+) -> None:
+    skip_without(pair.module)
+    made = explained_image(tiny_classifier, tiny.image(1), method)
+    assert made.importance.any()
+    example = Example(Tiny(), made, STEPS)
+    np.testing.assert_allclose(pair.ours(example), pair.theirs(example), atol=1e-5)
+
+
+def skip_without(module: str) -> None:
     try:
-        import_grad_cam() if pair.module == "pytorch_grad_cam" else __import__(pair.module)
+        import_grad_cam() if module == "pytorch_grad_cam" else __import__(module)
     except ImportError as error:
         pytest.skip(f"not installed, or not whole: {error}")
-    np.testing.assert_allclose(pair.ours(example), pair.theirs(example), atol=1e-5)
