@@ -42,8 +42,9 @@ class OtherModels:
     >>> others = OtherModels(model, model.layer(), seed=0)
     >>> others.settled(GridPointing())  # the model takes no larger input
     GridPointing(scaled=True)
-    >>> others.cell_view("cat.jpg")
-    (CellView(predicted=1, in_cell=1, probability=0.9...), 2)
+    >>> view, passes = others.cell_view("cat.jpg")
+    >>> view.predicted == view.in_cell, passes
+    (True, 2)
     """
 
     def __init__(self, classifier: Classifier, layer: Layer, seed: int) -> None:

@@ -116,6 +116,14 @@ def test_passes_of_further_figures_are_counted_once_each(tmp_path: Path) -> None
         assert 6 * 3 <= others <= 6 * 6
 
 
+def test_what_is_measured_changes_no_maps_passes(tmp_path: Path) -> None:
+    """The activations of the image outlast the explanations of others, and the baseline of these counts anew."""
+    every, one = run(tmp_path, "every"), run(tmp_path, "one", metrics="average-drop")
+    for key, made in every.maps.items():
+        assert made.record["passes"] == one.maps[key].record["passes"]
+        assert made.cam.tobytes() == one.maps[key].cam.tobytes()
+
+
 def test_figures_that_are_added_later_are_the_same_and_their_passes_join_the_others(tmp_path: Path) -> None:
     whole = run(tmp_path, "whole")
     run(tmp_path, metrics="average-drop", methods="scorecam")
