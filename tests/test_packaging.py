@@ -42,10 +42,10 @@ def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     core = " ".join(PROJECT["dependencies"])
     assert not any(heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "opencv-python>"))
     assert "jinja2>=3.1" in core  # the comparison's page is a template
-    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "heic", "ray", "demo", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "heic", "ray", "serve", "demo", "dev"}
     dev = PROJECT["optional-dependencies"]["dev"]
     assert "torch==2.13.0" in dev
-    assert "onnx-cam[demo,heic,report]" in dev
+    assert "onnx-cam[demo,heic,report,serve]" in dev
 
 
 def test_only_the_gradients_import_torch() -> None:
@@ -71,7 +71,7 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
 LAYERS: list[set[str]] = [
     {"__init__", "__main__"},
     {"cli"},
-    {"demo", "builds"},
+    {"demo", "server", "builds"},
     {"evaluation"},
     {"metrics", "comparison"},
     {"explanation"},

@@ -19,7 +19,7 @@ from onnx_cam.explanation.targets import Target
 from onnx_cam.files import prepare_folder, write_files
 from onnx_cam.image.files import safe_stem
 
-__all__ = ["read_saved", "readable_path", "save_explanation"]
+__all__ = ["encode_npy", "file_name", "read_saved", "readable_path", "save_explanation"]
 
 Floats = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ def save_explanation(
     OutputError
         The folder cannot be made, or written to.
     """
-    base = folder / _file_name(stem, method, target)
+    base = folder / file_name(stem, method, target)
     suffixes = {"overlay": ".png", "map": ".npy", "record": ".json"}
     if error_picture is not None and deviation is not None:
         suffixes |= _ERROR_FILES
@@ -74,11 +74,11 @@ def save_explanation(
     record = make_record({key: str(path) for key, path in paths.items()})
     contents = {
         paths["overlay"]: overlay,
-        paths["map"]: _npy(placed_map),
+        paths["map"]: encode_npy(placed_map),
         paths["record"]: (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     }
     if error_picture is not None and deviation is not None:
-        contents |= {paths["error"]: error_picture, paths["deviation"]: _npy(deviation)}
+        contents |= {paths["error"]: error_picture, paths["deviation"]: encode_npy(deviation)}
     prepare_folder(folder)
     write_files(contents)
     # The error that an earlier result of this name left behind would not be this map's.
@@ -138,12 +138,26 @@ def readable_path(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _file_name(stem: str, method: str, target: Target) -> str:
+def file_name(stem: str, method: str, target: Target) -> str:
+    """Return what the files of a result are called, without their suffixes.
+
+    Examples
+    --------
+    >>> file_name("cat", "scorecam-paper", Target(282, "tiger cat", 0.5))
+    'cat_scorecam-paper_282-tiger-cat'
+    """
     label = f"-{_slug(target.label)}" if target.label else ""
     return f"{safe_stem(stem)}_{method}_{target.index}{label}"
 
 
-def _npy(array: Floats) -> bytes:
+def encode_npy(array: Floats) -> bytes:
+    """Return an array as the bytes of a ``.npy`` file.
+
+    Examples
+    --------
+    >>> encode_npy(np.zeros((2, 3), np.float32))[1:6]
+    b'NUMPY'
+    """
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
