@@ -66,17 +66,7 @@ __all__ = ["serve"]
     help="Number of requests that may wait for the model; others are told to come back later.",
 )
 @click.option("--quiet", is_flag=True, help="Hide the address and the notes.")
-def serve(
-    model: str,
-    host: str,
-    port: int,
-    token: str | None,
-    allow_hosts: tuple[str, ...],
-    time_limit: float,
-    queue: int,
-    quiet: bool,
-    **settings: Any,
-) -> None:
+def serve(model: str, host: str, port: int, quiet: bool, **settings: Any) -> None:
     """Serve a page to try MODEL on, and an HTTP API.
 
     The page takes an image and shows which pixels the decision rests on. The API does the same for programs: POST
@@ -91,9 +81,10 @@ def serve(
     """
     from onnx_cam import server
 
+    token, allow_hosts = settings.pop("token"), settings.pop("allow_hosts")
     try:
         server.check_address(host, token, allow_hosts)
-        limits = server.Limits(seconds=time_limit, waiting=queue)
+        limits = server.Limits(seconds=settings.pop("time_limit"), waiting=settings.pop("queue"))
     except SettingError as error:
         raise click.UsageError(str(error)) from error
     server.check_port(host, port)
@@ -133,14 +124,14 @@ def _loading_options(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 class _Lines(logging.Handler):
-    """Prints errors that are bugs as lines; with --debug also where they come from."""
+    """Prints what the server logs as lines; with --debug also where an error comes from."""
 
     def __init__(self, *, with_traceback: bool) -> None:
         super().__init__(logging.WARNING)
         self._with_traceback = with_traceback
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"error: {record.getMessage()}")
+        say(f"{record.levelname.lower()}: {record.getMessage()}")
         if self._with_traceback and record.exc_info:
             for line in "".join(traceback.format_exception(*record.exc_info)).splitlines():
                 say(line)

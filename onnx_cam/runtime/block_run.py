@@ -208,9 +208,7 @@ class BlockRun(ABC):
                 elif self.session.spread != self.session.spreads.current:
                     self.session.follow_spread()
 
-    def _finished(
-        self, runs: ConcurrentRuns[_Cut], while_waiting: Callable[[], None] | None
-    ) -> list[EndedRun[_Cut]]:
+    def _finished(self, runs: ConcurrentRuns[_Cut], while_waiting: Callable[[], None] | None) -> list[EndedRun[_Cut]]:
         """Return the runs that have ended since, one of them at least."""
         if while_waiting is None:
             return runs.finished()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -87,10 +86,8 @@ def make_app(
     limits = limits or Limits()
     service = Service(classifier, limits, loading)
     routes = _Routes(service, with_token=token is not None)
-    guard = Middleware(Guard, hosts=AllowedHosts.of(host, allow_hosts), token=token, limits=limits)  # type: ignore[arg-type]
-    app = Starlette(
-        routes=routes.all(), middleware=[guard], exception_handlers={HTTPException: _http_error}
-    )
+    guard = Middleware(Guard, hosts=AllowedHosts.of(host, allow_hosts), token=token, limits=limits)
+    app = Starlette(routes=routes.all(), middleware=[guard], exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False  # a redirect would repeat the Host header
     app.state.service = service
     return app
@@ -189,5 +186,3 @@ def _fixed(content: bytes) -> Callable[[Request], Awaitable[Response]]:
         return Response(content, media_type=_JSON)
 
     return answer
-
-

@@ -45,16 +45,24 @@ def choices_of(classifier: Classifier, limits: Limits) -> dict[str, Any]:
     }
 
 
-def quick_method(classifier: Classifier, layer: Layer) -> str:
-    """Return the cheapest method that fits a layer: ``cam`` behind global average pooling, otherwise ``gradcam``.
+def quick_method(classifier: Classifier, layer: Layer | None = None) -> str:
+    """Return the cheapest method that fits a layer, the default one if none is given.
+
+    That is ``cam`` where one linear layer follows its global average, and ``gradcam`` elsewhere.
+
+    Raises
+    ------
+    LayerError
+        The model has no layer that can be explained.
 
     Examples
     --------
     >>> import onnx_cam
     >>> model = onnx_cam.load("model.onnx")
-    >>> quick_method(model, model.layer()), quick_method(model, model.layer("relu1"))
+    >>> quick_method(model), quick_method(model, model.layer("relu1"))
     ('cam', 'gradcam')
     """
+    layer = layer or classifier.layer()
     weights = classifier.linear_head(layer)  # (classes, K); one row where a single logit stands for two classes
     return "cam" if weights is not None and weights.shape[1] == layer.shape[0] else "gradcam"
 

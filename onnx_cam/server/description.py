@@ -61,8 +61,14 @@ def describe_api(limits: Limits, *, with_token: bool) -> bytes:
         "paths": {
             "/api/explain": {"post": _explain(limits, with_token)},
             "/api/predict": {"post": _predict(limits, with_token)},
-            "/api/model": {"get": _get("What was detected about the model, as onnx-cam inspect --json prints it.", with_token, "Findings")},
-            "/api/choices": {"get": _get("What can be asked of the model: methods, layers, classes, colours.", with_token, "Choices")},
+            "/api/model": {
+                "get": _get(
+                    "What was detected about the model, as onnx-cam inspect --json prints it.", with_token, "Findings"
+                )
+            },
+            "/api/choices": {
+                "get": _get("What can be asked of the model: methods, layers, classes, colours.", with_token, "Choices")
+            },
             "/api/results/{key}/{name}": {"get": _download(with_token)},
             "/health": {"get": _get("Whether the server answers; it needs no token.", False, "Health")},
         },
@@ -250,5 +256,3 @@ def _extras() -> Schema:
             "additionalProperties": _object({"href": {"type": "string"}, "name": {"type": "string"}}),
         },
     }
-
-

@@ -131,7 +131,9 @@ EXPLAIN_FIELDS: tuple[FormField, ...] = (
         {**_NAME, "examples": ["282", "next"]},
         "Why the target rather than this class: an index, a name, or next for the likeliest other one.",
     ),
-    FormField("layer", _text, _NAME, "The layer: the name of its output tensor or node; by default the last spatial one."),
+    FormField(
+        "layer", _text, _NAME, "The layer: the name of its output tensor or node; by default the last spatial one."
+    ),
     FormField("variant", _text, _NAME, "The method's named variant."),
     FormField(
         "samples",
@@ -139,7 +141,9 @@ EXPLAIN_FIELDS: tuple[FormField, ...] = (
         {"type": "integer", "minimum": 1, "maximum": 10_000},
         "The number of samples N, for the noisy methods and iscam.",
     ),
-    FormField("sigma", _number(0), {"type": "number", "minimum": 0}, "The scale σ of the noise, for the noisy methods."),
+    FormField(
+        "sigma", _number(0), {"type": "number", "minimum": 0}, "The scale σ of the noise, for the noisy methods."
+    ),
     FormField(
         "seed",
         _whole(0, 2**64 - 1),
@@ -179,12 +183,16 @@ EXPLAIN_FIELDS: tuple[FormField, ...] = (
         "side",
         _whole(16, _LONGEST_SIDE),
         {"type": "integer", "minimum": 16, "maximum": _LONGEST_SIDE},
-        "The longest side of the overlay in pixels, where it is to be smaller than the image. It never changes the map.",
+        "The overlay's longest side in pixels, where it is to be smaller than the image. It never changes the map.",
     ),
     FormField(
         "include",
         _extras,
-        {"type": "string", "pattern": f"^({'|'.join(EXTRAS)})(,({'|'.join(EXTRAS)}))*$", "examples": ["cam", "map,error"]},
+        {
+            "type": "string",
+            "pattern": f"^({'|'.join(EXTRAS)})(,({'|'.join(EXTRAS)}))*$",
+            "examples": ["cam", "map,error"],
+        },
         "What else to return, separated by commas: cam, map and error as .npy files (base64), view for what the page "
         "draws, link for the addresses of files that can be downloaded for a while.",
     ),
@@ -213,7 +221,9 @@ def read_fields(form: Form, fields: Sequence[FormField]) -> dict[str, Any]:
     for name, texts in form.values.items():
         if name not in known:
             expected = ", ".join([IMAGE, *known])
-            raise SettingError(f"unknown field {name[:100]!r}{did_you_mean(name[:100], known)} Expected some of {expected}")
+            raise SettingError(
+                f"unknown field {name[:100]!r}{did_you_mean(name[:100], known)} Expected some of {expected}"
+            )
         settings[name] = _read(known[name], texts)
     return settings
 

@@ -77,10 +77,13 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self.hosts.allows(host):
             raise Problem(
-                403, f"the request calls this server {host[:100]!r}, which it does not answer to; allow it: --allow-host"
+                403,
+                f"the request calls this server {host[:100]!r}, which it does not answer to; allow it: --allow-host",
             )
         if origin is not None and not self.hosts.is_same_origin(origin, host):
-            raise Problem(403, f"the request comes from a page of another site, {origin[:100]!r}; use this server's own")
+            raise Problem(
+                403, f"the request comes from a page of another site, {origin[:100]!r}; use this server's own"
+            )
         is_visit = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_visit:
             raise Problem(403, "the request comes from a page of another site; use this server's own")

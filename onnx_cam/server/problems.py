@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from onnx_cam.errors import (
@@ -28,7 +29,15 @@ LOG = logging.getLogger("onnx_cam.server")
 """What an operator should know: errors that are bugs."""
 
 _LONGEST_LINE = 2000  # characters
-_OF_THE_REQUEST = (ImageError, TargetError, LayerError, PreprocessingError, SettingError, MissingRuleError)
+_OF_THE_REQUEST = (
+    ImageError,
+    TargetError,
+    LayerError,
+    PreprocessingError,
+    SettingError,
+    MissingRuleError,
+    MissingExtraError,
+)
 """Errors that another request would not meet; any other is the server's."""
 
 
@@ -65,8 +74,10 @@ def as_problem(error: BaseException) -> Problem:
         return error
     if isinstance(error, HTTPException):
         return Problem(error.status_code, _of_http(error), error.headers)
+    if isinstance(error, ClientDisconnect):
+        return Problem(499, "the client has left")
     if isinstance(error, OnnxCamError):
-        is_of_request = isinstance(error, _OF_THE_REQUEST + (MissingExtraError,))
+        is_of_request = isinstance(error, _OF_THE_REQUEST)
         return Problem(422 if is_of_request else 500, str(error))
     if isinstance(error, MemoryError):
         detail = f" ({one_line(error)})" if str(error) else ""

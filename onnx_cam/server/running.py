@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from onnx_cam.classifier.classifier import Classifier
-from onnx_cam.errors import OutputError, one_line
+from onnx_cam.errors import OnnxCamError, OutputError, one_line
+from onnx_cam.explanation.explaining import explain
 from onnx_cam.server.address import check_address
 from onnx_cam.server.app import make_app
+from onnx_cam.server.choices import quick_method
 from onnx_cam.server.engine import Engine
 from onnx_cam.server.limits import Limits
+from onnx_cam.server.problems import LOG
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -75,9 +78,8 @@ def serve(
     """
     check_address(host, token, allow_hosts)
     with contextlib.closing(_open_socket(host, port)) as listener:
-        app = make_app(
-            classifier, host=host, token=token, allow_hosts=allow_hosts, limits=limits, loading=loading
-        )
+        app = make_app(classifier, host=host, token=token, allow_hosts=allow_hosts, limits=limits, loading=loading)
+        _warm_up(classifier)
         _allow_many_connections()
         server = _Server(_config(app), app.state.service.engine, lambda: when_ready and when_ready(_url(listener)))
         server.run(sockets=[listener])
@@ -167,9 +169,19 @@ class _Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
 
+def _warm_up(classifier: Classifier) -> None:
+    """Make the cheapest map once, so that the sessions are open when the first image comes."""
+    try:
+        explain(classifier, classifier.trial_images(1)[0], method=quick_method(classifier), preprocess="none")
+    except OnnxCamError as error:  # a request meets it too, and tells its client
+        LOG.warning("a first map of a trial image failed: %s", error)
+
+
 def _config(app: Any) -> uvicorn.Config:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # errors are answers here, or lines of onnx-cam's own log
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL + 1
+        )  # errors are answers here, or lines of onnx-cam's own log
     return uvicorn.Config(
         app,
         loop="asyncio",
@@ -207,5 +219,3 @@ def _end_at_once(last_signal: int | None) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(130 if last_signal == signal.SIGINT else 0)
-
-

@@ -11,7 +11,6 @@ import numpy as np
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import LayerError, ScoreError
 from onnx_cam.explanation.explaining import explain
-from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.targets import Target, likeliest
 from onnx_cam.image.files import ImageFile, image_file
 from onnx_cam.runtime.scorer import Progress
@@ -23,7 +22,7 @@ from onnx_cam.server.order import ExplainOrder, PredictOrder
 if TYPE_CHECKING:
     from onnx_cam.server.service import Service
 
-__all__ = ["explain_upload", "predict_upload", "warm_up"]
+__all__ = ["explain_upload", "predict_upload"]
 
 _TOP = 5
 
@@ -65,20 +64,6 @@ def predict_upload(service: Service, order: PredictOrder, progress: Progress) ->
     return _json({"top": [asdict(target) for target in top]})
 
 
-def warm_up(classifier: Classifier, method: str) -> Explanation:
-    """Explain a trial image, so that the sessions for the first map are open.
-
-    Raises
-    ------
-    OnnxCamError
-        The model fails, or the method does not work on it.
-    """
-    image = classifier.trial_images(1)[0]
-    found = explain(classifier, image, method=method, preprocess="none")
-    assert isinstance(found, Explanation)
-    return found
-
-
 def _scores(classifier: Classifier, network_input: Any) -> Any:
     """Return the scores of an image (C, H, W), (classes,), by the run that a map of it needs, too."""
     try:
@@ -97,5 +82,3 @@ def _file(upload: Upload) -> ImageFile:
 
 def _json(content: object) -> bytes:
     return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-
-
