@@ -1,6 +1,7 @@
 // The image with the map on it: drawn once, shown at any opacity, read at any point.
 
 const BRIGHTNESS_OUTSIDE = 0.45; // as in the overlay that can be downloaded
+const SMALLEST = 480; // pixels of the longer side on the screen
 const byId = (id) => document.getElementById(id);
 const frame = byId("frame");
 const base = byId("base");
@@ -51,6 +52,7 @@ export async function showFile(file) {
       canvas.height = Math.max(1, Math.round(bitmap.height * scale));
       contextOf(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     }
+    fit(base.width, base.height);
   } catch {
     // TIFF, HEIC or no image at all: the server's answer shows or says what it is
   }
@@ -74,6 +76,7 @@ export async function showView(next, label) {
     [canvas.width, canvas.height] = [view.width, view.height];
     contextOf(canvas).drawImage(image, 0, 0);
   }
+  fit(view.width, view.height);
   darkenOutside();
   drawHeat();
   frame.setAttribute("aria-label", label);
@@ -97,6 +100,15 @@ function levelsOf(bitmap) {
 function isSeen(x, y) {
   const [x0, y0, x1, y1] = view.crop;
   return x >= x0 && x < x1 && y >= y0 && y < y1;
+}
+
+/** Let a picture take the width that there is, but not more than fits the window; a small one is enlarged. */
+function fit(width, height) {
+  const wanted = Math.max(width, Math.round((SMALLEST * width) / Math.max(width, height)));
+  for (const element of [frame, plain]) {
+    element.style.width = `min(100%, ${wanted}px, ${((76 * width) / height).toFixed(2)}vh)`;
+    element.classList.toggle("enlarged", wanted > width);
+  }
 }
 
 function darkenOutside() {
