@@ -26,6 +26,7 @@ __all__ = [
 METHODS = (
     *("scorecam", "sscam1", "sscam2", "sscam-max", "iscam", "cam"),
     *("gradcam", "gradcam++", "smoothgradcam++", "grad++scorecam", "xgradcam", "layercam", "hirescam"),
+    "finercam",
 )
 """The methods, the gradient-free ones first, in the papers' order: :data:`onnx_cam.METHODS` has their classes."""
 

@@ -7,7 +7,7 @@ channel by channel. No code is shared with the package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class GradientCase:
     seed: int = 0
     samples: int = 1
     sigma: float = 0.0
+    versus: int | None = None
 
     def __post_init__(self) -> None:
         self.network = Tiny().double()
@@ -48,14 +49,19 @@ class GradientCase:
 
     def gradient(self, x: Array | None = None) -> Array:
         a = self.head(torch.from_numpy((self.x if x is None else x)[None])).detach().requires_grad_()
-        self.tail(a)[0, self.target].backward()  # type: ignore[no-untyped-call]
+        logits = self.tail(a)[0]
+        score = logits[self.target] if self.versus is None else logits[self.target] - logits[self.versus]
+        score.backward()  # type: ignore[no-untyped-call]
         assert a.grad is not None
         return np.asarray(a.grad[0].numpy())
 
     def f(self, x: Array) -> float:
         with torch.no_grad():
             logits = self.tail(self.head(torch.from_numpy(x[None])))
-        return float(softmax(logits[0].numpy())[self.target])
+        values = logits[0].numpy()
+        if self.versus is not None:
+            return float(values[self.target] - values[self.versus])
+        return float(softmax(values)[self.target])
 
     def noise(self, sample: int) -> Array:
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, sample], np.uint64)))
@@ -63,8 +69,9 @@ class GradientCase:
 
 
 def cam(case: GradientCase) -> Array:
-    weights = case.network.linear.weight.detach().numpy()[case.target]
-    return combine(weights, case.activations())
+    weights = case.network.linear.weight.detach().numpy()
+    own = weights[case.target] if case.versus is None else weights[case.target] - weights[case.versus]
+    return combine(own, case.activations())
 
 
 def gradcam(case: GradientCase) -> Array:
@@ -146,6 +153,17 @@ def gradpp_scorecam_paper(case: GradientCase) -> Array:
     return combine(weights, case.activations())
 
 
+def finercam(case: GradientCase) -> Array:
+    """With γ = 0.6 and the three closest classes, one gradient for each class."""
+    with torch.no_grad():
+        logits = case.tail(case.head(torch.from_numpy(case.x[None])))[0].numpy()
+    others = [index for index in range(len(logits)) if index != case.target]
+    closest = sorted(others, key=lambda index: abs(logits[index] - logits[case.target]))[:3]
+    own = np.array([g.mean() for g in case.gradient()])
+    theirs = [np.array([g.mean() for g in replace(case, target=index).gradient()]) for index in closest]
+    return combine(own - 0.6 * np.mean(theirs, axis=0), case.activations())
+
+
 def xgradcam(case: GradientCase) -> Array:
     maps = case.activations()
     pairs = zip(maps, case.gradient(), strict=True)
@@ -174,5 +192,6 @@ GRADIENT_REFERENCES: dict[tuple[str, str], Callable[[GradientCase], Array]] = {
     ("xgradcam", "paper"): xgradcam,
     ("layercam", "paper"): layercam,
     ("hirescam", "paper"): hirescam,
+    ("finercam", "paper"): finercam,
 }
 """(method, variant) to the function that computes L, (h, w)."""

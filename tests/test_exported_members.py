@@ -51,8 +51,8 @@ def test_the_contracts_signatures() -> None:
     ]  # fmt: skip
     explain = inspect.signature(onnx_cam.explain).parameters
     assert list(explain) == [
-        "model", "image", "method", "target", "layer", "variant", "samples", "sigma", "seed", "score", "baseline",
-        "preprocess", "batch_size", "budget", "tolerance", "gradients", "progress",
+        "model", "image", "method", "target", "versus", "layer", "variant", "samples", "sigma", "seed", "score",
+        "baseline", "preprocess", "batch_size", "budget", "tolerance", "gradients", "progress",
     ]  # fmt: skip
     assert explain["method"].default == "scorecam"
     assert all(parameter.default is not inspect.Parameter.empty for parameter in list(explain.values())[2:])

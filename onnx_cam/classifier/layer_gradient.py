@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.tensor_facts import find_tensor_facts
-from onnx_cam.errors import TargetError
 from onnx_cam.graph.backward import SEED, Border, TensorFacts, find_gradient, path_to_layer
 from onnx_cam.graph.backward.backward_model import backward_model
 from onnx_cam.runtime.gradient_session import GradientSession
@@ -84,8 +83,6 @@ class LayerGradient:
         gradient = find_gradient(proto, layer, logits, self.facts, opener.name)
         model = backward_model(proto, gradient, self.facts)
         self.border = model.border
-        self._classes = gradient.classes
-        self._name = opener.name
         self._session = GradientSession(
             opener.open_rewritten(model.proto, opener.threads),
             seed=SEED,
@@ -96,25 +93,3 @@ class LayerGradient:
     def run(self, border: Mapping[str, NDArray[Any]], seeds: Floats) -> Floats:
         """Return the gradient at the layer, in its tensor's shape, for seeds of shape (N, classes)."""
         return self._session.run(border, seeds)
-
-    def seeds(self, targets: Sequence[int], *, binary: bool) -> Floats:
-        """Return the coefficients of the logits for each target, (T, classes).
-
-        Parameters
-        ----------
-        targets : sequence of int
-        binary : bool
-            Whether the model has a single logit z: class 1 then has the logit z, and class 0 has −z.
-
-        Raises
-        ------
-        TargetError
-            There is no such class.
-        """
-        count = 2 if binary else self._classes
-        rows = np.zeros((len(targets), self._classes), np.float32)
-        for row, target in zip(rows, targets, strict=True):
-            if not 0 <= target < count:
-                raise TargetError(f"no class {target} in {self._name}; expected one from 0 to {count - 1}")
-            row[0 if binary else target] = 1 if not binary or target else -1
-        return rows

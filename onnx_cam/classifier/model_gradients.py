@@ -16,7 +16,7 @@ from onnx_cam.classifier.facts import ModelFacts
 from onnx_cam.classifier.layer_gradient import LayerGradient
 from onnx_cam.classifier.sessions import ModelSessions
 from onnx_cam.classifier.trial_images import trial_images
-from onnx_cam.errors import MissingRuleError
+from onnx_cam.errors import MissingRuleError, TargetError
 from onnx_cam.graph.backward import TensorFacts
 from onnx_cam.graph.inline import inline_functions
 from onnx_cam.graph.layer import Layer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["FoundGradients", "GradientChoice", "GradientPath", "ModelGradients"]
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 GradientPath = Literal["auto", "onnx", "torch"]
 """What may be requested to compute gradients."""
@@ -56,7 +57,7 @@ class FoundGradients:
     Attributes
     ----------
     values : ndarray of shape (B, T, K, h, w), float32
-        ``∂Y^c/∂A_k`` for each image and each target's logit.
+        ``∂Y/∂A_k`` for each image and each sum of logits Y.
     passes : int
         Forward passes that were run for them.
     """
@@ -139,24 +140,52 @@ class ModelGradients:
 
         Raises
         ------
+        TargetError
+            There is no such class.
+        OnnxCamError
+            As for `of_sums`.
+        """
+        for target in targets:
+            if not 0 <= target < self._facts.classes:
+                raise TargetError(
+                    f"no class {target} in {self._sessions.opener.name}; expected one from 0 to "
+                    f"{self._facts.classes - 1}"
+                )
+        return self.of_sums(layer, images, np.eye(self._facts.classes)[list(targets)], path)
+
+    def of_sums(
+        self, layer: Layer, images: Floats, logit_sums: Doubles, path: Literal["onnx", "torch"]
+    ) -> FoundGradients:
+        """Return the gradients at a layer of sums of logits: of one, of the difference of two, or of more.
+
+        Parameters
+        ----------
+        layer : Layer
+        images : ndarray of shape (B, C, H, W), float32
+        logit_sums : ndarray of shape (T, classes), float64
+            The coefficient of each class's logit.
+        path : {"onnx", "torch"}
+            As `choose` settled it.
+
+        Raises
+        ------
         ModelError
             The graph holds an operator without a rule.
         LayerError
             The logits do not depend on the layer, or the gradient ends on the way.
-        TargetError
-            There is no such class.
         ScoreError
             The runtime failed.
         """
         if path == "torch":
-            found = np.stack([self._by_torch(layer, image, targets) for image in images])
+            found = np.stack([self._by_torch(layer, image, logit_sums) for image in images])
             return FoundGradients(found, len(images))
         graph = self._graph(layer)
-        seeds = graph.seeds(targets, binary=self._facts.is_binary)
+        # The two classes of a single logit z have the logits −z and z.
+        seeds = logit_sums[:, 1:] - logit_sums[:, :1] if self._facts.is_binary else logit_sums  # (T, outputs)
         batch = self._facts.batch
         step = 1 if batch.mixes_images else batch.fixed or len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        batches = [self._of_batch(graph, layer, part, seeds) for part in parts]
+        batches = [self._of_batch(graph, layer, part, seeds.astype(np.float32)) for part in parts]
         values = np.concatenate([one.values for one in batches])
         return FoundGradients(values, sum(one.passes for one in batches))
 
@@ -167,7 +196,7 @@ class ModelGradients:
     def _of_batch(self, graph: LayerGradient, layer: Layer, images: Floats, seeds: Floats) -> FoundGradients:
         """Return the gradients for images of one batch."""
         batch = self._facts.batch
-        # One run forwards, and one backwards for each target: (size, T, K, h, w).
+        # One run forwards, and one backwards for each sum: (size, T, K, h, w).
         border, passes = self._sessions.border(layer, images, graph.border)
         gradients = []
         for seed in seeds:
@@ -195,21 +224,23 @@ class ModelGradients:
             self._sessions.fetch_with(layer, graph.border)
         return self._last_graph[1]
 
-    def _by_torch(self, layer: Layer, image: Floats, targets: Sequence[int]) -> Floats:
+    def _by_torch(self, layer: Layer, image: Floats, logit_sums: Doubles) -> Floats:
         """Return the gradients for one image (C, H, W) by the graph as a torch module, (T, K, h, w)."""
         from onnx_cam.gradients import layer_gradients
 
         facts = self._facts
         batch = np.repeat(image[None], facts.batch.fixed or 1, axis=0)
+        classes = np.flatnonzero(logit_sums.any(axis=0))  # those that any sum holds
         _, gradients = layer_gradients(
             self._module(layer),
             facts.input.feed(batch).astype(np.float32),
             layer.quantization or layer.name,
             facts.head.tapped_logits,
-            targets,
+            classes.tolist(),
             binary=facts.is_binary,
         )
-        return layer.maps(gradients.sum(axis=1))  # every image of a fixed batch is this one
+        maps = layer.maps(gradients.sum(axis=1))  # (n, K, h, w); every image of a fixed batch is this one
+        return np.tensordot(logit_sums[:, classes], maps, axes=1).astype(np.float32)
 
     def _module(self, layer: Layer) -> GraphModule:
         """Return the graph as a torch module; the last layer's is kept."""

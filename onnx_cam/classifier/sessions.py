@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -122,13 +122,16 @@ class Activations:
         A, the layer's activation maps.
     probabilities : ndarray of shape (classes,), float64
         The image's scores.
+    logits : ndarray of shape (classes,), float64, optional
+        Where they were asked for.
     ran : bool
         Whether that took a forward pass; the last image's activations are kept.
     """
 
     maps: Floats
     probabilities: Doubles
-    ran: bool
+    logits: Doubles | None = None
+    ran: bool = True
 
 
 def _spreads(threads: int | None, *, on_cpu: bool) -> SpreadChoice:
@@ -187,7 +190,7 @@ class ModelSessions:
         self._spreads = _spreads(opener.threads, on_cpu=on_cpu)
         self._tapped_sessions: dict[frozenset[str], Session] = {}
         self._score_sessions: dict[GraphOffset, ScoreSession] = {}
-        self._last_activations: tuple[tuple[str, bytes], Floats, Doubles] | None = None
+        self._last_activations: tuple[tuple[str, bytes], Activations] | None = None
         self._border: tuple[str, tuple[str, ...]] = "", ()  # a layer, and what is fetched with its tensor
         self._last_border: dict[str, NDArray[Any]] = {}
         self._baselines: dict[tuple[ScoreKind, bytes], Doubles] = {}
@@ -217,13 +220,15 @@ class ModelSessions:
             self._late_session.release()
             self._tapped_sessions.clear()
 
-    def activations(self, layer: Layer, image: Floats) -> Activations:
+    def activations(self, layer: Layer, image: Floats, *, with_logits: bool = False) -> Activations:
         """Run the model with a layer tapped, unless the last call did just that.
 
         Parameters
         ----------
         layer : Layer
         image : ndarray of shape (C, H, W), float32
+        with_logits : bool
+            Whether the logits are needed too, of a head that has them.
 
         Raises
         ------
@@ -232,22 +237,26 @@ class ModelSessions:
         """
         key = layer.name, hashlib.sha256(image.tobytes()).digest()
         if self._last_activations is not None and self._last_activations[0] == key:
-            return Activations(*self._last_activations[1:], ran=False)
+            last = self._last_activations[1]
+            if last.logits is not None or not with_logits:
+                return replace(last, ran=False)
         # The tapped session runs once per image: an extra output keeps the runtime from fusing operators around it.
         border = self._border[1] if self._border[0] == layer.name else ()
-        (tensor, output), others = self._tapped_session(layer, border).run_with(
-            image[None], [layer.output, self._head.output], border
-        )
+        outputs = [layer.output, self._head.output, *([self._head.logits] if with_logits else [])]
+        session = self._tapped_session(layer, border, with_logits=with_logits)
+        (tensor, output, *rest), others = session.run_with(image[None], outputs, border)
         maps = layer.maps(tensor)  # (1, K, h, w)
         scores = probabilities(output, self._head)[0]  # (classes,)
+        own_logits = logits(rest[0], binary=self._is_binary)[0] if rest else None  # (classes,)
         if not np.isfinite(maps).all() or not np.isfinite(scores).all():
             raise ScoreError(
                 f"{self.opener.name} gives NaN or infinite values for this image; "
                 "check its preprocessing with onnx-cam inspect, and the model itself"
             )
-        self._last_activations = key, read_only(maps[0]), read_only(scores)
+        found = Activations(read_only(maps[0]), read_only(scores), own_logits)
+        self._last_activations = key, found
         self._last_border = dict(zip(border, others, strict=True))
-        return Activations(*self._last_activations[1:], ran=True)
+        return found
 
     def fetch_with(self, layer: Layer, tensors: tuple[str, ...]) -> None:
         """Let `activations` of a layer fetch other tensors in the same run, for a call of `border` that follows."""
@@ -272,15 +281,16 @@ class ModelSessions:
         tensor = self._tapped_session(layer).run(images, [layer.output])[0]
         return layer.maps(tensor)
 
-    def _tapped_session(self, layer: Layer, others: tuple[str, ...] = ()) -> Session:
+    def _tapped_session(self, layer: Layer, others: tuple[str, ...] = (), *, with_logits: bool = False) -> Session:
         """Return a session whose outputs hold a layer and other tensors; one that also holds more will do."""
-        outputs = frozenset([layer.output, *others])
+        outputs = frozenset([layer.output, *others, *([self._head.logits] if with_logits else [])])
         for held, session in self._tapped_sessions.items():
             if outputs <= held:
                 return session
         self._tapped_sessions.pop(frozenset([layer.output]), None)  # it holds less than the new one
         make_room(self._tapped_sessions, self._kept_sessions)
-        self._tapped_sessions[outputs] = self.open(tap(self._proto, [layer.tapped, *others]))
+        logits_tap = [self._head.tapped_logits] if with_logits else []
+        self._tapped_sessions[outputs] = self.open(tap(self._proto, [layer.tapped, *others, *logits_tap]))
         return self._tapped_sessions[outputs]
 
     def scores(self, images: Floats, score_kind: ScoreKind = "probability") -> Doubles:

@@ -11,7 +11,18 @@ from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
 from onnx_cam.cli.echo import echo_json
 from onnx_cam.cli.images import end_with, for_each, list_files, split_target
-from onnx_cam.cli.options import BATCH_SIZE, DRAWING, IMAGES, LAYER, MODEL, SAMPLES, SEED, TARGET, load_classifier
+from onnx_cam.cli.options import (
+    BATCH_SIZE,
+    DRAWING,
+    IMAGES,
+    LAYER,
+    MODEL,
+    SAMPLES,
+    SEED,
+    TARGET,
+    VERSUS,
+    load_classifier,
+)
 from onnx_cam.errors import SettingError
 
 if TYPE_CHECKING:
@@ -34,6 +45,7 @@ __all__ = ["compare"]
     help="Methods to compare; all: every method that works on this model.",
 )
 @TARGET
+@VERSUS
 @LAYER
 @SAMPLES
 @SEED
@@ -53,13 +65,15 @@ __all__ = ["compare"]
 def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quiet: bool, **settings: Any) -> None:
     """Draw the maps of several methods side by side: a row for each IMAGE and class.
 
-    IMAGE is a file, a folder, a glob, or - for standard input. The file itself records how each map was made: in a text
+    IMAGE is a file, a folder, a glob, or - for standard input. With --versus, a row holds the maps of both classes and
+    of the one against the other. The file itself records how each map was made: in a text
     chunk of the PNG, in the footer of the HTML.
 
     \b
     Examples:
       onnx-cam compare model.onnx cat.jpg --methods scorecam,sscam1,sscam2,iscam -o grid.png
       onnx-cam compare model.onnx photos/ --methods sscam2,sscam2:paper --samples 35 -o grid.html -o grid.png
+      onnx-cam compare model.onnx cat.jpg --methods gradcam --target 281,282 --versus next -o why.png
     """
     methods = _methods(settings, paths)
     from onnx_cam.comparison.comparing import ComparisonBuilder
@@ -76,6 +90,7 @@ def compare(images: tuple[str, ...], paths: tuple[str, ...], as_json: bool, quie
             images=max(1, len(unique)),
             lenient=settings["methods"] == ALL,
             target=split_target(classifier, settings["target"]),
+            versus=settings["versus"],
             **chosen,
         )
         _, lost = for_each(lambda path: comparing.add(path, lambda name: terminal.progress(name, quiet)), unique)

@@ -33,6 +33,7 @@ from onnx_cam.cli.options import (
     SIGMA,
     TARGET,
     VARIANT,
+    VERSUS,
     load_classifier,
 )
 from onnx_cam.cli.pipeline import Stages, run_pipeline
@@ -75,6 +76,7 @@ def main() -> None:
     help=f"Method: {', '.join(METHODS)}.",
 )
 @TARGET
+@VERSUS
 @LAYER
 @VARIANT
 @SAMPLES
@@ -127,6 +129,7 @@ def explain(model: str, images: tuple[str, ...], target: str, as_json: bool, qui
       onnx-cam explain model.onnx cat.jpg --method sscam2
       onnx-cam explain model.onnx photos/ --labels imagenet --target top3 --json
       onnx-cam explain model.onnx cat.jpg --target 281,282 --preprocess tf
+      onnx-cam explain model.onnx cat.jpg --target tabby --versus "tiger cat"
       onnx-cam explain model.onnx cat.jpg --budget 10% --save error
     """
     method = _method(settings)
@@ -239,7 +242,7 @@ def _method(settings: dict[str, Any]) -> Method:
         from onnx_cam.methods import make_method
 
     try:
-        own = ("variant", "samples", "sigma", "budget", "tolerance")
+        own = ("variant", "versus", "samples", "sigma", "budget", "tolerance")
         method = make_method(settings["method"], **{key: settings[key] for key in own})
         check_settings(
             method, **{key: settings[key] for key in ("score", "baseline", "seed", "batch_size", "gradients")}

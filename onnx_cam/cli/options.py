@@ -29,6 +29,7 @@ __all__ = [
     "SIGMA",
     "TARGET",
     "VARIANT",
+    "VERSUS",
     "load_classifier",
     "options",
     "preprocess_word",
@@ -92,6 +93,18 @@ def _target_text(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value.strip(" ,") or re.fullmatch(r"top0+", value):
         raise click.BadParameter(f"invalid target {value!r}: expected top1, topN, an index or a name")
     return value
+
+
+def _versus(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    """Return the class to contrast with, where its words are valid."""
+    if value is None:
+        return None
+    from onnx_cam.methods.contrast import read_versus
+
+    try:
+        return read_versus(value)
+    except SettingError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _constants(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -228,6 +241,12 @@ TARGET = click.option(
     default="top1",
     show_default=True,
     help="Classes to explain: the N likeliest, or indices and names separated by commas.",
+)
+VERSUS = click.option(
+    "--versus",
+    callback=_versus,
+    metavar="INDEX|NAME|next",
+    help="Explain why the target rather than this class: an index, a name, or next, the likeliest other class.",
 )
 LAYER = click.option(
     "--layer",

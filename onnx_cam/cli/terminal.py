@@ -59,7 +59,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> None:
     """Print an explanation: the likeliest classes, how the map was made, and where the files are."""
     what, digits = ("value", ".5g") if result.is_raw else ("score", ".3f")
-    echo(printable(f"{image}: {result.name_of(result.target)}, {what} {result.target.score:{digits}}"))
+    echo(printable(f"{image}: {result.subject}, {what} {result.target.score:{digits}}"))
     for target in result.top:
         echo(f"  {target.score:{digits}}  {result.name_of(target)}")
     shape = "×".join(map(str, result.layer_shape))
@@ -87,7 +87,7 @@ def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
         say(f"{name} left out: {reason}")
     for result in comparison.explanations:
         for warning in result.warnings:
-            say(f"{image_name(result)}, {result.name_of(result.target)}, {result.method}: {warning}")
+            say(f"{image_name(result)}, {result.subject}, {result.method}: {warning}")
 
 
 def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
@@ -97,7 +97,7 @@ def show_comparison(comparison: Comparison, written: Sequence[Path]) -> None:
     rows = [
         (
             image_name(e),
-            e.name_of(e.target),
+            e.subject,
             f"{e.target.score:.3f}",
             method_name(e),
             e.passes,

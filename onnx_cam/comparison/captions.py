@@ -12,8 +12,10 @@ from onnx_cam.explanation.targets import Target
 
 __all__ = [
     "Row",
+    "class_and_score",
     "classes_of_rows",
     "cost",
+    "count_methods",
     "image_name",
     "label_and_score",
     "method_name",
@@ -43,7 +45,7 @@ def image_name(explanation: Explanation) -> str:
 
 
 def method_name(explanation: Explanation) -> str:
-    """Return the method, its variant and its limit on the forward passes, as ``--methods`` takes them.
+    """Return the method, its variant, its limit on the forward passes and its contrast, as ``--methods`` takes them.
 
     Examples
     --------
@@ -57,6 +59,8 @@ def method_name(explanation: Explanation) -> str:
         parts.append(f"budget={budget}" if isinstance(budget, int) else f"budget={100 * budget:g}%")
     if tolerance is not None:
         parts.append(f"tolerance={tolerance:g}")
+    if explanation.versus is not None:
+        parts.append(f"versus={explanation.versus.index}")
     return ":".join(parts)
 
 
@@ -97,6 +101,24 @@ def label_and_score(explanation: Explanation, target: Target) -> tuple[str, str]
     return one_line_text(target.label), f" ({target.index}) · {probability}"
 
 
+def class_and_score(explanation: Explanation) -> tuple[str, str]:
+    """Return the explained class as `label_and_score` does; of a contrast, A and the class that it is held against.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> class_and_score(onnx_cam.explain("model.onnx", "cat.jpg", method="cam", versus="dog"))
+    ('cat rather than dog', ' (1 vs 3)')
+    """
+    target, versus = explanation.target, explanation.versus
+    if versus is None:
+        return label_and_score(explanation, target)
+    if target.label is None or versus.label is None:
+        return one_line_text(explanation.subject), ""
+    names = one_line_text(f"{target.label.partition(',')[0]} rather than {versus.label.partition(',')[0]}")
+    return names, f" ({target.index} vs {versus.index})"
+
+
 def cost(explanation: Explanation, classes: int) -> tuple[str, str]:
     """Return the number of forward passes, and the seconds that they took.
 
@@ -130,6 +152,19 @@ def classes_of_rows(rows: Sequence[Row]) -> list[int]:
     [2, 2]
     """
     return [sum(other[0].pixels is row[0].pixels for other in rows) for row in rows]
+
+
+def count_methods(row: Row) -> int:
+    """Return how many methods made the maps of a row, each with its settings; a contrast is no method of its own.
+
+    Examples
+    --------
+    >>> import onnx_cam
+    >>> count_methods(onnx_cam.compare("model.onnx", "cat.jpg", methods="cam", versus="next").rows[0])
+    1
+    """
+    limits = ("budget", "tolerance")
+    return len({(e.method, e.variant, method_settings(e), *map(e.parameters.get, limits)) for e in row})
 
 
 def model_and_layer(explanation: Explanation) -> str:

@@ -8,17 +8,20 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.loading import load
 from onnx_cam.comparison.result import Comparison
 from onnx_cam.errors import MissingExtraError, ModelError, OnnxCamError, SettingError
 from onnx_cam.explanation.explaining import check_settings, explain
 from onnx_cam.explanation.result import Explanation
-from onnx_cam.explanation.targets import TargetLike, TargetList, count_targets
+from onnx_cam.explanation.targets import TargetLike, TargetList, Versus, count_targets, read_top_n
 from onnx_cam.graph.layer import Layer
 from onnx_cam.image.picture import ImageLike, Picture
 from onnx_cam.image.preprocessing import Preprocessing
 from onnx_cam.methods import METHODS, Method, make_method
+from onnx_cam.methods.contrast import NEXT, contrasted, read_versus
 from onnx_cam.methods.spelling import ALL, read_method
 from onnx_cam.runtime.scorer import Progress
 
@@ -39,6 +42,7 @@ def compare(
     *,
     methods: str | Sequence[str | Method] | None = None,
     target: TargetLike | TargetList | None = None,
+    versus: Versus | None = None,
     layer: str | Layer | None = None,
     samples: int | None = None,
     seed: int = 0,
@@ -61,8 +65,11 @@ def compare(
         can hold several, separated by commas. By default, and for ``"all"``, every method that works on the model.
     samples : int, optional
         N, for the methods that are given by name and draw samples.
+    versus : int or str, optional
+        Show three maps for each method in one row: of A, of B, and of why A rather than B. B is an index, a name, or
+        ``"next"``: the second of two targets, otherwise the likeliest class other than the target.
     target, layer, seed, preprocess, batch_size, progress
-        As for :func:`onnx_cam.explain`; an image with several targets becomes as many rows.
+        As for :func:`onnx_cam.explain`; without `versus`, an image with several targets becomes as many rows.
 
     Returns
     -------
@@ -79,6 +86,8 @@ def compare(
     >>> comparison = onnx_cam.compare("model.onnx", ["cat.jpg", "dog.jpg"], methods="scorecam,sscam2:paper", samples=2)
     >>> [explanation.variant for explanation in comparison.rows[0]]
     ['paper', 'paper']
+    >>> [one.subject for one in onnx_cam.compare("model.onnx", "cat.jpg", methods="cam", versus="dog").rows[0]]
+    ['cat (1)', 'dog (3)', 'cat (1) rather than dog (3)']
     >>> comparison.save("comparison.png")
     [PosixPath('comparison.png')]
     """
@@ -95,6 +104,7 @@ def compare(
         images=len(image_list),
         lenient=methods in (None, ALL),
         target=target,
+        versus=versus,
         layer=layer,
         preprocess=preprocess,
         seed=seed,
@@ -122,6 +132,8 @@ class ComparisonBuilder:
         Whether a method that does not work on this model is left out; otherwise it is an error.
     target, layer, seed, preprocess, batch_size
         As for :func:`onnx_cam.explain`.
+    versus : int or str, optional
+        As for :func:`compare`.
 
     Raises
     ------
@@ -149,16 +161,22 @@ class ComparisonBuilder:
         images: int,
         lenient: bool = False,
         target: TargetLike | TargetList | None = None,
+        versus: Versus | None = None,
         layer: str | Layer | None = None,
         seed: int = 0,
         preprocess: str | os.PathLike[str] | Preprocessing | None = None,
         batch_size: int | None = None,
     ) -> None:
-        _check_size(images, count_targets(target), len(methods))
+        if versus is not None:
+            versus, target = _read_pair(target, versus)
+            for method in () if lenient else methods:
+                contrasted(method, versus)  # an error where it has no contrast
+        _check_size(images, count_targets(target), len(methods) * (1 if versus is None else 3))
         self._classifier = classifier
         self._methods = list(methods)
         self._lenient = lenient
         self._target = target
+        self._versus = versus
         self._layer = layer
         self._seed = seed
         self._preprocess = preprocess
@@ -196,8 +214,12 @@ class ComparisonBuilder:
             except (MissingExtraError, ModelError, SettingError) as error:
                 self._leave_out(method, error)
 
-        # Turn the M columns of T maps into T rows of M maps, the methods in the order in which they were given.
-        rows = list(zip(*(columns[method] for method in self._methods), strict=True))
+        # Turn the M columns of T maps into T rows of M maps, the methods in the order in which they were given. The
+        # three maps of a contrast stay side by side.
+        if self._versus is None:
+            rows = list(zip(*(columns[method] for method in self._methods), strict=True))
+        else:
+            rows = [tuple(explanation for method in self._methods for explanation in columns[method])]
         self._rows += rows
         return rows
 
@@ -209,12 +231,22 @@ class ComparisonBuilder:
         return Comparison(tuple(self._methods), tuple(self._rows), reasons)
 
     def _explain(self, picture: Picture, method: Method, progress: Progress | None) -> list[Explanation]:
-        """Return a method's explanations of one image, one for each target."""
+        """Return a method's explanations of one image: one for each target, or of A, B, and A rather than B."""
+        if self._versus is None:
+            return self._explain_classes(picture, method, self._target, progress)
+        (contrast,) = self._explain_classes(picture, contrasted(method, self._versus), self._target, progress)
+        assert contrast.versus is not None
+        pair = [contrast.target.index, contrast.versus.index]
+        return [*self._explain_classes(picture, contrasted(method, None), pair, progress), contrast]
+
+    def _explain_classes(
+        self, picture: Picture, method: Method, target: TargetLike | TargetList | None, progress: Progress | None
+    ) -> list[Explanation]:
         explanations = explain(
             self._classifier,
             picture,
             method=method,
-            target=self._target,
+            target=target,
             layer=self._layer,
             seed=self._seed,
             preprocess=self._preprocess,
@@ -266,6 +298,28 @@ def choose_methods(methods: str | Sequence[str | Method] | None, samples: int | 
         listed = ", ".join(method.name for method in method_objects)
         raise SettingError(f"samples={samples}; none of {listed} has samples: leave it out")
     return method_objects
+
+
+def _read_pair(target: TargetLike | TargetList | None, versus: Versus) -> tuple[Versus, TargetLike | None]:
+    """Return B and A, the two classes that a comparison shows beside their contrast.
+
+    Raises
+    ------
+    SettingError
+        More classes are named, or B is named twice.
+    """
+    count = count_targets(target)
+    if count == 1 and (target is None or isinstance(target, int | str | np.integer)):
+        return versus, None if read_top_n(target) else target
+    if count == 2 and versus == NEXT:
+        if read_top_n(target):
+            return NEXT, None
+        first, second = cast("Sequence[TargetLike]", target)
+        return read_versus(second), first
+    raise SettingError(
+        f"versus={versus!r} with {count} targets: a comparison contrasts two classes; give one target, or two targets "
+        "with versus=next"
+    )
 
 
 def _check_size(images: int, targets: int, methods: int) -> None:

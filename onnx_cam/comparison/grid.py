@@ -10,6 +10,7 @@ import numpy as np
 
 from onnx_cam.comparison.captions import (
     Row,
+    class_and_score,
     classes_of_rows,
     cost,
     image_name,
@@ -253,7 +254,7 @@ def _map_caption(explanation: Explanation, classes: int) -> list[_Line]:
     relative_error, parenthesis, interval = explanation.precision.partition(" (")
     caption = [
         _Line(f"{method}:{variant}", "".join(f":{limit}" for limit in limits), TEXT, is_title=True, wraps=True),
-        _Line(*label_and_score(explanation, explanation.target), TEXT),
+        _Line(*class_and_score(explanation), TEXT),
         _Line(*cost(explanation, classes), wraps=True),
         _Line(explanation.state.upper(), colour=ALARM) if explanation.empty else _Line(explanation.state),
         _Line(relative_error, parenthesis + interval, wraps=True),

@@ -9,8 +9,10 @@ from typing import Any
 
 from onnx_cam.comparison.captions import (
     Row,
+    class_and_score,
     classes_of_rows,
     cost,
+    count_methods,
     image_name,
     label_and_score,
     method_name,
@@ -102,7 +104,7 @@ def write_page(rows: Sequence[Row], record: Mapping[str, Any], *, alpha: float, 
         make_environment("comparison")
         .get_template(_TEMPLATE)
         .render(
-            title=f"{_count(len(rows[0]), 'method')} on {_count(images, 'image')}",
+            title=f"{_count(count_methods(rows[0]), 'method')} on {_count(images, 'image')}",
             side=side,
             about=model_and_layer(rows[0][0]),
             columns=[one_line_text(f"{method_name(e)} {method_settings(e)}") for e in rows[0]],
@@ -127,7 +129,7 @@ def _image_cell(explanation: Explanation, side: int) -> _ImageCell:
 
 def _map_cell(explanation: Explanation, thumbnail: Pixels, classes: int) -> _MapCell:
     method = one_line_text(method_name(explanation))
-    target = "".join(label_and_score(explanation, explanation.target))
+    target = "".join(class_and_score(explanation))
     kind = "Empty map" if explanation.empty else "Map"
     return _MapCell(
         picture=_picture(thumbnail, f"{kind} by {method} on {image_name(explanation)}, class {target}"),

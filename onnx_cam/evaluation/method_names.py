@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from onnx_cam.errors import SettingError
 from onnx_cam.methods import METHODS, Method
+from onnx_cam.methods.contrast import NEXT
 from onnx_cam.methods.spelling import ALL, read_method
 
 __all__ = ["choose_named_methods", "names_all"]
@@ -43,6 +44,11 @@ def choose_named_methods(methods: str | Sequence[str | Method], samples: int | N
         name = word if isinstance(word, str) else f"{method.name}:{method.variant}"
         if name in named or method in named.values():
             raise SettingError(f"{name} is given twice; give each method once")
+        if method.other_class not in (None, NEXT):
+            raise SettingError(
+                f"{name} contrasts with a fixed class, but an evaluation explains the predicted class of each image, "
+                f"which may be that class: use versus={NEXT}"
+            )
         named[name] = method
     return named
 

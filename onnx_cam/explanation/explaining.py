@@ -22,7 +22,7 @@ from onnx_cam.classifier.sessions import Activations
 from onnx_cam.errors import SettingError
 from onnx_cam.explanation.provenance import AppliedMethod, Cost, ExplainedImage, ExplainedModel
 from onnx_cam.explanation.result import Explanation
-from onnx_cam.explanation.targets import Target, likeliest, resolve_targets
+from onnx_cam.explanation.targets import Target, likeliest, logit_sums, resolve_targets, resolve_versus
 from onnx_cam.explanation.versions import package_versions
 from onnx_cam.explanation.warnings import (
     batch_warnings,
@@ -45,7 +45,7 @@ from onnx_cam.runtime.scorer import Progress, Scorer
 from onnx_cam.runtime.scores import ScoreKind
 
 if TYPE_CHECKING:
-    from onnx_cam.explanation.targets import TargetLike, TargetList, TopN
+    from onnx_cam.explanation.targets import TargetLike, TargetList, TopN, Versus
     from onnx_cam.graph.read import ModelSource
     from onnx_cam.image.picture import ImageLike
 
@@ -61,6 +61,7 @@ class Settings(TypedDict, total=False):
     """Everything that :func:`explain` takes beside the model, the image and the target; it has the descriptions."""
 
     method: str | Method
+    versus: Versus | None
     layer: str | Layer | None
     variant: str | None
     samples: int | None
@@ -116,6 +117,7 @@ def explain(
     *,
     method: str | Method = "scorecam",
     target: TargetLike | Sequence[TargetLike] | TargetList | None = None,
+    versus: Versus | None = None,
     layer: str | Layer | None = None,
     variant: str | None = None,
     samples: int | None = None,
@@ -145,6 +147,11 @@ def explain(
         A name in :data:`onnx_cam.METHODS`, or a method object.
     target : int, str, or sequence of them, optional
         An index, a name, or ``topN``; the likeliest class by default. A class that a list names twice counts once.
+    versus : int or str, optional
+        Explain the target against this class: why A rather than B. An index, a name, or ``"next"``, the likeliest class
+        other than the target (each target's own, where there are several). It takes no forward pass more. The score
+        is then the difference of the two logits; with ``score="probability"``, or where the graph has no logits, the
+        target's share of the two probabilities.
     layer : str or Layer, optional
         A layer's output tensor or node; the last spatial one by default.
     variant, samples, sigma : optional
@@ -152,8 +159,8 @@ def explain(
     seed : int
         The seed of the noise, from 0 to 2^64 − 1.
     score : {"probability", "logit"}, optional
-        What f^c is; by default what the variant is defined on, otherwise the probability. Of a raw head it is always
-        the output's own number.
+        What f^c is; by default what the variant is defined on, otherwise the probability, or the logit with `versus`.
+        Of a raw head it is always the output's own number.
     baseline : {"zero", "black", "mean", "blur"}, optional
         X_b; zero by default.
     preprocess : str, path or Preprocessing, optional
@@ -193,9 +200,13 @@ def explain(
     ('cat', (36, 48), 17)
     >>> [one.target.label for one in onnx_cam.explain(model, "cat.jpg", target=["cat", "dog"])]
     ['cat', 'dog']
+    >>> onnx_cam.explain(model, "cat.jpg", target="cat", versus="dog").versus.label
+    'dog'
     """
     # Judge the settings first: what is wrong there costs no model and no image.
-    chosen = make_method(method, variant=variant, samples=samples, sigma=sigma, budget=budget, tolerance=tolerance)
+    chosen = make_method(
+        method, versus=versus, variant=variant, samples=samples, sigma=sigma, budget=budget, tolerance=tolerance
+    )
     score_kind = check_settings(
         chosen, score=score, baseline=baseline, seed=seed, batch_size=batch_size, gradients=gradients
     )
@@ -210,15 +221,20 @@ def explain(
         # A gradient method needs more of the same run: what the part of the model behind the layer reads.
         tapped_layer = classifier.layer(layer)
         choice = classifier.gradients.choose(tapped_layer, gradients) if chosen.needs_gradient else None
-        activations = classifier.sessions.activations(tapped_layer, picture.network_input)
-        # The T classes to explain, from those probabilities, and the baseline X_b: (C, H, W).
+        activations = classifier.sessions.activations(
+            tapped_layer, picture.network_input, with_logits=chosen.needs_logits
+        )
+        # The T classes to explain, from those probabilities, and the class that each is contrasted with, if any.
         targets, is_single = resolve_targets(classifier, target, activations.probabilities)
+        opponents, notes = resolve_versus(classifier, chosen.other_class, targets, activations.probabilities)
+        # The baseline X_b: (C, H, W).
         baseline_image = make_baseline(baseline or "zero", picture.network_input, preprocessing)
         scorer = Scorer(
             classifier.sessions,
             picture.network_input,
             targets,
             baseline_image,
+            versus=opponents,
             seed=seed,
             batch_size=batch_size,
             progress=progress,
@@ -228,10 +244,10 @@ def explain(
             activations.maps,
             scorer,
             score_kind,
-            linear_head=partial(_linear_weights, classifier, tapped_layer, targets),
-            gradient=(
-                partial(classifier.gradients.at, tapped_layer, targets=targets, path=choice.path) if choice else None
-            ),
+            logit_sums(targets, opponents, classifier.classes),
+            linear_head=partial(_linear_weights, classifier, tapped_layer),
+            gradient=partial(classifier.gradients.of_sums, tapped_layer, path=choice.path) if choice else None,
+            logits=activations.logits,
             frame=tapped_layer.geometry.frame,
         )
         # The method scores its schedule of masked images, and reduces the scores to weights α: (T, K).
@@ -249,7 +265,9 @@ def explain(
         explained_image=_explained_image(picture, tapped_layer),
         applied_method=_applied_method(chosen, _score_name(classifier, score_kind), baseline, seed, choice),
         cost=_cost(scorer, activations, weighed, seconds),
+        versus=opponents,
         warnings=(
+            *notes,
             *random_warnings(classifier),
             *(preprocessing.notes if preprocess is not None and preprocessing is not None else ()),
             *picture.notes,
@@ -310,6 +328,10 @@ def _scored_as(classifier: Classifier, method: Method, score_kind: ScoreKind, re
         The model has no such score.
     """
     if classifier.head.kind.gives_probabilities:
+        # The contrast of two classes is that of their logits, wherever there are any.
+        is_free = requested is None and method.wiring.score != "logit"
+        if is_free and method.other_class is not None and classifier.head.logits:
+            return "logit"
         if score_kind == "logit":
             classifier.check_logits()
         return score_kind
@@ -341,6 +363,7 @@ class _Results:
     explained_image: ExplainedImage
     applied_method: AppliedMethod
     cost: Cost
+    versus: Sequence[int]
     warnings: tuple[str, ...]
 
     def explanation(self, t: int, index: int, cam: Floats) -> Explanation:
@@ -353,6 +376,7 @@ class _Results:
             cam=cam,
             weights=weighed.weights.astype(np.float32),
             target=self._target(index),
+            versus=self._target(self.versus[t]) if self.versus else None,
             top=tuple(self._target(i) for i in likeliest(self.activations.probabilities, _TOP)),
             specificity=unit_distance(cam, equal_map),
             explained_model=self.explained_model,
@@ -367,13 +391,13 @@ class _Results:
         return Target(index, self.classifier.labels.name(index), float(self.activations.probabilities[index]))
 
 
-def _linear_weights(classifier: Classifier, layer: Layer, targets: list[int]) -> Floats | None:
-    """Return ``w_k^c`` of each target, (T, K); None where no linear layer follows the layer's global average."""
+def _linear_weights(classifier: Classifier, layer: Layer) -> Floats | None:
+    """Return ``w_k^c`` of every class, (classes, K); None where no linear layer follows the layer's global average."""
     weights = classifier.linear_head(layer)
     if weights is None:
         return None
     weights = np.concatenate([-weights, weights]) if classifier.facts.is_binary else weights  # one logit, two classes
-    return weights[targets] if weights.shape == (classifier.classes, layer.shape[0]) else None
+    return weights if weights.shape == (classifier.classes, layer.shape[0]) else None
 
 
 def _explained_model(classifier: Classifier, layer: Layer, preprocessing: Preprocessing | None) -> ExplainedModel:
@@ -404,7 +428,8 @@ def _explained_image(picture: Picture, layer: Layer) -> ExplainedImage:
 def _applied_method(
     method: Method, score_name: str, baseline: str | None, seed: int, choice: GradientChoice | None
 ) -> AppliedMethod:
-    parameters = {**method.parameters, "score": score_name, "baseline": method.baseline_name(baseline)}
+    own = {name: value for name, value in method.parameters.items() if name != "versus"}  # the record has it as a class
+    parameters = {**own, "score": score_name, "baseline": method.baseline_name(baseline)}
     if choice is not None:
         parameters["gradients"] = choice.path
     return AppliedMethod(name=method.name, variant=str(method.variant), parameters=parameters, seed=seed)

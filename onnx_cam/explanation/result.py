@@ -44,6 +44,8 @@ class Explanation(Provenance):
         α, one for each channel of the layer.
     target : Target
         The class that is explained.
+    versus : Target or None
+        The class that the target is contrasted with; None where the map explains the target's own score.
     top : tuple of Target
         The five likeliest classes.
     specificity : float or None
@@ -70,6 +72,7 @@ class Explanation(Provenance):
     cam: Floats
     weights: Floats
     target: Target
+    versus: Target | None = None
     top: tuple[Target, ...]
     specificity: float | None
     map_error: MapError | None = None
@@ -78,7 +81,7 @@ class Explanation(Provenance):
     def __repr__(self) -> str:
         worth = ", ".join(filter(None, (self.state, self.precision)))
         passes = "1 forward pass" if self.passes == 1 else f"{self.passes:,} forward passes"
-        return f"<Explanation of {self.name_of(self.target)} by {self.method} {self.variant}: {passes}, {worth}>"
+        return f"<Explanation of {self.subject} by {self.method} {self.variant}: {passes}, {worth}>"
 
     @property
     def is_raw(self) -> bool:
@@ -88,6 +91,12 @@ class Explanation(Provenance):
     def name_of(self, target: Target) -> str:
         """Return a target in words; a number that has no label is not a class."""
         return f"output {target.index}" if self.is_raw and target.label is None else str(target)
+
+    @property
+    def subject(self) -> str:
+        """What is explained, in words: a class, or one class rather than another."""
+        name = self.name_of(self.target)
+        return name if self.versus is None else f"{name} rather than {self.name_of(self.versus)}"
 
     # --- the map
 
@@ -170,7 +179,7 @@ class Explanation(Provenance):
     @property
     def file_name(self) -> str:
         """What its files are called, without their suffixes."""
-        return file_name(self.stem, f"{self.method}-{self.variant}", self.target)
+        return file_name(self.stem, f"{self.method}-{self.variant}", self.target, self.versus)
 
     def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> Pixels:
         """Return the map drawn over the image, grey and dark where the network sees nothing.
@@ -265,6 +274,7 @@ class Explanation(Provenance):
             "layer": self.layer,
             "layer_shape": list(self.layer_shape),
             "target": asdict(self.target),
+            "versus": None if self.versus is None else asdict(self.versus),
             "top": [asdict(target) for target in self.top],
             "empty": self.empty,
             "specificity": self.specificity,
@@ -344,6 +354,7 @@ class Explanation(Provenance):
             stem or self.stem,
             method=f"{self.method}-{self.variant}",
             target=self.target,
+            versus=self.versus,
             overlay=encode_png(self.overlay(alpha, colormap)),
             placed_map=self.map,
             make_record=self.record,
@@ -357,7 +368,7 @@ class Explanation(Provenance):
         notes = "".join(f"<p><b>{html.escape(warning)}</b></p>" for warning in self.warnings)
         return (
             f'<figure><img src="{picture}" style="max-width: 480px" '
-            f'alt="Map of {html.escape(self.name_of(self.target))}"><figcaption>{html.escape(repr(self)[1:-1])}'
+            f'alt="Map of {html.escape(self.subject)}"><figcaption>{html.escape(repr(self)[1:-1])}'
             f"<ol>{top}</ol>{notes}</figcaption></figure>"
         )
 

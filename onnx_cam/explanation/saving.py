@@ -32,6 +32,7 @@ def save_explanation(
     *,
     method: str,
     target: Target,
+    versus: Target | None,
     overlay: bytes,
     placed_map: Floats,
     make_record: Callable[[Mapping[str, str]], dict[str, Any]],
@@ -50,6 +51,8 @@ def save_explanation(
         Method and variant.
     target : Target
         The explained class.
+    versus : Target, optional
+        The class that it is contrasted with.
     overlay : bytes
         A PNG file.
     placed_map : ndarray of shape (H, W), float32
@@ -66,7 +69,7 @@ def save_explanation(
     OutputError
         The folder cannot be made, or written to.
     """
-    base = folder / file_name(stem, method, target)
+    base = folder / file_name(stem, method, target, versus)
     suffixes = {"overlay": ".png", "map": ".npy", "record": ".json"}
     if error_picture is not None and deviation is not None:
         suffixes |= _ERROR_FILES
@@ -138,7 +141,7 @@ def readable_path(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def file_name(stem: str, method: str, target: Target) -> str:
+def file_name(stem: str, method: str, target: Target, versus: Target | None = None) -> str:
     """Return what the files of a result are called, without their suffixes.
 
     Examples
@@ -146,8 +149,12 @@ def file_name(stem: str, method: str, target: Target) -> str:
     >>> file_name("cat", "scorecam-paper", Target(282, "tiger cat", 0.5))
     'cat_scorecam-paper_282-tiger-cat'
     """
-    label = f"-{_slug(target.label)}" if target.label else ""
-    return f"{safe_stem(stem)}_{method}_{target.index}{label}"
+    name = f"{safe_stem(stem)}_{method}_{_class_name(target)}"
+    return name if versus is None else f"{name}_versus_{_class_name(versus)}"
+
+
+def _class_name(target: Target) -> str:
+    return f"{target.index}-{_slug(target.label)}" if target.label else str(target.index)
 
 
 def encode_npy(array: Floats) -> bytes:

@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.labels import fold
 from onnx_cam.errors import TargetError
+from onnx_cam.methods.contrast import NEXT, Versus
 
 __all__ = [
     "Target",
     "TargetLike",
     "TargetList",
     "TopN",
+    "Versus",
     "count_targets",
     "likeliest",
+    "logit_sums",
     "read_top_n",
     "resolve_targets",
+    "resolve_versus",
     "split_targets",
 ]
 
@@ -139,6 +143,67 @@ def resolve_targets(
     if not indices:
         raise TargetError("the list of targets is empty: expected at least one class")
     return list(dict.fromkeys(indices)), False
+
+
+def resolve_versus(
+    classifier: Classifier, versus: Versus | None, targets: Sequence[int], probabilities: Doubles
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the class that each target is contrasted with, and what the reader should know; none without a contrast.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Knows the names of the classes.
+    versus : int or str, optional
+        An index, a name, or ``"next"``: the likeliest class other than the target.
+    targets : sequence of int
+        The T classes to explain.
+    probabilities : ndarray of shape (classes,), float64
+        The image's scores.
+
+    Raises
+    ------
+    TargetError
+        There is no such class, or it is a target itself.
+    """
+    if versus is None:
+        return [], ()
+    if len(probabilities) < 2:
+        raise TargetError(f"{classifier.name} has a single output, so there is no other class to contrast it with")
+    if versus != NEXT:
+        other = _index(classifier, versus)
+        if other in targets:
+            raise TargetError(
+                f"versus names class {other}, which is the target itself: expected another class, or versus=next"
+            )
+        return [other] * len(targets), ()
+    ranked = likeliest(probabilities, len(probabilities))
+    nexts = [next(index for index in ranked if index != target) for target in targets]
+    tied = [index for index in nexts if _is_tied(index, targets, probabilities)]
+    notes = [
+        f"several classes score {probabilities[index]:g} after the target, and class {index} was taken as the next; "
+        "name the class to contrast with"
+        for index in dict.fromkeys(tied)
+    ]
+    return nexts, tuple(notes)
+
+
+def logit_sums(targets: Sequence[int], versus: Sequence[int], classes: int) -> Doubles:
+    """Return the sum of logits that is explained for each target, (T, classes): ``Y^A``, or ``Y^A − Y^B``.
+
+    Examples
+    --------
+    >>> logit_sums([0], [2], classes=3)
+    array([[ 1.,  0., -1.]])
+    """
+    sums = np.eye(classes)[list(targets)]
+    return sums - np.eye(classes)[list(versus)] if versus else sums
+
+
+def _is_tied(index: int, targets: Sequence[int], probabilities: Doubles) -> bool:
+    """Tell whether a third class is as likely as one that is the likeliest after a target."""
+    rivals = np.flatnonzero(probabilities == probabilities[index])
+    return len(set(rivals.tolist()) - {index, *targets}) > 0
 
 
 def likeliest(probabilities: Doubles, count: int) -> list[int]:

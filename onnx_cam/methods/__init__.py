@@ -8,6 +8,7 @@ from typing import Any
 from onnx_cam.errors import SettingError, did_you_mean
 from onnx_cam.methods.base import Method, Variant
 from onnx_cam.methods.cam import CAM
+from onnx_cam.methods.finercam import FinerCAM
 from onnx_cam.methods.gradcam import GradCAM
 from onnx_cam.methods.gradcam_pp import GradCAMpp
 from onnx_cam.methods.gradpp_scorecam import GradPPScoreCAM
@@ -28,6 +29,7 @@ __all__ = [
     "METHODS",
     "SSCAM1",
     "SSCAM2",
+    "FinerCAM",
     "GradCAM",
     "GradCAMpp",
     "GradPPScoreCAM",
@@ -46,6 +48,7 @@ __all__ = [
 _CLASSES: tuple[type[Method], ...] = (
     *(ScoreCAM, SSCAM1, SSCAM2, SSCAMMax, ISCAM, CAM),
     *(GradCAM, GradCAMpp, SmoothGradCAMpp, GradPPScoreCAM, XGradCAM, LayerCAM, HiResCAM),
+    FinerCAM,
 )
 
 METHODS: dict[str, type[Method]] = {cls.name: cls for cls in _CLASSES}
@@ -59,7 +62,7 @@ def make_method(method: str | Method, **settings: Any) -> Method:
     ----------
     method : str or Method
     **settings
-        ``variant``, ``samples``, ``sigma``, ``budget``, ``tolerance``; None means the method's own default.
+        ``variant``, ``versus``, ``samples``, ``sigma``, ``budget``, ``tolerance``; None means the method's own default.
 
     Raises
     ------
@@ -93,6 +96,6 @@ def setting_names(cls: type[Method]) -> set[str]:
     Examples
     --------
     >>> sorted(setting_names(METHODS["iscam"]))
-    ['budget', 'samples', 'tolerance', 'variant']
+    ['budget', 'samples', 'tolerance', 'variant', 'versus']
     """
     return {field.name for field in fields(cls)}

@@ -96,6 +96,8 @@ class Method(ABC):
         work of others.
     needs_gradient : bool
         Whether it needs the gradient at the layer.
+    needs_logits : bool
+        Whether it needs the image's logits.
     needs_probabilities : bool
         Whether it is defined only where the scores are probabilities.
 
@@ -103,7 +105,7 @@ class Method(ABC):
     --------
     >>> from onnx_cam.methods import SSCAM2
     >>> SSCAM2(samples=35)
-    SSCAM2(variant='authors', budget=None, tolerance=None, samples=35, sigma=2.0)
+    SSCAM2(variant='authors', versus=None, budget=None, tolerance=None, samples=35, sigma=2.0)
     """
 
     name: ClassVar[str]
@@ -111,6 +113,7 @@ class Method(ABC):
     empty_because: ClassVar[str] = "no channel scored above the baseline"
     demanding: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = False
+    needs_logits: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = False
 
     variant: str | None = None
@@ -155,6 +158,16 @@ class Method(ABC):
         """Return L for each target, (T, h, w): ``ReLU(Σ_k α_k A_k)``."""
         return weighted_sum(weights, subject.maps)
 
+    @property
+    def other_class(self) -> int | str | None:
+        """The class that targets are contrasted with: an index, a name or ``"next"``; None without a contrast."""
+        return None
+
+    @property
+    def subtracts_baseline(self) -> bool:
+        """Whether ``f^c(X_b)`` is subtracted from the scores."""
+        return self.wiring.baseline
+
     def check_baseline(self, requested: str | None) -> None:
         """Refuse a baseline for a variant that has none.
 
@@ -162,12 +175,12 @@ class Method(ABC):
         ------
         SettingError
         """
-        if requested is not None and not self.wiring.baseline:
+        if requested is not None and not self.subtracts_baseline:
             raise SettingError(f"{self.name} {self.variant} does not use a baseline; leave out baseline={requested}")
 
     def baseline_name(self, requested: str | None) -> str | None:
         """Return the baseline for the record; None where the variant has none."""
-        return requested or "zero" if self.wiring.baseline else None
+        return requested or "zero" if self.subtracts_baseline else None
 
     def path(self) -> Doubles:
         """Return c_i, shape (N,): one step, at which the mask is as it is."""

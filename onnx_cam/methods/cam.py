@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from onnx_cam.errors import LayerError
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.contrast import ContrastMethod
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weights
 
@@ -16,7 +17,7 @@ __all__ = ["CAM"]
 
 
 @dataclass(frozen=True)
-class CAM(Method):
+class CAM(ContrastMethod):
     r"""CAM: the weights of the linear layer after global average pooling; it needs no forward pass and no gradient.
 
     .. math:: \alpha_k = w_k^c
@@ -45,7 +46,7 @@ class CAM(Method):
         LayerError
             The layer is not followed by global average pooling and one linear layer.
         """
-        weights = subject.linear_head()
+        weights = subject.linear_weights
         if weights is None:
             raise LayerError(
                 "cam needs a layer that is followed by global average pooling and one linear layer, and this one is "

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.contrast import ContrastMethod
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weights
 
@@ -22,7 +23,7 @@ GRADIENT = Variant(score="logit", baseline=False)
 
 
 @dataclass(frozen=True)
-class GradientMethod(Method):
+class GradientMethod(ContrastMethod):
     """Base of the methods that need nothing but activations and gradients."""
 
     empty_because: ClassVar[str] = "no weight is above zero"

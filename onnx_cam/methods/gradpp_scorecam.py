@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx_cam.methods.base import Method, Variant
+from onnx_cam.methods.base import Variant
+from onnx_cam.methods.contrast import ContrastMethod
 from onnx_cam.methods.gradient import gradcam_pp_shares, no_gradient
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weights, difference
@@ -23,7 +24,7 @@ _CHUNK = 16  # images that are held at once
 
 
 @dataclass(frozen=True)
-class GradPPScoreCAM(Method):
+class GradPPScoreCAM(ContrastMethod):
     r"""Grad++ScoreCAM: Score-CAM with gradient activation maps as masks.
 
     .. math::
@@ -64,7 +65,7 @@ class GradPPScoreCAM(Method):
         scores = []
         for t, maps in enumerate(gradient_maps):
             masked = subject.scorer.run(Schedule(maps, path=np.ones(1), masking=masking), subject.score_kind)
-            scores.append(difference(masked[:, 0, t], baseline[t]))
+            scores.append(difference(masked[:, 0, t], baseline[t], subject.scorer.resolution[t]))
         return np.where(np.stack([is_dead(maps) for maps in gradient_maps]), 0.0, np.stack(scores))
 
     def combine(self, subject: Subject, weights: Weights) -> NDArray[np.float64]:

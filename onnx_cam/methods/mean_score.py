@@ -9,7 +9,7 @@ import numpy as np
 
 from onnx_cam.errors import SettingError
 from onnx_cam.graph.heads import softmax
-from onnx_cam.methods.base import Method
+from onnx_cam.methods.contrast import ContrastMethod
 from onnx_cam.methods.limit import Limit, read_budget, read_tolerance
 from onnx_cam.methods.subject import Subject
 from onnx_cam.methods.weights import Weighed, Weights, difference
@@ -20,7 +20,7 @@ __all__ = ["MeanScoreMethod"]
 
 
 @dataclass(frozen=True)
-class MeanScoreMethod(Method):
+class MeanScoreMethod(ContrastMethod):
     """Base of the methods whose weights are means of scores, or a softmax of such means.
 
     Parameters
@@ -31,6 +31,8 @@ class MeanScoreMethod(Method):
         scores are predicted from these. By default all are scored, as with 0 or a budget that covers them all.
     tolerance : float, optional
         Stop as soon as the upper end of the relative error's interval is at most this.
+    versus : int or str, optional
+        The class that the target is contrasted with.
 
     Examples
     --------
@@ -64,6 +66,11 @@ class MeanScoreMethod(Method):
         return Limit(self.budget, self.tolerance)
 
     @property
+    def subtracts_baseline(self) -> bool:
+        """Whether ``f^c(X_b)`` is subtracted: from a contrast score always, unless a softmax would cancel it."""
+        return super().subtracts_baseline or (self.versus is not None and not self.wiring.softmax)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The settings beside the variant, as in the record; a limit only where there is one."""
         limits = ("budget", "tolerance")
@@ -72,7 +79,7 @@ class MeanScoreMethod(Method):
     def weigh(self, subject: Subject) -> Weighed:
         """Return α and its error: the schedule's mean scores, reduced as the variant says."""
         # f^c(X_b), (T,). It comes first: the batches that follow may leave no memory for a session of its own.
-        baseline = subject.scorer.baseline_scores(subject.score_kind) if self.wiring.baseline else np.zeros(1)
+        baseline = subject.scorer.baseline_scores(subject.score_kind) if self.subtracts_baseline else np.zeros(1)
         baseline = np.broadcast_to(baseline, subject.scorer.target_count)
         # The inputs to score, K maps at N steps: all of them, or as many as the budget or the tolerance allows.
         schedule = self.schedule(subject)
@@ -100,7 +107,8 @@ class MeanScoreMethod(Method):
             scores = subject.scorer.run(schedule, subject.score_kind)  # (K, N, T)
         # The mean over the samples, less the baseline; a softmax over the channels where the variant has one.
         means = scores.mean(axis=1).T  # (T, K)
-        above_baseline = difference(means, baseline[:, None])
+        resolution = subject.scorer.resolution  # (T,)
+        above_baseline = difference(means, baseline[:, None], resolution[:, None])
         weights = softmax(means) if self.wiring.softmax else np.where(is_dead(subject.maps), 0.0, above_baseline)
         # Without noise, or with one field, the samples say nothing about the error of their mean.
         if schedule.offset == "none" or not schedule.offset_scale.any() or scores.shape[1] < 2:
@@ -108,15 +116,15 @@ class MeanScoreMethod(Method):
         from onnx_cam.budget.noise_error import estimate_noise_error
 
         seed = subject.scorer.seed
-        by_field = [self._by_field(alpha, scores[..., t].T) for t, alpha in enumerate(weights)]
+        by_field = [self._by_field(alpha, scores[..., t].T, resolution[t]) for t, alpha in enumerate(weights)]
         return Weighed(weights, tuple(estimate_noise_error(subject.maps, each, seed=seed) for each in by_field))
 
-    def _by_field(self, weights: Weights, scores: Weights) -> Weights:
+    def _by_field(self, weights: Weights, scores: Weights, resolution: float) -> Weights:
         """Return the weights that each noise field gives by itself, (N, K), from its scores (N, K).
 
         Their mean is α, (K,). A softmax is taken as linear about the mean scores.
         """
-        deviations = difference(scores, scores.mean(axis=0))
+        deviations = difference(scores, scores.mean(axis=0), resolution)
         if self.wiring.softmax:
             deviations = weights * (deviations - (deviations @ weights)[:, None])
         return np.asarray(weights + deviations)

@@ -284,9 +284,11 @@ class _PartialRun:
         share = 1 - self._inputs.blank_share
         mask_of = self._inputs.channels.mask_of
         weights, errors, notes = [], [], []
-        for regression, error in self._estimates():
+        for t, (regression, error) in enumerate(self._estimates()):
             # The blank steps of the path are in the baseline, so scores and errors count for the other steps only.
-            mask_weights = share * difference(regression.scores, np.asarray(regression.baseline))  # (M,)
+            resolution = self._subject.scorer.resolution[t]
+            above_baseline = difference(regression.scores, np.asarray(regression.baseline), resolution)  # (M,)
+            mask_weights = share * above_baseline
             weights.append(np.where(mask_of == DEAD, 0.0, mask_weights[mask_of]))
             errors.append(error.scaled(share))
             notes.append((self._note_of_flat_scores(),) if regression.is_flat else ())

@@ -21,8 +21,11 @@ _TYPES: dict[str, Callable[[str], int | float | str]] = {
     "sigma": float,
     "budget": str,
     "tolerance": float,
+    "versus": str,
+    "gamma": float,
+    "references": int,
 }
-_FORM = "NAME[:VARIANT][:samples=N][:sigma=S][:budget=P%][:tolerance=T]"
+_FORM = "NAME[:VARIANT][:samples=N][:sigma=S][:budget=P%][:tolerance=T][:versus=CLASS|next]"
 
 
 def read_method(text: str, samples: int | None = None) -> Method:
@@ -42,7 +45,7 @@ def read_method(text: str, samples: int | None = None) -> Method:
     Examples
     --------
     >>> read_method("sscam2:paper:sigma=0.5")
-    SSCAM2(variant='paper', budget=None, tolerance=None, samples=10, sigma=0.5)
+    SSCAM2(variant='paper', versus=None, budget=None, tolerance=None, samples=10, sigma=0.5)
     """
     name, *parts = text.split(":")
     if name == CONTROL and not parts:

@@ -61,7 +61,7 @@ class SSCAMMax(NoisyMethod):
     def weights(self, subject: Subject) -> Weights:
         """Return α, shape (T, K), float64."""
         # Where a linear layer follows global pooling, a negative weight flips the map: R distinct maps for all targets.
-        signed, rows_of = _signed_maps(subject.maps, subject.linear_head(), subject.scorer.target_count)
+        signed, rows_of = _signed_maps(subject.maps, subject.linear_weights, subject.scorer.target_count)
         # First pass: the best of N noisy scores of each map, for each target.
         first = subject.scorer.run(self.schedule(replace(subject, maps=signed)), "probability")  # (R, N, T)
         best = first.max(axis=1)  # (R, T)

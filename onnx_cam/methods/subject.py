@@ -19,6 +19,7 @@ from onnx_cam.runtime.scores import ScoreKind
 __all__ = ["Subject"]
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,15 @@ class Subject:
         For the T targets.
     score_kind : {"probability", "logit"}
         What f^c is.
+    logit_sums : ndarray of shape (T, classes), float64
+        The sum of logits that is explained for each target: its own, or that less another's.
     linear_head : callable
-        Returns ``w_k^c``, shape (T, K), or None where the model has no linear layer after global pooling.
+        Returns ``w_k^c`` of every class, shape (classes, K), or None where the model has no linear layer after global
+        pooling.
     gradient : callable, optional
-        Returns ``∂Y^c/∂A_k`` for images (B, C, H, W), and the forward passes that it took.
+        Returns the gradients at A of sums of logits, for images (B, C, H, W), and the forward passes that it took.
+    logits : ndarray of shape (classes,), float64, optional
+        Of the image, for a method that needs them.
     frame : Frame
         The part of the network's input that the maps' cells cover.
 
@@ -47,7 +53,7 @@ class Subject:
     >>> image = model.network_input("cat.jpg")
     >>> scorer = Scorer(model.sessions, image, [1], np.zeros_like(image), seed=0)
     >>> maps = model.sessions.activations(model.layer(), image).maps
-    >>> subject = Subject(maps, scorer, "probability", linear_head=lambda: None)
+    >>> subject = Subject(maps, scorer, "probability", np.eye(4)[[1]], linear_head=lambda: None)
     >>> subject.maps.shape
     (6, 5, 5)
     """
@@ -55,8 +61,10 @@ class Subject:
     maps: Floats
     scorer: Scorer
     score_kind: ScoreKind
-    linear_head: Callable[[], NDArray[np.float32] | None]
-    gradient: Callable[[Floats], FoundGradients] | None = None
+    logit_sums: Doubles
+    linear_head: Callable[[], Floats | None]
+    gradient: Callable[[Floats, Doubles], FoundGradients] | None = None
+    logits: Doubles | None = None
     frame: Frame = WHOLE
 
     def masking(self, masking: Masking) -> Masking:
@@ -64,9 +72,19 @@ class Subject:
         return masking if self.frame.is_whole else replace(masking, frame=self.frame)
 
     @cached_property
+    def linear_weights(self) -> Floats | None:
+        """``w_k`` of each target's sum of logits, (T, K) float32; None without a linear layer after global pooling."""
+        weights = self.linear_head()
+        return None if weights is None else (self.logit_sums @ weights).astype(np.float32)
+
+    @cached_property
     def gradients(self) -> Floats:
-        """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit."""
-        gradients: Floats = self._gradients_at(self.scorer.image[None], 1)[0]
+        """``g_k = ∂Y^c/∂A_k`` for the T targets, (T, K, h, w) float32; Y^c is the logit, or the contrast of two."""
+        return self.gradients_of(self.logit_sums)
+
+    def gradients_of(self, logit_sums: Doubles) -> Floats:
+        """Return the gradients at A of sums of logits (n, classes), for the image: (n, K, h, w) float32."""
+        gradients: Floats = self._gradients_at(self.scorer.image[None], logit_sums, 1)[0]
         return gradients
 
     def noisy_gradients(self, deviation: float, steps: range, planned: int) -> Floats:
@@ -81,11 +99,12 @@ class Subject:
         planned : int
             How many steps there are in all, for the progress.
         """
-        return self._gradients_at(np.stack([self.scorer.noisy_image(deviation, i) for i in steps]), planned)
+        images = np.stack([self.scorer.noisy_image(deviation, i) for i in steps])
+        return self._gradients_at(images, self.logit_sums, planned)
 
-    def _gradients_at(self, images: Floats, planned: int) -> Floats:
+    def _gradients_at(self, images: Floats, logit_sums: Doubles, planned: int) -> Floats:
         assert self.gradient is not None
-        found = self.gradient(images)
+        found = self.gradient(images, logit_sums)
         for _ in range(found.passes):
             self.scorer.count_pass(planned)
         if not np.isfinite(found.values).all():

@@ -77,10 +77,16 @@ def weighted_sum(weights: Weights, maps: Floats) -> Doubles:
     return np.maximum(np.tensordot(weights, maps.astype(np.float64), axes=1), 0)
 
 
-def difference(scores: Doubles, baseline: Doubles) -> Doubles:
+def difference(scores: Doubles, baseline: Doubles, resolution: Doubles | float = 0.0) -> Doubles:
     """Return scores less the baseline's; 0 where they differ by no more than a network in float32 can tell.
 
     Otherwise a map could consist of rounding errors alone, stretched to look like one.
+
+    Parameters
+    ----------
+    scores, baseline : ndarray, float64
+    resolution : ndarray or float
+        The least difference that counts, where that is more than the size of the scores tells: of contrast scores.
 
     Examples
     --------
@@ -89,7 +95,7 @@ def difference(scores: Doubles, baseline: Doubles) -> Doubles:
     >>> difference(np.array([0.5000000001]), np.array(0.5)).tolist()
     [0.0]
     """
-    least = RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline))
+    least = np.maximum(RESOLUTION * np.maximum(np.abs(scores), np.abs(baseline)), resolution)
     return np.where(np.abs(scores - baseline) <= least, 0.0, scores - baseline)
 
 

@@ -18,6 +18,7 @@ from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import NO_FIELD, Grid, OffsetSpace, Schedule, distinct_inputs
+from onnx_cam.runtime.scored_classes import ScoredClasses
 from onnx_cam.runtime.scores import ScoreKind
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Scorer:
         X, in network-input space.
     targets : sequence of int
         The T classes whose scores are kept: all come from the same forward passes.
+    versus : sequence of int
+        The class that each target is contrasted with: the scores are then contrast scores, from the same forward
+        passes. Empty where a target's own score is explained.
     baseline : ndarray of shape (C, H, W), float32
         X_b.
     seed : int
@@ -93,6 +97,11 @@ class Scorer:
         Nodes that the provider left to the CPU.
     failures : list of str
         The messages of runs that failed and were repeated.
+    resolution : ndarray of shape (T,), float64
+        The least difference between two contrast scores that is not a rounding error, as far as scores are known; 0
+        without a contrast.
+    pairs_vanish : bool
+        Whether the probabilities of both classes of every contrast vanished in every scored image.
 
     Examples
     --------
@@ -115,6 +124,7 @@ class Scorer:
         baseline: Floats,
         *,
         seed: int,
+        versus: Sequence[int] = (),
         batch_size: int | None = None,
         progress: Progress | None = None,
         image_name: str = "the image",
@@ -128,7 +138,9 @@ class Scorer:
         self.cpu_fallback_nodes: int | None = 0
         self.failures: list[str] = []
         self._model = model
-        self._targets = list(targets)
+        self._classes = ScoredClasses(list(targets), list(versus))
+        self.resolution: Doubles = np.zeros(len(targets))
+        self.pairs_vanish = False
         self._requested_batch = batch_size
         self._progress = progress
         self._image_name = image_name
@@ -136,7 +148,7 @@ class Scorer:
     @property
     def target_count(self) -> int:
         """T."""
-        return len(self._targets)
+        return len(self._classes.targets)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -169,25 +181,25 @@ class Scorer:
         # Only the inputs that differ are run, in up to three grids of U units × n steps.
         grids = distinct_inputs(schedule)
         planned = self.passes + sum(grid.size for grid in grids) + later
-        scores = self._table(*schedule.shape)  # (K, N, T)
+        scores = self._table(*schedule.shape)  # (K, N, n), of the n classes that the targets need
         passes = 0
         for grid in grids:
-            grid_scores = self._run_grid(schedule, grid, score_kind, planned)  # (U, n, T)
+            grid_scores = self._run_grid(schedule, grid, score_kind, planned)
             # Each cell of the schedule takes the score of the unit and the step that stand for it.
             k, i = np.nonzero(grid.cells)
             scores[k, i] = grid_scores[grid.unit_of[k], grid.step_of[i]]
             passes += grid.size
         self.passes_skipped += scores[..., 0].size - passes
-        return scores
+        return self._combined(scores, score_kind)
 
     def baseline_scores(self, score_kind: ScoreKind) -> Doubles:
         """Return ``f^c(X_b)``, shape (T,)."""
         scores, ran = self._model.baseline_scores(self.baseline_image, score_kind)
         self.passes += ran
         self.passes_skipped += not ran
-        if not np.isfinite(scores[self._targets]).all():
+        if not np.isfinite(scores[self._classes.distinct]).all():
             raise ScoreError("the model's score of the baseline image is NaN or infinite; choose another --baseline")
-        return scores[self._targets]
+        return self._combined(scores[self._classes.distinct], score_kind)
 
     def run_images(self, images: Floats, score_kind: ScoreKind) -> Doubles:
         """Return the scores (B, T) of images (B, C, h, w), resized where the model does not take that size."""
@@ -250,12 +262,20 @@ class Scorer:
         return high - low
 
     def _run_images(self, images: Floats, score_kind: ScoreKind) -> Doubles:
-        scores = self._model.scores(images, score_kind)[:, self._targets]
+        scores = self._model.scores(images, score_kind)[:, self._classes.distinct]
         self.passes += len(images)
-        return scores
+        return self._combined(scores, score_kind)
+
+    def _combined(self, scores: Doubles, score_kind: ScoreKind) -> Doubles:
+        """Return the scores of the targets, (…, T), of those of the classes that they need, (…, n)."""
+        if score_kind == "probability":
+            has_scored = bool(self.resolution.any())
+            self.pairs_vanish = self._classes.vanish(scores) and (self.pairs_vanish or not has_scored)
+        self.resolution = np.maximum(self.resolution, self._classes.resolution(scores, score_kind))
+        return self._classes.combine(scores, score_kind)
 
     def _run_grid(self, schedule: Schedule, grid: Grid, score_kind: ScoreKind, planned: int) -> Doubles:
-        """Return the scores of a grid's inputs, (U, n, T)."""
+        """Return the scores of a grid's inputs for the classes that the targets need, as (units, steps, classes)."""
         from onnx_cam.runtime.grid_run import GridRun
 
         # The session whose graph adds this grid's offset. An offset of the maps is added before they are normalised.
@@ -267,7 +287,7 @@ class Scorer:
         fields = self._grid_fields(schedule, grid, session)  # (n, …), or None
         run = GridRun(session, self.failures, schedule, grid, score_kind, fields, self.size, self._image_name)
         # Image and upsampling stay on the device for all runs; the scores come back block by block.
-        session.bind(self.image, self._targets, schedule.maps.shape[1:], schedule.masking)
+        session.bind(self.image, self._classes.distinct, schedule.maps.shape[1:], schedule.masking)
         scores = self._table(*grid.shape)
         try:
             for block in run.blocks(batch, partial(self._report, planned) if self._progress else None):
@@ -286,12 +306,13 @@ class Scorer:
             self._progress(self.passes, planned)
 
     def _table(self, units: int, steps: int) -> Doubles:
-        """Return room for scores, (units, steps, T)."""
+        """Return room for scores, (units, steps, n), of the n classes that the targets need."""
+        classes = len(self._classes.distinct)
         try:
-            return np.zeros((units, steps, self.target_count))
+            return np.zeros((units, steps, classes))
         except MemoryError as error:
             raise OutOfMemoryError(
-                f"out of memory: the scores of {units} channels, {steps} samples and {self.target_count} targets do "
+                f"out of memory: the scores of {units} channels, {steps} samples and {classes} targets do "
                 "not fit; use fewer --samples, or fewer targets at once"
             ) from error
 

@@ -134,15 +134,11 @@ def _view(result: Explanation, side: int, command: str) -> dict[str, Any]:
         "map_png": _base64(_grey_png(placed)),
         "deviation_png": None if deviation is None else _base64(_grey_png(deviation)),
         "largest_deviation": largest,
-        "subject": _subject(result),
+        "subject": result.subject,
         "state": result.state,
         "precision": result.precision,
         "command": command,
     }
-
-
-def _subject(result: Explanation) -> str:
-    return str(getattr(result, "subject", None) or result.name_of(result.target))
 
 
 def _deviation(result: Explanation, height: int, width: int) -> tuple[NDArray[np.float32] | None, float | None]:

@@ -29,9 +29,8 @@ def command_of(model: str, loading: Sequence[tuple[str, str]], order: ExplainOrd
     """
     image = result.image or "image"
     options = [("--method", result.method), ("--target", str(result.target.index))]
-    versus = getattr(result, "versus", None)
-    if versus is not None:
-        options.append(("--versus", str(versus.index)))
+    if result.versus is not None:
+        options.append(("--versus", str(result.versus.index)))
     options += [
         (f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value))
         for name, value in order.given.items()

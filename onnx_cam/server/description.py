@@ -221,6 +221,7 @@ def _record() -> Schema:
         "layer": {"type": "string"},
         "layer_shape": sizes,
         "target": _ref("Target"),
+        "versus": {"anyOf": [_ref("Target"), {"type": "null"}]},
         "top": {"type": "array", "items": _ref("Target")},
         "empty": {"type": "boolean"},
         "specificity": {"type": ["number", "null"]},
@@ -246,7 +247,6 @@ def _extras() -> Schema:
     """Return the fields of a result that a request asks for with ``include``."""
     file = {"type": ["string", "null"], "contentEncoding": "base64"}
     return {
-        "versus": {"anyOf": [_ref("Target"), {"type": "null"}]},
         "cam_npy": _BASE64,
         "map_npy": _BASE64,
         "error_npy": file,

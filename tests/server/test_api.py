@@ -30,6 +30,9 @@ METHODS: list[dict[str, Any]] = [
     {"method": "scorecam", "layer": "relu1", "score": "logit", "baseline": "black"},
     {"method": "sscam2", "budget": "50%"},
     {"method": "gradcam", "preprocess": "tf", "target": "dog"},
+    {"method": "gradcam", "target": "cat", "versus": "dog"},
+    {"method": "scorecam", "versus": "next"},
+    {"method": "finercam"},
 ]
 
 
@@ -124,10 +127,14 @@ def test_the_command_line_that_is_shown_makes_the_same_map(server: Server, folde
     import shlex
 
     settings = {"method": "sscam1", "samples": 3, "sigma": 0.25, "seed": 5, "target": "fish", "preprocess": "unit"}
-    (result,) = server.explain(folder / "dog.jpg", include="map,view", alpha=0.4, layer="relu1", **settings)
+    more = {"alpha": 0.4, "layer": "relu1", "versus": "next", "include": "map,view"}
+    (result,) = server.explain(folder / "dog.jpg", **settings, **more)
     words = shlex.split(result["view"]["command"])
     assert words[:4] == ["onnx-cam", "explain", "model.onnx", "dog.jpg"]
-    options = "--method sscam1 --target 2 --samples 3 --sigma 0.25 --seed 5 --preprocess unit --alpha 0.4 --layer relu1"
+    options = (
+        f"--method sscam1 --target 2 --versus {result['versus']['index']} --samples 3 --sigma 0.25 --seed 5 "
+        "--preprocess unit --alpha 0.4 --layer relu1"
+    )
     assert sorted(words[4:]) == sorted(shlex.split(options))
     with_paths = [str(folder / word) if word in ("model.onnx", "dog.jpg") else word for word in words[1:]]
     done = CliRunner().invoke(main, [*with_paths, "--out", str(tmp_path)])
@@ -250,6 +257,9 @@ WRONG = [
     ({"target": "dogs"}, "no class named 'dogs'; did you mean 'dog'"),
     ({"target": "9"}, "no class 9; the model has 4 classes"),
     ({"target": "top11"}, "11 classes at once; this server explains at most 10"),
+    ({"versus": "cats"}, "no class named 'cats'; did you mean 'cat'"),
+    ({"target": "cat", "versus": "1"}, "versus names class 1, which is the target itself"),
+    ({"method": "sscam-max", "versus": "next"}, "sscam-max does not take versus; leave it out, or use one of"),
     ({"target": ","}, "the list of targets is empty"),
     ({"layer": ""}, "the field layer is empty; give it a value, or leave it out"),
     ({"seed": ["1", "2"]}, "the field seed is given 2 times; give it once"),

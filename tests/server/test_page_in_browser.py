@@ -168,6 +168,13 @@ def test_another_class_method_layer_and_budget(opened: Opened, folder: Path) -> 
     opened.wait_for_map("scorecam")
     assert page.locator("[data-key='explain 3']").get_attribute("aria-pressed") == "true"
     assert page.evaluate("document.activeElement.textContent").startswith("dog (3)")  # the focus stays
+    # A second class, for the contrast, and back.
+    page.get_by_role("button", name="Why dog (3) rather than cat (1)?").click()
+    page.locator("#subject", has_text="Why dog (3) rather than cat (1)?").wait_for()
+    opened.wait_for_map("scorecam")
+    assert page.locator("#command").inner_text().endswith("--method scorecam --target 3 --versus 1")
+    page.get_by_role("button", name="Why dog (3) rather than cat (1)?").click()
+    page.locator("#subject").get_by_text("Why dog (3)?", exact=True).wait_for()
     page.get_by_label("Method", exact=True).select_option("sscam2")
     opened.wait_for_map("sscam2 authors")
     # A map with noise has error bars.
