@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from onnx_cam.errors import one_line_text
 from onnx_cam.server.problems import Problem
 
 __all__ = ["Form", "Upload", "read_form"]
+
+# What is wrong with a form is said in the answer; without a handler Python would print it as well.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _MOST_PARTS = 50
 _LONGEST_VALUE = 10_000  # bytes of a field that is no file

@@ -159,6 +159,8 @@ def test_nothing_is_printed_for_requests(folder: Path) -> None:
     with serving("model.onnx", cwd=folder) as running:
         for path in ("", "health", "nowhere"):
             CLIENT.get(running.url + path)
+        damaged = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert CLIENT.post(running.url + "api/predict", content=b"rubbish", headers=damaged).status_code == 400
         with socket.create_connection(("127.0.0.1", running.port)) as connection:
             connection.sendall(b"no HTTP at all\r\n\r\n")
             assert connection.recv(12) == b"HTTP/1.1 400"

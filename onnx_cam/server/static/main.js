@@ -92,9 +92,9 @@ async function show(result, isFirst) {
   target = result.target.index;
   versus = result.versus ? result.versus.index : versus;
   const subject = subjectOf(result);
+  await showView({ ...result.view, empty: result.empty }, `${subject} Map by ${result.method}. The arrow keys read its values.`);
   byId("subject").textContent = subject;
   byId("maker").textContent = `${isFirst ? "First map, by" : "By"} ${result.method} ${result.variant}${result.empty ? ": the map is empty" : ""}`;
-  await showView({ ...result.view, empty: result.empty }, `${subject} Map by ${result.method}. The arrow keys read its values.`);
   showClasses(result, choices.gives_probabilities, { explain: explainClass, contrast: contrastWith });
   showDetails(result, drawing);
   byId("deviation").checked = byId("deviation").checked && Boolean(result.view.deviation_png);
