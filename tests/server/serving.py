@@ -52,9 +52,7 @@ class Server:
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1].strip("/"))
 
-    def post(
-        self, path: str, image: bytes | Path, headers: dict[str, str] | None = None, **fields: Any
-    ) -> httpx.Response:
+    def post(self, path: str, image: bytes | Path, headers: Any = None, **fields: Any) -> httpx.Response:
         content, name = (image, "image.png") if isinstance(image, bytes) else (image.read_bytes(), image.name)
         return CLIENT.post(self.url + path, files={"image": (name, content)}, data=fields, headers=headers or {})
 
