@@ -15,6 +15,7 @@ from pathlib import Path
 import onnx_cam
 from tests.places import ROOT
 
+SCRIPTS = ("api", "camera", "main", "picture", "result", "settings")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -31,6 +32,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     for report in ("evaluation", "builds"):
         assert {f"onnx_cam/{report}/report/report.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
     assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
+    static = ("page.html.jinja", "page.css", "icon.svg", *(f"{name}.js" for name in SCRIPTS))
+    assert {f"onnx_cam/server/static/{name}" for name in static} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,10 +15,12 @@ from onnx_cam.server.body import TimedBody
 from onnx_cam.server.limits import Limits
 from onnx_cam.server.problems import Problem, as_problem, problem_response
 
-__all__ = ["Guard"]
+__all__ = ["BrokenAnswer", "Guard"]
 
 _CLOSED_TO_OTHERS = ("/api/", "/openapi.json")
 """The addresses that need the token; the page, which asks for it, and the health check do not."""
+
+_PART_BYTES = 256 << 10
 
 _HEADERS = {
     "content-security-policy": (
@@ -64,7 +67,7 @@ class Guard:
             await self.app(scope, body.receive, answer.send)
         except Exception as error:
             if answer.has_started:
-                raise _Broken from error  # the server closes the connection: the answer cannot be taken back
+                raise BrokenAnswer from error  # the server closes the connection: the answer cannot be taken back
             await problem_response(as_problem(error))(scope, body.receive, answer.send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
@@ -99,8 +102,8 @@ class Guard:
             raise Problem(401, f"{what}; send it as: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
 
-class _Broken(Exception):
-    """An answer that ended early."""
+class BrokenAnswer(Exception):
+    """An answer that ended early: the server closes its connection."""
 
 
 class _Answer:
@@ -121,5 +124,15 @@ class _Answer:
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
             self.has_started = True
-        async with asyncio.timeout(self._seconds):  # a client that reads nothing holds its answer in memory
-            await self._send(message)
+        for part in _parts(message):
+            async with asyncio.timeout(self._seconds):  # a client that reads nothing holds its answer in memory
+                await self._send(part)
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """Yield a message in parts that are sent as fast as the client takes them: a server buffers each whole."""
+    body = message.get("body", b"")
+    while len(body) > _PART_BYTES:
+        yield {**message, "body": body[:_PART_BYTES], "more_body": True}
+        body = body[_PART_BYTES:]
+    yield {**message, "body": body} if "body" in message else message

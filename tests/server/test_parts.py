@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.datastructures import Headers
+from starlette.responses import Response
 
 import onnx_cam
 from onnx_cam.errors import ImageError, OutOfMemoryError, ScoreError, SettingError, TargetError
@@ -21,6 +22,7 @@ from onnx_cam.server.body import TimedBody
 from onnx_cam.server.engine import Engine
 from onnx_cam.server.fields import EXPLAIN_FIELDS, read_fields
 from onnx_cam.server.form import Form, Upload, read_form
+from onnx_cam.server.guard import BrokenAnswer, Guard
 from onnx_cam.server.holding import Holding
 from onnx_cam.server.jobs import Event, Job, Progressed, Waiting
 from onnx_cam.server.kept import KeptResults
@@ -97,6 +99,31 @@ def test_a_body_has_its_time_and_more_for_its_bytes() -> None:
         return time.monotonic() - started
 
     assert 2.2 < asyncio.run(run()) < 5
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_left() -> None:
+    """It takes a megabyte, and no more: the answer ends after the time for that, and not before."""
+    taken = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Response(bytes(4 << 20))(scope, receive, send)
+
+    async def send(one: Any) -> None:
+        nonlocal taken
+        taken += len(one.get("body", b""))
+        if taken > 1 << 20:
+            await asyncio.sleep(60)
+
+    async def receive() -> Any:
+        return message(b"", more=False)
+
+    guard = Guard(app, AllowedHosts.of("127.0.0.1"), None, Limits(send_seconds=0.3))
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    started = time.monotonic()
+    with pytest.raises(BrokenAnswer):
+        asyncio.run(guard(scope, receive, send))
+    assert 0.25 < time.monotonic() - started < 10
+    assert 1 << 20 < taken < 2 << 20
 
 
 async def chunks_of(content: bytes, size: int) -> AsyncIterator[bytes]:

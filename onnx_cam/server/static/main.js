@@ -28,7 +28,8 @@ function complain(text) {
 }
 
 function subjectOf(result) {
-  return result.versus ? `Why ${className(result.target)} rather than ${className(result.versus)}?` : `Why ${className(result.target)}?`;
+  const other = result.versus ? ` rather than ${className(result.versus)}` : "";
+  return `Why ${className(result.target)}${other}?`;
 }
 
 // --- a run
@@ -59,7 +60,8 @@ async function explainImage({ withFirst }) {
     if (own !== run) return; // another run has taken its place
     if (error.name === "AbortError") {
       announce("Cancelled.");
-      byId("maker").textContent += byId("maker").textContent ? "; cancelled before the chosen method was done" : "Cancelled";
+      const isShown = byId("maker").textContent !== "";
+      byId("maker").textContent += isShown ? "; cancelled before the chosen method was done" : "Cancelled";
     } else {
       report(error);
     }
@@ -75,7 +77,7 @@ async function makeMap({ isFirst }, own) {
   let results;
   try {
     results = await explain(fieldsOf({ isFirst }), own.signal, {
-      waiting: ({ position }) => showProgress(`${position === 1 ? "1 request is" : `${position} requests are`} before this one`),
+      waiting: ({ position: n }) => showProgress(`${n === 1 ? "1 request is" : `${n} requests are`} before this one`),
       progress: (event) => showPasses(method, event),
     });
   } catch (error) {
@@ -92,14 +94,17 @@ async function show(result, isFirst) {
   target = result.target.index;
   versus = result.versus ? result.versus.index : versus;
   const subject = subjectOf(result);
-  await showView({ ...result.view, empty: result.empty }, `${subject} Map by ${result.method}. The arrow keys read its values.`);
+  const label = `${subject} Map by ${result.method}. The arrow keys read its values.`;
+  await showView({ ...result.view, empty: result.empty }, label);
   byId("subject").textContent = subject;
-  byId("maker").textContent = `${isFirst ? "First map, by" : "By"} ${result.method} ${result.variant}${result.empty ? ": the map is empty" : ""}`;
+  const by = `${isFirst ? "First map, by" : "By"} ${result.method} ${result.variant}`;
+  byId("maker").textContent = result.empty ? `${by}: the map is empty` : by;
   showClasses(result, choices.gives_probabilities, { explain: explainClass, contrast: contrastWith });
   showDetails(result, drawing);
   byId("deviation").checked = byId("deviation").checked && Boolean(result.view.deviation_png);
   setDeviation(byId("deviation").checked);
-  announce(`${isFirst ? "First map" : "Map"} by ${result.method} is ready: ${result.view.subject}, ${result.view.state}.`);
+  const { subject: name, state } = result.view;
+  announce(`${isFirst ? "First map" : "Map"} by ${result.method} is ready: ${name}, ${state}.`);
 }
 
 function drawing() {
@@ -203,7 +208,8 @@ async function start() {
 
 byId("file").onchange = () => useImage(byId("file").files[0]);
 byId("capture").onchange = () => useImage(byId("capture").files[0]);
-byId("camera").onclick = () => openCamera(useImage).catch((error) => complain(`The camera cannot be used: ${error.message}`));
+byId("camera").onclick = () =>
+  openCamera(useImage).catch((error) => complain(`The camera cannot be used: ${error.message}`));
 byId("cancel").onclick = () => run?.abort();
 byId("method").onchange = followMethod;
 byId("settings").onsubmit = (event) => {
@@ -247,14 +253,18 @@ byId("token-form").onsubmit = () => {
   start();
 };
 document.addEventListener("onnx-cam-error", ({ detail }) => report(detail));
-document.addEventListener("paste", (event) => useImage([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
+document.addEventListener("paste", (event) =>
+  useImage([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))),
+);
 for (const name of ["dragenter", "dragover"]) {
   document.addEventListener(name, (event) => {
     event.preventDefault();
     document.body.classList.add("dragging");
   });
 }
-document.addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dragging"));
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dragging");
+});
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");

@@ -26,7 +26,9 @@ export function setColours(hex) {
   colours = Uint8Array.from({ length: 768 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
   const context = byId("legend").getContext("2d");
   const line = context.createImageData(256, 1);
-  for (let level = 0; level < 256; level += 1) line.data.set([...colours.slice(3 * level, 3 * level + 3), 255], 4 * level);
+  for (let level = 0; level < 256; level += 1) {
+    line.data.set([...colours.slice(3 * level, 3 * level + 3), 255], 4 * level);
+  }
   context.putImageData(line, 0, 0);
   drawHeat();
 }
@@ -157,7 +159,8 @@ function read() {
   const [x, y] = place;
   probe.style.left = `${(100 * (x + 0.5)) / view.width}%`;
   probe.style.top = `${(100 * (y + 0.5)) / view.height}%`;
-  const at = `at ${Math.floor((x * view.full_width) / view.width)}, ${Math.floor((y * view.full_height) / view.height)}`;
+  const across = Math.floor((x * view.full_width) / view.width);
+  const at = `at ${across}, ${Math.floor((y * view.full_height) / view.height)}`; // in the image's own pixels
   if (!isSeen(x, y)) {
     readout.textContent = `The network does not see this point, ${at}.`;
     return;
@@ -169,14 +172,16 @@ function read() {
 
 function moveTo(x, y) {
   if (!view) return;
-  place = [Math.min(view.width - 1, Math.max(0, Math.floor(x))), Math.min(view.height - 1, Math.max(0, Math.floor(y)))];
+  const within = (value, size) => Math.min(size - 1, Math.max(0, Math.floor(value)));
+  place = [within(x, view.width), within(y, view.height)];
   read();
 }
 
 function moveToPointer(event) {
-  const box = base.getBoundingClientRect();
   if (!view) return;
-  moveTo(((event.clientX - box.left) / box.width) * view.width, ((event.clientY - box.top) / box.height) * view.height);
+  const box = base.getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  moveTo((x / box.width) * view.width, (y / box.height) * view.height);
 }
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

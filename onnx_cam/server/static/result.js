@@ -3,7 +3,13 @@
 import { ApiError, fetchFile } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
-const NAMES = { "overlay.png": "PNG", "map.npy": "npy", "record.json": "JSON", "error.npy": "error npy", "error.png": "error PNG" };
+const NAMES = {
+  "overlay.png": "PNG",
+  "map.npy": "npy",
+  "record.json": "JSON",
+  "error.npy": "error npy",
+  "error.png": "error PNG",
+};
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -43,7 +49,8 @@ export function showClasses(result, isProbability, { explain, contrast }) {
       );
       choose.setAttribute("aria-pressed", isTarget);
       choose.dataset.key = `explain ${one.index}`;
-      return element("li", {}, choose, isTarget ? element("span", { className: "explained", textContent: "explained" }) : against(one, target, isOther, contrast));
+      const mark = element("span", { className: "explained", textContent: "explained" });
+      return element("li", {}, choose, isTarget ? mark : against(one, target, isOther, contrast));
     }),
   );
   if (focused) byId("top").querySelector(`[data-key="${focused}"]`)?.focus();
@@ -51,7 +58,9 @@ export function showClasses(result, isProbability, { explain, contrast }) {
 }
 
 function against(one, target, isOther, contrast) {
-  const button = element("button", { type: "button", className: isOther ? "against" : "", textContent: "rather than", onclick: () => contrast(isOther ? null : one) });
+  const button = element("button", { type: "button", textContent: "rather than" });
+  button.className = isOther ? "against" : "";
+  button.onclick = () => contrast(isOther ? null : one);
   button.setAttribute("aria-pressed", isOther);
   button.setAttribute("aria-label", `Why ${className(target)} rather than ${className(one)}?`);
   button.dataset.key = `contrast ${one.index}`;
@@ -67,19 +76,27 @@ export function showDetails(result, drawing) {
     ["Preprocessing", `${result.preprocessing.name}: ${result.preprocessing.source}`],
     ["Provider", result.provider],
   ];
-  byId("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
+  const pair = ([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })];
+  byId("facts").replaceChildren(...facts.flatMap(pair));
   showError(result);
   byId("warnings").replaceChildren(...result.warnings.map((line) => element("li", { textContent: line })));
-  byId("command").textContent = result.view.command;
+  showCommand(result.view.command);
   const files = Object.entries(result.link).filter(([name]) => NAMES[name]);
   byId("downloads").replaceChildren(
     ...files.map(([name, file]) => {
-      const button = element("button", { type: "button", textContent: NAMES[name], onclick: () => download(name, file, drawing) });
+      const button = element("button", { type: "button", textContent: NAMES[name] });
+      button.onclick = () => download(name, file, drawing);
       button.setAttribute("aria-label", `Download ${NAMES[name]}`);
       return button;
     }),
   );
   byId("details").hidden = false;
+}
+
+/** Show a command line whose options are not broken at their hyphens. */
+function showCommand(command) {
+  const words = command.split(" ").map((textContent) => element("span", { className: "word", textContent }));
+  byId("command").replaceChildren(...words.flatMap((word, i) => (i ? [" ", word] : [word])));
 }
 
 function specificity(result) {

@@ -15,17 +15,20 @@ export function buildSettings(found) {
   fill("baseline", [["", "the method’s own"], ...choices.baselines.map((name) => [name, name])], "");
   fill("preprocess", [["", "the server’s own"], ...choices.preprocessings.map((name) => [name, name])], "");
   fill("colormap", Object.keys(choices.colormaps).map((name) => [name, name]), "turbo");
-  byId("class-names").replaceChildren(...(choices.labels || []).filter(Boolean).map((name) => new Option(name, name)));
+  const labels = (choices.labels || []).filter(Boolean);
+  byId("class-names").replaceChildren(...labels.map((name) => new Option(name, name)));
   followMethod();
   form.hidden = choices.layers.length === 0;
 }
 
 function layerOption(layer) {
-  return [layer.name, `${layer.is_default ? "default, " : ""}${layer.shape.join("×")}: ${layer.name}`]; // long names are cut off
+  const start = layer.is_default ? "default, " : ""; // long names are cut off, so they come last
+  return [layer.name, `${start}${layer.shape.join("×")}: ${layer.name}`];
 }
 
 function fill(id, options, chosen) {
-  byId(id).replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+  const made = options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen));
+  byId(id).replaceChildren(...made);
 }
 
 function method() {
