@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -16,52 +14,14 @@ from onnx_cam.drawing.canvas import resize
 from onnx_cam.drawing.overlay import encode_png
 from onnx_cam.explanation.result import Explanation
 from onnx_cam.explanation.saving import encode_npy
+from onnx_cam.server.folders import Folders
 from onnx_cam.server.kept import FILES, KeptResults
 from onnx_cam.server.order import ExplainOrder
 
-__all__ = ["Folders", "answer_of"]
+__all__ = ["answer_of"]
 
 _VIEW_SIDE = 1024  # pixels
 _JPEG_QUALITY = 90
-
-
-@dataclass(frozen=True)
-class Folders:
-    """The folders of this machine that no answer names.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        The longest first, each with its separator at the end.
-
-    Examples
-    --------
-    >>> Folders(("/srv/models/",)).without({"source": "/srv/models/config.json", "size": [224, 224]})
-    {'source': 'config.json', 'size': [224, 224]}
-    """
-
-    paths: tuple[str, ...]
-
-    @classmethod
-    def of(cls, model: str | PurePath | None) -> Folders:
-        """Return the folder of a model's file, as it was named and as it is found."""
-        import os
-
-        if model is None:
-            return cls(())
-        folders = {os.path.dirname(path) for path in (str(model), os.path.abspath(model), os.path.realpath(model))}
-        named = sorted((folder + os.sep for folder in folders if folder.strip(os.sep)), key=len, reverse=True)
-        return cls(tuple(named))
-
-    def without(self, value: Any) -> Any:
-        """Return JSON values, or a text, without these folders before the names of files."""
-        if isinstance(value, str):
-            for folder in self.paths:
-                value = value.replace(folder, "")
-            return value
-        if isinstance(value, Mapping):
-            return {key: self.without(one) for key, one in value.items()}
-        return [self.without(one) for one in value] if isinstance(value, list) else value
 
 
 def answer_of(

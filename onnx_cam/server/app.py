@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
@@ -151,7 +152,8 @@ class _Routes:
         service.engine.check_room()
         held = service.holding.enter()
         try:
-            form = await read_form(request.headers, held.count(request.stream()))
+            async with aclosing(held.count(request.stream())) as chunks:
+                form = await read_form(request.headers, chunks)
             job = service.engine.submit(make_work(make_order(form)))
             if wants_events:
                 return EventStream(job, service.engine, held.release)

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import deque
 
+from onnx_cam.server.folders import NO_FOLDERS, Folders
 from onnx_cam.server.jobs import Job, Work
 from onnx_cam.server.limits import Limits
 from onnx_cam.server.problems import Problem
@@ -25,10 +26,13 @@ class Engine:
     Parameters
     ----------
     limits : Limits
+    folders : Folders
+        What no error of a job names.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, folders: Folders = NO_FOLDERS) -> None:
         self._limits = limits
+        self._folders = folders
         self._waiting: deque[Job] = deque()
         self._current: Job | None = None
         self._changed = threading.Condition()
@@ -73,7 +77,7 @@ class Engine:
         """
         with self._changed:
             self.check_room()
-            job = Job(work, self._limits.seconds)
+            job = Job(work, self._limits.seconds, self._folders)
             self._waiting.append(job)
             if self._current is not None or len(self._waiting) > 1:
                 job.tell_position(len(self._waiting) - (self._current is None))

@@ -19,7 +19,7 @@ __all__ = ["Form", "Upload", "read_form"]
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _MOST_PARTS = 50
-_LONGEST_VALUE = 10_000  # bytes of a field that is no file
+_LONGEST_VALUE = 10_000  # bytes of a field that is no file, and of the headers of a part
 _LONGEST_NAME = 200  # characters
 _EXPECTED = "expected a multipart form with the file 'image', e.g. curl -F image=@cat.jpg"
 
@@ -110,6 +110,7 @@ class _Reader:
 
     def _begin_nothing(self) -> None:
         self._header = (bytearray(), bytearray())
+        self._header_bytes = 0
         self._disposition = b""
         self._name = ""
         self._file_name: str | None = None
@@ -123,10 +124,17 @@ class _Reader:
             raise Problem(400, f"the form has more than {_MOST_PARTS} parts; {_EXPECTED}")
 
     def _add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header[0].extend(data[start:end])
 
     def _add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header[1].extend(data[start:end])
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > _LONGEST_VALUE:
+            raise Problem(400, f"a part of the form has headers of more than {_LONGEST_VALUE:,} bytes; {_EXPECTED}")
 
     def _end_header(self) -> None:
         name, value = self._header

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from onnx_cam.server.limits import Limits
 from onnx_cam.server.problems import Problem
@@ -50,7 +50,7 @@ class Held:
         self._holding = holding
         self._bytes = 0
 
-    async def count(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def count(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a body, and count them.
 
         Raises

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnx_cam.runtime.scorer import Progress
+from onnx_cam.server.folders import NO_FOLDERS, Folders
 from onnx_cam.server.problems import Problem, as_problem
 
 __all__ = ["Event", "Job", "Progressed", "Waiting", "Work"]
@@ -76,11 +77,14 @@ class Job:
         Called with a progress callback, which raises where the job is to end.
     seconds : float
         How long it may be worked on.
+    folders : Folders
+        What no error of it names.
     """
 
-    def __init__(self, work: Work, seconds: float) -> None:
+    def __init__(self, work: Work, seconds: float, folders: Folders = NO_FOLDERS) -> None:
         self._work = work
         self._seconds = seconds
+        self._folders = folders
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | _Finished | _Failed] = asyncio.Queue()
         self._end: Problem | None = None
@@ -102,7 +106,8 @@ class Job:
             self._report(0, 0)
             self._tell(_Finished(self._work(self._report)))
         except Exception as error:
-            self._tell(_Failed(as_problem(error)))
+            problem = as_problem(error)
+            self._tell(_Failed(Problem(problem.status, self._folders.without(problem.message), problem.headers)))
 
     def _report(self, done: int, total: int) -> None:
         """Tell the progress; end the work where it is to end."""

@@ -103,7 +103,7 @@ class KeptResults:
     def add(self, result: Explanation, record: Mapping[str, object]) -> str:
         """Keep a result with its record, and return its key; the oldest ones make room."""
         key = secrets.token_urlsafe(18)
-        size = result.pixels.nbytes + result.cam.nbytes
+        size = _bytes_of(result)
         with self._lock:
             self._kept[key] = _Kept(result, record, time.monotonic() + self._limits.kept_seconds, size)
             while len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > self._limits.kept_bytes:
@@ -131,3 +131,9 @@ class KeptResults:
         now = time.monotonic()
         for key in [key for key, one in self._kept.items() if one.until < now]:
             del self._kept[key]
+
+
+def _bytes_of(result: Explanation) -> int:
+    """Return how much memory a result takes: its image, and the map in it once a picture was drawn."""
+    height, width = result.pixels.shape[:2]
+    return int(result.pixels.nbytes + 4 * height * width + result.cam.nbytes)

@@ -113,7 +113,9 @@ def _open_socket(host: str, port: int) -> socket.socket:
         The port is taken, or the host is not this machine's.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # A name may have addresses of both families: everything reaches IPv4.
+        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise OutputError(f"cannot listen at host {host!r}: {one_line(error)}; expected one of this machine") from error

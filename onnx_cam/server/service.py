@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.classifier.inspection import inspect
-from onnx_cam.server.answers import Folders
 from onnx_cam.server.choices import choices_of
 from onnx_cam.server.engine import Engine
+from onnx_cam.server.folders import Folders
 from onnx_cam.server.holding import Holding
 from onnx_cam.server.kept import KeptResults
 from onnx_cam.server.limits import Limits
@@ -47,10 +47,10 @@ class Service:
         self.classifier = classifier
         self.limits = limits
         self.loading = tuple(loading)
-        self.engine = Engine(limits)
+        self.folders = Folders.of(classifier.file.path)
+        self.engine = Engine(limits, self.folders)
         self.holding = Holding(limits)
         self.kept = KeptResults(limits)
-        self.folders = Folders.of(classifier.file.path)
         findings = {one.what: {"value": one.value, "source": one.source} for one in inspect(classifier)}
         self.inspection = _json(findings)
         self.choices = _json(self.folders.without(choices_of(classifier, limits)))

@@ -21,6 +21,7 @@ from onnx_cam.server.address import AllowedHosts, check_address, is_local
 from onnx_cam.server.body import TimedBody
 from onnx_cam.server.engine import Engine
 from onnx_cam.server.fields import EXPLAIN_FIELDS, read_fields
+from onnx_cam.server.folders import Folders
 from onnx_cam.server.form import Form, Upload, read_form
 from onnx_cam.server.guard import BrokenAnswer, Guard
 from onnx_cam.server.holding import Holding
@@ -139,6 +140,13 @@ FORM = (
     b"\r\n--y\r\n\x00\xff--x\r\n--x\r\n"
     b'Content-Disposition: form-data; name="target"\r\n\r\n2\r\n--x--\r\nepilogue'
 )
+
+
+def test_the_headers_of_a_part_are_bounded() -> None:
+    long = b"--x\r\n" + b"".join(b"A: %b\r\n" % (b"b" * 3000) for _ in range(7)) + b"\r\n\r\n--x--\r\n"
+    headers = Headers({"content-type": "multipart/form-data; boundary=x"})
+    with pytest.raises(Problem, match="has headers of more than 10,000 bytes"):
+        asyncio.run(read_form(headers, chunks_of(long, 100)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
@@ -323,6 +331,20 @@ def test_an_error_of_the_work_is_that_of_the_job() -> None:
     asyncio.run(run())
 
 
+def test_an_error_names_no_folder_of_the_model() -> None:
+    def work(progress: Progress) -> bytes:
+        raise ScoreError("cannot read '/srv/secret/weights.bin' beside /srv/secret/model.onnx")
+
+    async def run() -> None:
+        engine = Engine(Limits(), Folders.of("/srv/secret/model.onnx"))
+        with pytest.raises(Problem) as failed:
+            await finish(engine.submit(work))
+        assert failed.value.message == "cannot read 'weights.bin' beside model.onnx"
+        engine.stop()
+
+    asyncio.run(run())
+
+
 # --- errors
 
 
@@ -383,7 +405,7 @@ def test_limits_are_checked(limits: dict[str, Any]) -> None:
 def test_results_are_kept_for_a_while_and_make_room(folder: Path) -> None:
     result = onnx_cam.explain(folder / "model.onnx", folder / "cat.jpg", method="cam")
     assert isinstance(result, onnx_cam.Explanation)
-    size = result.pixels.nbytes + result.cam.nbytes
+    size = result.pixels.nbytes + result.map.nbytes + result.cam.nbytes
     kept = KeptResults(Limits(kept_bytes=2 * size, kept_seconds=0.3))
     keys = [kept.add(result, {"number": i}) for i in range(3)]
     assert len(set(keys)) == 3
