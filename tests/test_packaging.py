@@ -15,6 +15,7 @@ from pathlib import Path
 import onnx_cam
 from tests.places import ROOT
 
+SCRIPTS = ("api", "camera", "main", "picture", "result", "settings")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -31,6 +32,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     for report in ("evaluation", "builds"):
         assert {f"onnx_cam/{report}/report/report.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
     assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
+    static = ("page.html.jinja", "page.css", "icon.svg", *(f"{name}.js" for name in SCRIPTS))
+    assert {f"onnx_cam/server/static/{name}" for name in static} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
 
 
@@ -42,10 +45,20 @@ def test_the_core_is_light_and_the_extras_are_those_promised() -> None:
     core = " ".join(PROJECT["dependencies"])
     assert not any(heavy in core for heavy in ("torch", "onnxruntime", "scikit", "matplotlib", "opencv-python>"))
     assert "jinja2>=3.1" in core  # the comparison's page is a template
-    assert set(PROJECT["optional-dependencies"]) == {"cpu", "gpu", "torch", "report", "heic", "ray", "demo", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {
+        "cpu",
+        "gpu",
+        "torch",
+        "report",
+        "heic",
+        "ray",
+        "serve",
+        "demo",
+        "dev",
+    }
     dev = PROJECT["optional-dependencies"]["dev"]
     assert "torch==2.13.0" in dev
-    assert "onnx-cam[demo,heic,report]" in dev
+    assert "onnx-cam[demo,heic,report,serve]" in dev
 
 
 def test_only_the_gradients_import_torch() -> None:
@@ -71,7 +84,7 @@ def test_without_torch_the_gradients_name_the_extra() -> None:
 LAYERS: list[set[str]] = [
     {"__init__", "__main__"},
     {"cli"},
-    {"demo", "builds"},
+    {"demo", "server", "builds"},
     {"evaluation"},
     {"metrics", "comparison"},
     {"explanation"},

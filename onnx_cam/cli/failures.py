@@ -15,7 +15,7 @@ import click
 from onnx_cam.cli.echo import echo, say
 from onnx_cam.errors import OnnxCamError, one_line
 
-__all__ = ["errors_as_lines", "is_foreign", "say_error", "say_failure", "set_debug"]
+__all__ = ["errors_as_lines", "is_foreign", "say_error", "say_failure", "set_debug", "shows_tracebacks"]
 
 _AGAIN_AFTER = 0.02  # seconds
 _DEBUG = "onnx_cam.debug"
@@ -28,6 +28,12 @@ _FILES = ("model", "dataset", "run", "runs", "folder")
 def set_debug(ctx: click.Context, debug: bool) -> None:
     """Remember for a command, and the commands within it, whether tracebacks are shown."""
     ctx.meta[_DEBUG] = debug or ctx.meta.get(_DEBUG, False)
+
+
+def shows_tracebacks() -> bool:
+    """Tell whether the command that runs was given --debug."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_DEBUG))
 
 
 def say_error(error: Exception) -> None:
@@ -81,8 +87,7 @@ def say_failure(error: Exception, file: str | None, less_memory: str = _LESS_MEM
     elif isinstance(error, ImportError):
         say(f"error: the installation is incomplete: {one_line(error)}; install onnx-cam and its dependencies again")
     else:
-        context = click.get_current_context(silent=True)
-        debug = context is not None and bool(context.meta.get(_DEBUG))
+        debug = shows_tracebacks()
         if debug:
             echo("".join(traceback.format_exception(error)).rstrip("\n"), err=True)
         advice = (

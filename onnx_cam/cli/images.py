@@ -66,8 +66,6 @@ def end_with(failed: int, images: int) -> None:
 
 def split_target(classifier: Classifier, text: str) -> str | list[str]:
     """Return a single target, or a list where commas separate several; a name may itself contain commas."""
-    from onnx_cam.classifier.labels import fold
+    from onnx_cam.explanation.targets import split_targets
 
-    if "," not in text or fold(text) in map(fold, classifier.labels.names or ()):
-        return text
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return split_targets(classifier.labels.names, text)

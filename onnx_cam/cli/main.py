@@ -38,6 +38,7 @@ from onnx_cam.cli.options import (
     load_classifier,
 )
 from onnx_cam.cli.pipeline import Stages, run_pipeline
+from onnx_cam.cli.server import serve
 from onnx_cam.cli.survey import survey, survey_score
 from onnx_cam.errors import SettingError
 from onnx_cam.names import BASELINES, GRADIENTS, METHODS, SCORES
@@ -324,5 +325,5 @@ def demo(out: str, quiet: bool) -> None:
     terminal.show_result(result, str(result.image), files)
 
 
-for command in (export, compare, check, diff, evaluate, report, survey, survey_score):
+for command in (export, compare, check, diff, evaluate, report, survey, survey_score, serve):
     main.add_command(command)

@@ -18,7 +18,7 @@ from onnx_cam.drawing.error_picture import draw_error
 from onnx_cam.drawing.overlay import draw_overlay, encode_png
 from onnx_cam.errors import SettingError
 from onnx_cam.explanation.provenance import Provenance
-from onnx_cam.explanation.saving import readable_path, save_explanation
+from onnx_cam.explanation.saving import file_name, readable_path, save_explanation
 from onnx_cam.explanation.targets import Target
 
 __all__ = ["Explanation"]
@@ -175,6 +175,11 @@ class Explanation(Provenance):
         return f"relative error {_percent(self.relative_error)} % ({level} % interval {low}–{high} %)"
 
     # --- pictures, record and files
+
+    @property
+    def file_name(self) -> str:
+        """What its files are called, without their suffixes."""
+        return file_name(self.stem, f"{self.method}-{self.variant}", self.target, self.versus)
 
     def overlay(self, alpha: float = 0.5, colormap: str = "turbo") -> Pixels:
         """Return the map drawn over the image, grey and dark where the network sees nothing.

@@ -19,7 +19,7 @@ from onnx_cam.explanation.targets import Target
 from onnx_cam.files import prepare_folder, write_files
 from onnx_cam.image.files import safe_stem
 
-__all__ = ["read_saved", "readable_path", "save_explanation"]
+__all__ = ["encode_npy", "file_name", "read_saved", "readable_path", "save_explanation"]
 
 Floats = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def save_explanation(
     OutputError
         The folder cannot be made, or written to.
     """
-    base = folder / _file_name(stem, method, target, versus)
+    base = folder / file_name(stem, method, target, versus)
     suffixes = {"overlay": ".png", "map": ".npy", "record": ".json"}
     if error_picture is not None and deviation is not None:
         suffixes |= _ERROR_FILES
@@ -77,11 +77,11 @@ def save_explanation(
     record = make_record({key: str(path) for key, path in paths.items()})
     contents = {
         paths["overlay"]: overlay,
-        paths["map"]: _npy(placed_map),
+        paths["map"]: encode_npy(placed_map),
         paths["record"]: (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     }
     if error_picture is not None and deviation is not None:
-        contents |= {paths["error"]: error_picture, paths["deviation"]: _npy(deviation)}
+        contents |= {paths["error"]: error_picture, paths["deviation"]: encode_npy(deviation)}
     prepare_folder(folder)
     write_files(contents)
     # The error that an earlier result of this name left behind would not be this map's.
@@ -141,7 +141,14 @@ def readable_path(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _file_name(stem: str, method: str, target: Target, versus: Target | None) -> str:
+def file_name(stem: str, method: str, target: Target, versus: Target | None = None) -> str:
+    """Return what the files of a result are called, without their suffixes.
+
+    Examples
+    --------
+    >>> file_name("cat", "scorecam-paper", Target(282, "tiger cat", 0.5))
+    'cat_scorecam-paper_282-tiger-cat'
+    """
     name = f"{safe_stem(stem)}_{method}_{_class_name(target)}"
     return name if versus is None else f"{name}_versus_{_class_name(versus)}"
 
@@ -150,7 +157,14 @@ def _class_name(target: Target) -> str:
     return f"{target.index}-{_slug(target.label)}" if target.label else str(target.index)
 
 
-def _npy(array: Floats) -> bytes:
+def encode_npy(array: Floats) -> bytes:
+    """Return an array as the bytes of a ``.npy`` file.
+
+    Examples
+    --------
+    >>> encode_npy(np.zeros((2, 3), np.float32))[1:6]
+    b'NUMPY'
+    """
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx_cam.classifier.classifier import Classifier
+from onnx_cam.classifier.labels import fold
 from onnx_cam.errors import TargetError
 from onnx_cam.methods.contrast import NEXT, Versus
 
@@ -26,6 +27,7 @@ __all__ = [
     "read_top_n",
     "resolve_targets",
     "resolve_versus",
+    "split_targets",
 ]
 
 Doubles = NDArray[np.float64]
@@ -91,6 +93,19 @@ def count_targets(target: TargetLike | Sequence[TargetLike] | TargetList | None)
     if isinstance(target, str | bytes | bytearray):
         return read_top_n(target) or 1
     return len(target) if isinstance(target, Sequence | np.ndarray) else 1
+
+
+def split_targets(names: Sequence[str] | None, text: str) -> str | list[str]:
+    """Return a single target, or a list where commas separate several; a name may itself contain commas.
+
+    Examples
+    --------
+    >>> split_targets(["cat", "dog, hound"], "dog, hound"), split_targets(["cat", "dog, hound"], "cat, dog")
+    ('dog, hound', ['cat', 'dog'])
+    """
+    if "," not in text or fold(text) in map(fold, names or ()):
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def resolve_targets(

@@ -33,7 +33,9 @@ class BinaryFile(Protocol):
         """Return that many of the bytes that follow; all of them without a size."""
 
 
-ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | Array | Image"
+ImageLike: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | Array | Image | ImageFile"
+)
 """What a user can hand over as an image; see :func:`onnx_cam.explain`."""
 
 
@@ -53,6 +55,8 @@ def open_source(image: object) -> ImageFile | None:
     >>> open_source(b"GIF89a").name is None
     True
     """
+    if isinstance(image, ImageFile):
+        return image
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, bytes | bytearray | memoryview):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = ["Block", "BlockRun", "even_size"]
 
 Doubles = NDArray[np.float64]
 
+_PATIENCE = 0.25  # seconds between two calls of what is to be called while a run lasts
 _FULL_ENOUGH = 0.75  # of a batch: the more steps share a map's mask the better, but not at the price of small batches
 
 
@@ -153,7 +154,7 @@ class BlockRun(ABC):
         """
         return even_size(remaining, batch_size, streams)
 
-    def blocks(self, batch: BatchSize) -> Iterator[Block]:
+    def blocks(self, batch: BatchSize, while_waiting: Callable[[], None] | None = None) -> Iterator[Block]:
         """Score all inputs, and yield it block by block, in the order in which their runs end.
 
         As many blocks run at once as the session's spread has streams. A block that failed is tried once more, in
@@ -163,6 +164,8 @@ class BlockRun(ABC):
         ----------
         batch : BatchSize
             How many inputs a run takes; it learns from each run.
+        while_waiting : callable, optional
+            Called four times a second while a run lasts; what it raises ends the runs that are under way.
 
         Raises
         ------
@@ -190,7 +193,7 @@ class BlockRun(ABC):
             while remaining or runs.is_busy:
                 # Keep every stream busy, and take the scores of the runs that have ended.
                 runs.start()
-                ended = runs.finished()
+                ended = self._finished(runs, while_waiting)
                 for run in ended:
                     self._learn_from(run, batch)
                 # Where one failed, or another spread is to be taken, let the others end what they began.
@@ -204,6 +207,14 @@ class BlockRun(ABC):
                     self.session.reopen(out_of_memory=any(isinstance(run.error, OutOfMemoryError) for run in failed))
                 elif self.session.spread != self.session.spreads.current:
                     self.session.follow_spread()
+
+    def _finished(self, runs: ConcurrentRuns[_Cut], while_waiting: Callable[[], None] | None) -> list[EndedRun[_Cut]]:
+        """Return the runs that have ended since, one of them at least."""
+        if while_waiting is None:
+            return runs.finished()
+        while not (ended := runs.finished(_PATIENCE)):
+            while_waiting()
+        return ended
 
     def _scored(self, ended: Sequence[EndedRun[_Cut]]) -> list[Block]:
         """Return the blocks of runs that gave scores.

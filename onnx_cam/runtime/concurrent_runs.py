@@ -97,9 +97,15 @@ class ConcurrentRuns(Generic[Task]):
                 break  # the others take all tasks
             self._threads.append(thread)
 
-    def finished(self) -> list[EndedRun[Task]]:
-        """Wait until a run has ended, and return those that have."""
-        ended = [self._ended.get()]
+    def finished(self, patience: float | None = None) -> list[EndedRun[Task]]:
+        """Wait until a run has ended, and return those that have; none where that takes longer than `patience` seconds.
+
+        Without `patience` it waits as long as a run takes.
+        """
+        try:
+            ended = [self._ended.get(timeout=patience)]
+        except queue.Empty:
+            return []
         while not self._ended.empty():
             ended.append(self._ended.get())
         self._under_way_changes(-len(ended))

@@ -6,6 +6,7 @@ A method says *what* is scored, by a :class:`onnx_cam.runtime.schedule.Schedule`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -28,7 +29,9 @@ __all__ = ["Progress", "ScoredModel", "Scorer"]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-"""Called with the forward passes done, and the forward passes known to be needed."""
+"""Called with the forward passes done, and the forward passes known to be needed.
+
+It is also called while a long run lasts, with the same numbers again. What it raises ends the work."""
 
 _CHUNK = 16  # maps whose masks are held at once
 
@@ -287,16 +290,20 @@ class Scorer:
         session.bind(self.image, self._classes.distinct, schedule.maps.shape[1:], schedule.masking)
         scores = self._table(*grid.shape)
         try:
-            for block in run.blocks(batch):
+            for block in run.blocks(batch, partial(self._report, planned) if self._progress else None):
                 scores[block.units, block.steps] = block.scores
                 self.passes += block.scores[..., 0].size
-                if self._progress:
-                    self._progress(self.passes, planned)
+                self._report(planned)
         finally:
             session.release()
             self.batch_size, self.streams = batch.size, session.spread.streams
             self.cpu_fallback_nodes = session.cpu_fallback_nodes
         return scores
+
+    def _report(self, planned: int) -> None:
+        """Tell how many passes are done, of those that are planned."""
+        if self._progress:
+            self._progress(self.passes, planned)
 
     def _table(self, units: int, steps: int) -> Doubles:
         """Return room for scores, (units, steps, n), of the n classes that the targets need."""

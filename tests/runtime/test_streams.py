@@ -20,9 +20,10 @@ from onnx import helper
 import onnx_cam
 from onnx_cam.classifier.classifier import Classifier
 from onnx_cam.errors import OutOfMemoryError, ScoreError
+from onnx_cam.runtime.concurrent_runs import ConcurrentRuns
 from onnx_cam.runtime.cores import cgroup_cores, usable_cores
 from onnx_cam.runtime.schedule import Schedule
-from onnx_cam.runtime.score_session import ScoreSession
+from onnx_cam.runtime.score_session import ScoreSession, TimedScores
 from onnx_cam.runtime.scorer import Scorer
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 from tests import tiny
@@ -314,3 +315,21 @@ def test_a_requested_batch_size_is_that_of_every_run_but_the_last(tiny_path: Pat
     session.run = watched  # type: ignore[assignment,method-assign]
     onnx_cam.explain(model, tiny.image(), layer="relu1", batch_size=4)
     assert sorted(sizes)[1:] == [4] * (len(sizes) - 1)
+
+
+def test_progress_is_told_while_a_long_run_lasts(tiny_classifier: Classifier) -> None:
+    """A run of 0.8 s: the caller gets to speak up to three times before it ends."""
+    session = tiny_classifier.sessions.score_session("none")
+    tasks = [1]
+
+    def run(task: int) -> TimedScores:
+        time.sleep(0.8)
+        return TimedScores(np.zeros((1, 1, 1)), 0.8, session.spread)
+
+    with ConcurrentRuns[int](session, lambda: tasks.pop() if tasks else None, run) as runs:
+        runs.start()
+        waits = 0
+        while not (ended := runs.finished(0.25)):
+            waits += 1
+    assert 1 <= waits <= 3
+    assert ended[0].task == 1
