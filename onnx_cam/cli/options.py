@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam.cli.collection import without_collection
+from onnx_cam.cli.completion import complete_files, complete_variants, complete_words
 from onnx_cam.errors import SettingError
 from onnx_cam.names import COLORMAPS, DEVICES, HEADS, PREPROCESSINGS
 
@@ -140,6 +141,7 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 LOADING = options(
     click.option(
         "--labels",
+        shell_complete=complete_words(("imagenet",), files=True),
         metavar="FILE|imagenet",
         help="Class names: a text or JSON file, or ImageNet's. By default what the model's metadata or a configuration "
         "file beside it says.",
@@ -153,6 +155,7 @@ LOADING = options(
     click.option(
         "--preprocess",
         callback=preprocess_word,
+        shell_complete=complete_words(PREPROCESSINGS, files=True),
         metavar="NAME|FILE.json",
         default="auto",
         show_default=True,
@@ -196,6 +199,7 @@ LOADING = options(
     click.option(
         "--custom-ops",
         multiple=True,
+        shell_complete=complete_files,
         metavar="LIBRARY",
         help="Shared library of custom operators (.so, .dll, .dylib) to register with ONNX Runtime. Its code runs in "
         "this process, so only name libraries that you trust.",
@@ -203,6 +207,7 @@ LOADING = options(
     click.option(
         "--device",
         callback=_device,
+        shell_complete=complete_words(("auto", *DEVICES)),
         metavar="DEVICE",
         default="auto",
         show_default=True,
@@ -217,10 +222,10 @@ LOADING = options(
 )
 
 
-MODEL = options(click.argument("model"), LOADING)
+MODEL = options(click.argument("model", shell_complete=complete_files), LOADING)
 """A model, and how it is loaded."""
 
-IMAGES = click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+IMAGES = click.argument("images", nargs=-1, required=True, shell_complete=complete_files, metavar="IMAGE...")
 TARGET = click.option(
     "--target",
     callback=_target_text,
@@ -241,7 +246,12 @@ SAMPLES = click.option(
     metavar="N",
     help="Number of samples N of the noisy methods and iscam; by default the variant's own, mostly 10.",
 )
-VARIANT = click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+VARIANT = click.option(
+    "--variant",
+    shell_complete=complete_variants,
+    metavar="V",
+    help="Named variant of the method; the README lists them.",
+)
 SIGMA = click.option(
     "--sigma",
     type=click.FloatRange(min=0),
@@ -273,6 +283,7 @@ SEED = click.option(
 BATCH_SIZE = click.option(
     "--batch-size",
     callback=_batch_size,
+    shell_complete=complete_words(("auto",)),
     metavar="auto|B",
     default="auto",
     show_default=True,
