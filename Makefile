@@ -1,5 +1,6 @@
-.PHONY: check test wheel
+.PHONY: check test test-lowest docs wheel dist
 PYTHON ?= python
+LOWEST ?= .venv-lowest
 
 check:            ## check style and types
 	$(PYTHON) -m ruff check .
@@ -9,5 +10,18 @@ check:            ## check style and types
 test:             ## run every test
 	$(PYTHON) -m pytest
 
+test-lowest:      ## run every test with the lowest version of every dependency that pyproject.toml allows (needs uv)
+	uv venv --clear --python 3.11 $(LOWEST)
+	uv pip install --python $(LOWEST) --resolution lowest-direct --editable ".[cpu,dev]"
+	uv run --no-project --python $(LOWEST) python -m pytest
+
+docs:             ## check that the documents' commands, links and examples hold
+	$(PYTHON) -m pytest tests/test_docs.py tests/test_doctests.py tests/test_walkthrough.py
+
 wheel:            ## build what users install
 	$(PYTHON) -m build --wheel
+
+dist:             ## build and check what is published
+	rm -rf dist
+	$(PYTHON) -m build
+	$(PYTHON) -m twine check --strict dist/*

@@ -9,6 +9,7 @@ import click
 
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
+from onnx_cam.cli.completion import complete_files, complete_words
 from onnx_cam.cli.echo import echo, echo_json, printable, say
 from onnx_cam.cli.options import (
     DATASET_FILES,
@@ -21,7 +22,7 @@ from onnx_cam.cli.options import (
     preprocess_word,
 )
 from onnx_cam.errors import SettingError
-from onnx_cam.names import DATASET_KINDS, METHODS
+from onnx_cam.names import DATASET_KINDS, METHODS, PREPROCESSINGS
 
 if TYPE_CHECKING:
     from onnx_cam.builds.baseline import Baseline
@@ -41,11 +42,12 @@ _OF_A_DATASET = ("kind", "images", "classes")
 
 
 @click.command(cls=Command)
-@click.argument("words", nargs=-1, required=True, metavar="OLD NEW IMAGE...")
+@click.argument("words", nargs=-1, required=True, shell_complete=complete_files, metavar="OLD NEW IMAGE...")
 @LOADING
 @click.option(
     "--new-preprocess",
     callback=preprocess_word,
+    shell_complete=complete_words(PREPROCESSINGS, files=True),
     metavar="NAME|FILE.json",
     help="How to preprocess the image for NEW, where it differs from --preprocess, which is for both builds.",
 )

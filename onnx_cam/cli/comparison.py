@@ -9,6 +9,7 @@ import click
 
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
+from onnx_cam.cli.completion import complete_list
 from onnx_cam.cli.echo import echo_json
 from onnx_cam.cli.images import end_with, for_each, list_files, split_target
 from onnx_cam.cli.options import (
@@ -24,6 +25,7 @@ from onnx_cam.cli.options import (
     load_classifier,
 )
 from onnx_cam.errors import SettingError
+from onnx_cam.names import METHODS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,7 @@ __all__ = ["compare"]
 @IMAGES
 @click.option(
     "--methods",
+    shell_complete=complete_list(("all", *METHODS)),
     default="all",
     show_default=True,
     metavar="NAME[:VARIANT][:budget=P%][,…]",

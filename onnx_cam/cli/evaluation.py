@@ -9,10 +9,20 @@ import click
 
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
+from onnx_cam.cli.completion import complete_files, complete_list
 from onnx_cam.cli.echo import echo, echo_json, printable, say
 from onnx_cam.cli.options import BATCH_SIZE, DATASET_FILES, LAYER, MODEL, SAMPLES, SEED, load_classifier
 from onnx_cam.errors import SettingError
-from onnx_cam.names import BASELINES, DATASET_KINDS, ENGINES, METRIC_EXPLANATIONS, METRICS_OF_ALL, SCORES
+from onnx_cam.names import (
+    BASELINES,
+    DATASET_KINDS,
+    ENGINES,
+    METHODS,
+    METRIC_EXPLANATIONS,
+    METRICS,
+    METRICS_OF_ALL,
+    SCORES,
+)
 
 if TYPE_CHECKING:
     from onnx_cam.evaluation import Evaluation
@@ -27,9 +37,10 @@ _EXTRA_METRICS = ", ".join(f"{name} {count}" for name, count in METRIC_EXPLANATI
 
 @click.command(cls=Command)
 @MODEL
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=complete_files)
 @click.option(
     "--methods",
+    shell_complete=complete_list(("all", "equal", *METHODS)),
     default="scorecam,sscam1,sscam2,sscam-max,iscam",
     show_default=True,
     metavar="NAME[:VARIANT][:sigma=S][:samples=N][:budget=P%][,…]",
@@ -44,6 +55,7 @@ _EXTRA_METRICS = ", ".join(f"{name} {count}" for name, count in METRIC_EXPLANATI
 )
 @click.option(
     "--metrics",
+    shell_complete=complete_list(("all", *METRICS)),
     default="all",
     show_default=True,
     metavar="NAME[,…]",
@@ -264,7 +276,7 @@ def _figure(figure: Mapping[str, Any], measured: int) -> str:
 
 
 @click.command(cls=Command)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, shell_complete=complete_files, metavar="RUN...")
 @click.option(
     "-o", "--out", type=click.Path(), default="report.html", show_default=True, help="File to write the report to."
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx_cam.cli.collection import without_collection
+from onnx_cam.cli.completion import complete_files, complete_variants, complete_words
 from onnx_cam.errors import SettingError
 from onnx_cam.names import COLORMAPS, DEVICES, HEADS, PREPROCESSINGS
 
@@ -153,6 +154,7 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 LOADING = options(
     click.option(
         "--labels",
+        shell_complete=complete_words(("imagenet",), files=True),
         metavar="FILE|imagenet",
         help="Class names: a text or JSON file, or ImageNet's. By default what the model's metadata or a configuration "
         "file beside it says.",
@@ -166,6 +168,7 @@ LOADING = options(
     click.option(
         "--preprocess",
         callback=preprocess_word,
+        shell_complete=complete_words(PREPROCESSINGS, files=True),
         metavar="NAME|FILE.json",
         default="auto",
         show_default=True,
@@ -209,6 +212,7 @@ LOADING = options(
     click.option(
         "--custom-ops",
         multiple=True,
+        shell_complete=complete_files,
         metavar="LIBRARY",
         help="Shared library of custom operators (.so, .dll, .dylib) to register with ONNX Runtime. Its code runs in "
         "this process, so only name libraries that you trust.",
@@ -216,6 +220,7 @@ LOADING = options(
     click.option(
         "--device",
         callback=_device,
+        shell_complete=complete_words(("auto", *DEVICES)),
         metavar="DEVICE",
         default="auto",
         show_default=True,
@@ -230,10 +235,10 @@ LOADING = options(
 )
 
 
-MODEL = options(click.argument("model"), LOADING)
+MODEL = options(click.argument("model", shell_complete=complete_files), LOADING)
 """A model, and how it is loaded."""
 
-IMAGES = click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+IMAGES = click.argument("images", nargs=-1, required=True, shell_complete=complete_files, metavar="IMAGE...")
 TARGET = click.option(
     "--target",
     callback=_target_text,
@@ -260,7 +265,12 @@ SAMPLES = click.option(
     metavar="N",
     help="Number of samples N of the noisy methods and iscam; by default the variant's own, mostly 10.",
 )
-VARIANT = click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+VARIANT = click.option(
+    "--variant",
+    shell_complete=complete_variants,
+    metavar="V",
+    help="Named variant of the method; the README lists them.",
+)
 SIGMA = click.option(
     "--sigma",
     type=click.FloatRange(min=0),
@@ -292,6 +302,7 @@ SEED = click.option(
 BATCH_SIZE = click.option(
     "--batch-size",
     callback=_batch_size,
+    shell_complete=complete_words(("auto",)),
     metavar="auto|B",
     default="auto",
     show_default=True,
