@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,7 @@ class MapSettings:
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
-        return {"method": self.method.name, **asdict(self.method), "seed": self.seed}
+        return {"method": self.method.name, "variant": self.method.variant, **self.method.parameters, "seed": self.seed}
 
 
 @dataclass(frozen=True)

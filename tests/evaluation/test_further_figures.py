@@ -36,7 +36,8 @@ def run(folder: Path, out: str = "run", **settings: Any) -> Evaluation:
     table = folder / "photos" / "photos.csv"
     table = table if table.exists() else colours.write_dataset(folder / "photos", 9)
     model = onnx_cam.load(tiny.save(colours.network(), folder), preprocess="unit", device="cpu")
-    chosen: dict[str, Any] = {"methods": METHODS, "metrics": "all+", "steps": 4, "report": False, **settings}
+    chosen: dict[str, Any] = {"methods": METHODS, "metrics": "all+", "steps": 4, "report": False, "controls": False}
+    chosen |= settings
     return evaluate(model, table, out=folder / out, **chosen)
 
 
@@ -152,7 +153,18 @@ def test_killed_at_random_moments_it_ends_with_the_same_tables(tmp_path: Path) -
     run(tmp_path, "whole")
     command = [sys.executable, "-m", "onnx_cam", "evaluate", str(tmp_path / "tiny.onnx")]
     command += [str(tmp_path / "photos" / "photos.csv"), "--preprocess", "unit", "--methods", METHODS]
-    command += ["--metrics", "all+", "--steps", "4", "--device", "cpu", "--quiet", "-o", str(tmp_path / "run")]
+    command += [
+        "--metrics",
+        "all+",
+        "--steps",
+        "4",
+        "--device",
+        "cpu",
+        "--quiet",
+        "--no-controls",
+        "-o",
+        str(tmp_path / "run"),
+    ]
     draw, kills = random.Random(0), 0
     for _ in range(5):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
