@@ -19,6 +19,10 @@ function readToken() {
   }
 }
 
+export function hasToken() {
+  return token !== null;
+}
+
 export function setToken(text) {
   token = text;
   try {

@@ -1,6 +1,6 @@
 // The page: an image comes in, a first map at once, then the chosen method's with its progress.
 
-import { ApiError, explain, fetchChoices, setToken } from "./api.js";
+import { ApiError, explain, fetchChoices, hasToken, setToken } from "./api.js";
 import { openCamera } from "./camera.js";
 import { clear, setColours, setDeviation, setOpacity, showFile, showView } from "./picture.js";
 import { className, showClasses, showDetails } from "./result.js";
@@ -50,7 +50,6 @@ async function explainImage({ withFirst }) {
   run?.abort();
   const own = (run = new AbortController());
   complain("");
-  byId("shown").hidden = false;
   try {
     if (withFirst && quickMethod() && !isQuick()) {
       if (!(await makeMap({ isFirst: true }, own))) return;
@@ -63,6 +62,7 @@ async function explainImage({ withFirst }) {
       const isShown = byId("maker").textContent !== "";
       byId("maker").textContent += isShown ? "; cancelled before the chosen method was done" : "Cancelled";
     } else {
+      if (byId("details").hidden) byId("subject").textContent = "No map of this image";
       report(error);
     }
   } finally {
@@ -96,6 +96,7 @@ async function show(result, isFirst) {
   const subject = subjectOf(result);
   const label = `${subject} Map by ${result.method}. The arrow keys read its values.`;
   await showView({ ...result.view, empty: result.empty }, label);
+  setShown(true);
   byId("subject").textContent = subject;
   const by = `${isFirst ? "First map, by" : "By"} ${result.method} ${result.variant}`;
   byId("maker").textContent = result.empty ? `${by}: the map is empty` : by;
@@ -105,6 +106,10 @@ async function show(result, isFirst) {
   setDeviation(byId("deviation").checked);
   const { subject: name, state } = result.view;
   announce(`${isFirst ? "First map" : "Map"} by ${result.method} is ready: ${name}, ${state}.`);
+}
+
+function setShown(isShown) {
+  for (const id of ["pictures", "view"]) byId(id).hidden = !isShown;
 }
 
 function drawing() {
@@ -149,9 +154,11 @@ function endProgress() {
 }
 
 function report(error) {
-  if (error instanceof ApiError) {
+  if (error instanceof ApiError && error.status === 401) {
+    complain(hasToken() ? "The token is wrong." : "");
+    askForToken();
+  } else if (error instanceof ApiError) {
     complain(error.message);
-    if (error.status === 401) askForToken();
   } else {
     complain(`The page failed: ${error.message}`);
     throw error;
@@ -170,7 +177,7 @@ async function useImage(file) {
   byId("subject").textContent = "Looking …";
   byId("maker").textContent = "";
   for (const id of ["classes", "details"]) byId(id).hidden = true;
-  await showFile(file);
+  setShown(await showFile(file));
   await explainImage({ withFirst: true });
 }
 
@@ -201,6 +208,7 @@ async function start() {
   byId("model").textContent = choices.model;
   const classes = choices.gives_probabilities ? `${choices.classes.toLocaleString("en")} classes` : "raw numbers";
   byId("about").textContent = `${classes}, ${choices.size.join("×")} pixels`;
+  byId("api").hidden = hasToken(); // a link carries no token
   buildSettings(choices);
   setColours(choices.colormaps[byId("colormap").value]);
   setOpacity(0.5);

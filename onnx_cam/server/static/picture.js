@@ -43,7 +43,7 @@ export function setDeviation(shown) {
   read();
 }
 
-/** Show a file before the server has seen it; one that the browser cannot read is left out. */
+/** Show a file before the server has seen it; return whether the browser can read it. */
 export async function showFile(file) {
   clear();
   try {
@@ -55,8 +55,9 @@ export async function showFile(file) {
       contextOf(canvas).drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     }
     fit(base.width, base.height);
+    return true;
   } catch {
-    // TIFF, HEIC or no image at all: the server's answer shows or says what it is
+    return false; // TIFF, HEIC or no image at all: the server's answer shows or says what it is
   }
 }
 

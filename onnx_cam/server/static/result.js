@@ -24,6 +24,7 @@ export function className(target) {
 function scoreText(target, isProbability) {
   if (!isProbability) return target.score.toPrecision(4);
   const percent = 100 * target.score;
+  if (percent < 0.01) return "< 0.01 %";
   return `${percent >= 9.995 ? percent.toFixed(1) : percent.toPrecision(2)} %`;
 }
 
