@@ -1,4 +1,4 @@
-.PHONY: check test wheel
+.PHONY: check test docs wheel
 PYTHON ?= python
 
 check:            ## check style and types
@@ -8,6 +8,9 @@ check:            ## check style and types
 
 test:             ## run every test
 	$(PYTHON) -m pytest
+
+docs:             ## build the site in docs/_build/html; any warning or broken link is an error
+	$(PYTHON) -m docs.site
 
 wheel:            ## build what users install
 	$(PYTHON) -m build --wheel

@@ -306,12 +306,15 @@ def check() -> None:
     """
     import onnx_cam
     from onnx_cam.explanation.versions import package_versions
+    from onnx_cam.runtime.packages import package_conflict
 
     checks = onnx_cam.check()
     terminal.show_table(("package", "version"), list(package_versions().items()))
     echo()
     rows = [(c.device, c.provider, "works" if c.works else "does not work", c.detail) for c in checks]
     terminal.show_table(("device", "provider", "", "detail"), rows)
+    if conflict := package_conflict():
+        say(conflict)
     if not any(c.works for c in checks):
         click.get_current_context().exit(1)
 

@@ -260,7 +260,11 @@ SAMPLES = click.option(
     metavar="N",
     help="Number of samples N of the noisy methods and iscam; by default the variant's own, mostly 10.",
 )
-VARIANT = click.option("--variant", metavar="V", help="Named variant of the method; the README lists them.")
+VARIANT = click.option(
+    "--variant",
+    metavar="V",
+    help="Named variant of the method, such as paper; an unknown name is answered with the list of them.",
+)
 SIGMA = click.option(
     "--sigma",
     type=click.FloatRange(min=0),
