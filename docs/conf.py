@@ -23,6 +23,7 @@ extensions = [
     "docs.site.command_help",
     "docs.site.repository",
     "docs.site.llms",
+    "docs.site.pictures",
 ]
 exclude_patterns = ["_build", "gallery/**", "site/**"]
 nitpicky = True
