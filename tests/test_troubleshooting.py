@@ -68,8 +68,7 @@ def test_a_mistake_is_answered(words: tuple[str, ...], folder: Path) -> None:
 
 def test_a_device_that_this_build_does_not_have(folder: Path) -> None:
     message = messages("explain", "model.onnx", "cat.jpg", "--device", "cuda")
-    before, _, after = message.partition("AzureExecutionProvider, CPUExecutionProvider")
-    if not after:
+    if "AzureExecutionProvider, CPUExecutionProvider" not in message:
         pytest.skip(f"another build of ONNX Runtime: {message}")
     assert message in PAGE
 

@@ -60,10 +60,18 @@ def run_gallery() -> int:
         for language, content in steps(PAGE.read_text(encoding="utf-8")):
             if language == "python":
                 exec(compile(content, PAGE.name, "exec"), variables)
-            elif not content.startswith(_NOT_RUN):
+            elif not content.startswith(_NOT_RUN) and not _is_downloaded(content):
                 _run(content)
             done += 1
     return done
+
+
+def _is_downloaded(command: str) -> bool:
+    """Tell whether all wheels that a ``pip download`` fetches are there from an earlier build."""
+    wheels = [
+        f"{name.replace('-', '_')}-{version}-*.whl" for name, version in re.findall(r"([\w-]+)==([\w.]+)", command)
+    ]
+    return command.startswith("pip download ") and all(any(Path().glob(wheel)) for wheel in wheels)
 
 
 def _run(command: str) -> None:
