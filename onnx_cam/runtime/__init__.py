@@ -2,6 +2,7 @@
 
 ========================  ==========================================================================
 :mod:`.devices`           what a user calls a device, and the execution provider that runs it
+:mod:`.packages`          more than one package of ONNX Runtime, which spoil each other
 :mod:`.device_session`    a model on the requested device, or one line that says why not
 :mod:`.custom_operators`  shared libraries of custom operators
 :mod:`.session`           a model that takes images: arrays in, arrays out

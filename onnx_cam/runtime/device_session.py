@@ -18,6 +18,7 @@ from onnx_cam.graph.walk_protobuf import all_graphs
 from onnx_cam.runtime.custom_operators import register_libraries, unknown_domain
 from onnx_cam.runtime.devices import CPU, Device, device_index, import_onnxruntime, providers_for, running_device
 from onnx_cam.runtime.memory import is_out_of_memory, requested_bytes
+from onnx_cam.runtime.packages import package_conflict
 
 __all__ = ["DeviceSession", "as_feed", "open_device_session", "run_error"]
 
@@ -127,9 +128,10 @@ def open_device_session(
     provider: str = session.get_providers()[0]
     # ONNX Runtime falls back to the CPU where a provider does not load, and get_providers() is what tells.
     if device != "auto" and provider != providers[0][0]:
+        advice = package_conflict() or "see what loads with onnx-cam check, or use --device cpu"
         raise DeviceError(
             f"--device {device} was requested, but {providers[0][0]} did not load and {provider} would run the model: "
-            "see what loads with onnx-cam check, or use --device cpu"
+            f"{advice}"
         )
     running = running_device(provider)
     fallback_nodes = 0 if running is CPU else _count_cpu_nodes(session)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from onnx_cam import names
 from onnx_cam.errors import DeviceError, MissingExtraError, SettingError
+from onnx_cam.runtime.packages import package_conflict
 
 __all__ = [
     "CPU",
@@ -152,9 +153,10 @@ def providers_for(name: str) -> list[Provider]:
         return [*cuda, (CPU.provider, {})]
     device = DEVICES[name.partition(":")[0]]
     if device.provider not in available:
+        advice = package_conflict() or "install a build that has it, or use --device cpu"
         raise DeviceError(
             f"device {name!r} needs {device.provider}, but this build of ONNX Runtime only has "
-            f"{', '.join(available)}: install a build that has it, or use --device cpu"
+            f"{', '.join(available)}: {advice}"
         )
     index = {"device_id": name.partition(":")[2]} if ":" in name else {}
     providers: list[Provider] = [(device.provider, {**device.options, **index})]

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import onnx_cam
+from onnx_cam.cli.main import main
 from onnx_cam.errors import DeviceError
 from onnx_cam.runtime import device_session, devices
 from tests import tiny
@@ -92,6 +94,32 @@ def test_every_device_is_checked() -> None:
     for check in checks.values():
         if check.provider not in onnxruntime.get_available_providers():
             assert not check.works
+
+
+@pytest.fixture
+def both_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where pip installed both packages of ONNX Runtime: the metadata of each is there."""
+    for package, version in (("onnxruntime", "1.32.0"), ("onnxruntime_gpu", "1.31.1")):
+        folder = tmp_path / f"{package}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+CONFLICT = "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 are installed together and overwrite each other's files"
+
+
+@pytest.mark.usefixtures("both_packages")
+def test_both_packages_of_the_runtime_are_named_by_check() -> None:
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 0
+    assert result.stderr == f"onnx-cam: {CONFLICT}: uninstall all of them, then install one\n"
+
+
+@pytest.mark.usefixtures("both_packages")
+def test_both_packages_of_the_runtime_are_named_where_a_device_is_missing(tiny_path: Path) -> None:
+    with pytest.raises(DeviceError, match=f"needs CUDAExecutionProvider, but .*: {CONFLICT}"):
+        onnx_cam.load(tiny_path, device="cuda")
 
 
 def test_threads_are_passed_on(tiny_path: Path) -> None:
