@@ -20,7 +20,7 @@ from onnx_cam.server.order import ExplainOrder
 
 __all__ = ["answer_of"]
 
-_VIEW_SIDE = 1024  # pixels
+_VIEW_SIDE = 1024  # pixels of the longer side, at most: a page shows no more
 _JPEG_QUALITY = 90
 
 
@@ -50,7 +50,7 @@ def answer_of(
     if "error" in order.include:
         answer["error_npy"] = None if result.error is None else _base64(encode_npy(result.error))
     if "view" in order.include:
-        answer["view"] = _view(result, order.side or _VIEW_SIDE, command)
+        answer["view"] = _view(result, command)
     if "link" in order.include:
         key = kept.add(result, record)
         answer["link"] = {
@@ -77,10 +77,11 @@ def _overlay(result: Explanation, order: ExplainOrder) -> bytes:
     return encode_png(draw_thumbnail(result, order.side, alpha=order.alpha, colormap=order.colormap))
 
 
-def _view(result: Explanation, side: int, command: str) -> dict[str, Any]:
+def _view(result: Explanation, command: str) -> dict[str, Any]:
     """Return what a page draws: the image and the map's values apart, so that their opacity can change at once."""
     full_height, full_width = result.pixels.shape[:2]
-    image = result.pixels if max(full_height, full_width) <= side else draw_picture(result, side)
+    is_small = max(full_height, full_width) <= _VIEW_SIDE
+    image = result.pixels if is_small else draw_picture(result, _VIEW_SIDE)
     height, width = image.shape[:2]
     placed = np.clip(resize(result.geometry.place(result.cam), height, width), 0, 1)
     deviation, largest = _deviation(result, height, width)

@@ -7,7 +7,7 @@ import { className, showClasses, showDetails } from "./result.js";
 import { buildSettings, chosenFields, followMethod, isQuick, quickMethod } from "./settings.js";
 
 const byId = (id) => document.getElementById(id);
-const SIDE = 1024; // pixels that are shown; files are downloaded at full size
+const SIDE = 16; // pixels of the overlay in an answer: the page draws its own, and files are made when they are wanted
 const ANNOUNCE_EVERY = 10_000; // ms
 
 let choices = null;
