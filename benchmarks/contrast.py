@@ -21,7 +21,7 @@ from onnx_cam.evaluation import Evaluation, evaluate, summarise
 from onnx_cam.evaluation.datasets import Dataset, Sample, open_dataset
 from onnx_cam.metrics.interval import mean_interval
 
-METHODS = ("cam", "gradcam", "gradcam++", "layercam", "hirescam", "scorecam:budget=20%", "sscam1:samples=3:budget=20%")
+METHODS = ("cam", "gradcam", "gradcam++", "layercam", "hirescam", "scorecam:budget=10%")
 CONTROLS = ("equal", "centre", "random")
 
 

@@ -111,14 +111,21 @@ def test_the_kinds_of_heads_are_listed_among_the_names() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-        assert (document.parent / target).exists(), target
+        path = (document.parent / target).resolve()
+        assert path.exists() or is_built(path), target
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_the_files_that_a_document_names_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for path in re.findall(r"`((?:onnx_cam|tests|models|exporters|benchmarks|docs)/[\w./-]*)`", text):
-        assert (ROOT / path).exists(), path
+        assert (ROOT / path).exists() or is_built(ROOT / path), path
+
+
+def is_built(path: Path) -> bool:
+    """Tell whether building the site makes a file, which a clean clone lacks: the site's own test sees to it."""
+    built = (ROOT / "docs" / name for name in ("_build", "gallery", "repository"))
+    return any(path.is_relative_to(folder) for folder in built)
 
 
 def test_pictures_that_the_program_made_are_pictures() -> None:

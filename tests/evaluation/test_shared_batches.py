@@ -148,11 +148,11 @@ def fail_in_the_caller(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
     original, calls = ConcurrentRuns.finished, [0]
 
-    def finished(runs: ConcurrentRuns[Any]) -> Any:
+    def finished(runs: ConcurrentRuns[Any], *settings: Any) -> Any:
         calls[0] += 1
         if calls[0] == number:
             raise KeyboardInterrupt
-        return original(runs)
+        return original(runs, *settings)
 
     monkeypatch.setattr(ConcurrentRuns, "finished", finished)
 

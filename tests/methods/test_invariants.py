@@ -238,6 +238,7 @@ def test_defaults_are_those_of_the_papers() -> None:
         "xgradcam": {"variant": "paper"},
         "layercam": {"variant": "paper"},
         "hirescam": {"variant": "paper"},
+        "finercam": {"variant": "paper", "gamma": 0.6, "references": 3},
     }
     torchcam = onnx_cam.SSCAM1(variant="torchcam")
     assert (torchcam.samples, torchcam.sigma) == (35, 2.0)
