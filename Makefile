@@ -13,7 +13,7 @@ test:             ## run every test
 test-lowest:      ## run every test with the lowest version of every dependency that pyproject.toml allows (needs uv)
 	uv venv --clear --python 3.11 $(LOWEST)
 	uv pip install --python $(LOWEST) --resolution lowest-direct --editable ".[cpu,dev]"
-	uv run --no-project --python $(LOWEST) python -m pytest
+	$(LOWEST)/bin/python -m pytest
 
 docs:             ## build the site in docs/_build/html; any warning or broken link is an error
 	$(PYTHON) -m docs.site

@@ -1,8 +1,9 @@
-"""The GitHub action taken apart: its inputs, and its steps with their scripts."""
+"""The GitHub action and the workflows taken apart: inputs, jobs, and steps with their scripts."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,12 @@ class Action:
 
 
 def read_action(text: str) -> Action:
-    """Parse the file: its block scalars are taken out first, as our reader of YAML refuses them."""
+    """Parse the action's file."""
+    return Action(read_yaml(text))
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """Parse an action or a workflow: block scalars are taken out first, as our reader of YAML refuses them."""
     scripts: list[str] = []
 
     def take_out(match: re.Match[str]) -> str:
@@ -35,10 +41,19 @@ def read_action(text: str) -> Action:
 
     parsed = parse_yaml(_quote_expressions(_SCRIPT.sub(take_out, text)))
     assert isinstance(parsed, dict)
-    for step in parsed["runs"]["steps"]:
-        if "run" in step:
-            step["run"] = scripts[step["run"]]
-    return Action(parsed)
+    _put_back(parsed, scripts)
+    return parsed
+
+
+def _put_back(parsed: object, scripts: Sequence[str]) -> None:
+    """Put the scripts in the place of their numbers."""
+    if isinstance(parsed, dict):
+        if isinstance(parsed.get("run"), int):
+            parsed["run"] = scripts[parsed["run"]]
+        parsed = list(parsed.values())
+    if isinstance(parsed, list):
+        for part in parsed:
+            _put_back(part, scripts)
 
 
 def _quote_expressions(text: str) -> str:

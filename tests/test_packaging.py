@@ -8,37 +8,30 @@ import pkgutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from importlib import import_module
 from pathlib import Path
 
 import onnx_cam
+from onnx_cam.image.configurations.yaml_subset import parse_yaml
 from tests.places import ROOT
 
 SCRIPTS = ("api", "camera", "main", "picture", "result", "settings")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"onnx_cam", f"onnx_cam-{onnx_cam.__version__}.dist-info"}
-    assert "onnx_cam/py.typed" in names
-    assert "onnx_cam/classifier/imagenet_classes.txt" in names
-    assert "onnx_cam/classifier/catalogue.toml" in names
-    assert {f"onnx_cam/comparison/page.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
-    for report in ("evaluation", "builds"):
-        assert {f"onnx_cam/{report}/report/report.{suffix}.jinja" for suffix in ("html", "css")} <= set(names)
-    assert {f"onnx_cam/evaluation/survey/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
-    static = ("page.html.jinja", "page.css", "icon.svg", *(f"{name}.js" for name in SCRIPTS))
-    assert {f"onnx_cam/server/static/{name}" for name in static} <= set(names)
-    assert not [name for name in names if name.endswith((".onnx", ".pth", ".png", ".jpg"))]
+def test_the_version_is_written_in_three_places_that_agree() -> None:
+    citation = parse_yaml((ROOT / "CITATION.cff").read_text(encoding="utf-8"), str)
+    assert isinstance(citation, dict)
+    assert PROJECT["version"] == citation["version"] == onnx_cam.__version__
 
 
-def test_the_version_is_written_once_more_and_agrees() -> None:
-    assert PROJECT["version"] == onnx_cam.__version__
+def test_citation_and_metadata_say_the_same() -> None:
+    citation = parse_yaml((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert isinstance(citation, dict)
+    assert citation["license"] == PROJECT["license"]
+    assert citation["repository-code"] == PROJECT["urls"]["Source"]
+    assert citation["abstract"].removesuffix(".") == PROJECT["description"]
+    assert citation["title"] == PROJECT["name"]
 
 
 def test_the_core_is_light_and_the_extras_are_those_promised() -> None:

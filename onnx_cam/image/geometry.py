@@ -208,11 +208,22 @@ class Geometry:
 
 def _part(values: Floats, cells: Frame, size: tuple[int, int], *, blocks: bool) -> Floats:
     """Return a part of a map, resized to ``(height, width)`` pixels."""
-    import cv2
-
     height, width = values.shape
     rows = (cells.top + (np.arange(size[0]) + 0.5) / size[0] * (cells.bottom - cells.top)) * height - 0.5
     columns = (cells.left + (np.arange(size[1]) + 0.5) / size[1] * (cells.right - cells.left)) * width - 0.5
-    x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    interpolation = cv2.INTER_NEAREST if blocks else cv2.INTER_LINEAR
-    return np.asarray(cv2.remap(values, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    if blocks:
+        return np.asarray(values[np.ix_(_nearest(rows, height), _nearest(columns, width))], np.float32)
+    return np.asarray(_between(_between(values, rows, 0), columns, 1), np.float32)
+
+
+def _nearest(places: Floats, count: int) -> NDArray[np.int_]:
+    return np.asarray(np.clip(np.floor(places + 0.5), 0, count - 1), int)
+
+
+def _between(values: Floats, places: Floats, axis: int) -> Floats:
+    """Interpolate linearly along an axis; ``cv2.remap`` rounds the places to 1/32 before OpenCV 5."""
+    below = np.floor(places).astype(int)
+    share = (places - below).reshape((-1, 1) if axis == 0 else (1, -1))
+    last = values.shape[axis] - 1
+    lower, upper = (np.take(values, np.clip(below + i, 0, last), axis) for i in (0, 1))
+    return np.asarray(lower * (1 - share) + upper * share)
