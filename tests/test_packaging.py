@@ -15,7 +15,6 @@ import onnx_cam
 from onnx_cam.image.configurations.yaml_subset import parse_yaml
 from tests.places import ROOT
 
-SCRIPTS = ("api", "camera", "main", "picture", "result", "settings")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
