@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
+from PIL import Image, features
 
 import onnx_cam
 from onnx_cam.cli.main import main
@@ -75,6 +75,7 @@ def test_json_is_one_record_a_line_and_nothing_else(run: Run, model: Path, image
         assert np.load(record["files"]["map"]).shape == (30, 40)
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
 def test_images_of_cameras_and_telephones_in_a_folder(run: Run, model: Path, images: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     Image.fromarray(pixels).save(images / "3.jpg", "AVIF")
