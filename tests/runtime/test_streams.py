@@ -207,7 +207,10 @@ def test_an_interrupt_ends_all_streams_at_once(tmp_path: Path) -> None:
         "--threads",
         "4",
     ]
+    # A shell's background job ignores the signal, and so would the child: it inherits that, but not a handler.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*words, "--method", "sscam2", "--samples", "50"], cwd=tmp_path, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, handler)
     time.sleep(6)
     assert process.poll() is None
     started = time.perf_counter()
