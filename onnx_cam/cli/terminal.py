@@ -63,18 +63,26 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
     for target in result.top:
         echo(f"  {target.score:{digits}}  {result.name_of(target)}")
     shape = "×".join(map(str, result.layer_shape))
-    passes = "1 forward pass" if result.passes == 1 else f"{result.passes:,} forward passes"
     echo(printable(f"  {result.method} {result.variant} at layer {result.layer} ({shape}), {result.state}"))
-    echo(f"  {passes} ({result.passes_skipped:,} skipped), {result.seconds:.1f} s, {result.provider}")
+    echo(f"  {_passes(result)}, {result.seconds:.1f} s, {result.provider}")
     if result.error is not None:
         cause = (
             "averaging over the noise"
             if result.error_of == "noise"
-            else f"skipping some of the {result.exact_passes:,} forward passes of an exact map"
+            else f"running only some of the {result.exact_passes:,} forward passes of an exact map"
         )
         echo(f"  {result.precision} of the class-specific part, from {cause}")
     for what, path in files.items():
         echo(printable(f"  {what:9} {path}"))
+
+
+def _passes(result: Explanation) -> str:
+    """Return how many forward passes ran, of how many where a budget left some out, and how many nothing needs."""
+    count = f"{result.passes:,}"
+    if result.exact_passes is not None and result.passes < result.exact_passes:
+        count += f" of {result.exact_passes:,}"
+    passes = f"{count} forward {'pass' if count == '1' else 'passes'}"
+    return f"{passes} ({result.passes_skipped:,} not needed)" if result.passes_skipped else passes
 
 
 def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
