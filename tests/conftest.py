@@ -14,6 +14,7 @@ from onnx_cam.classifier.run_cache import OFF
 from onnx_cam.demo import demo_image, demo_model
 from onnx_cam.runtime.score_session import ScoreSession
 from tests import tiny
+from tests.pages_folder import write_folder
 
 os.environ[OFF] = "1"  # every test runs its models; those of the cache switch it on, in a folder of their own
 
@@ -29,6 +30,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save(tiny.model(), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def pages_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the documents speak of; a test works in a copy."""
+    folder = tmp_path_factory.mktemp("pages")
+    write_folder(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

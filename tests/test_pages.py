@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from onnx_cam.cli.main import main
 from tests.documents import PAGES, command_lines, inline_code, steps, title
-from tests.pages_folder import prepare, write_folder
+from tests.pages_folder import prepare
 from tests.places import ROOT
 
 ELSEWHERE = {
@@ -41,17 +41,10 @@ ABSENT = {"openvino", "openvino_xai", "pytorch_grad_cam"}
 READ_TO_THE_END = [ROOT / "README.md", *(page for page in PAGES if title(page) not in ELSEWHERE)]
 
 
-@pytest.fixture(scope="module")
-def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pages")
-    write_folder(folder)
-    return folder
-
-
 @pytest.fixture
-def folder(made_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(pages_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder, which holds the files that the pages speak of."""
-    shutil.copytree(made_folder, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(pages_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

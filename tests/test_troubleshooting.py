@@ -12,23 +12,15 @@ from onnx_cam.cli.main import main
 from onnx_cam.methods import SSCAM2
 from onnx_cam.methods.gradient import no_gradient
 from tests import tiny
-from tests.pages_folder import write_folder
 from tests.places import ROOT
 from tests.runtime.test_devices import CONFLICT, without
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mistakes")
-    write_folder(folder)
-    return folder
-
-
 @pytest.fixture
-def folder(made_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(made_folder, tmp_path, dirs_exist_ok=True)
+def folder(pages_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(pages_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
