@@ -21,6 +21,7 @@ from onnx_cam.graph.backward import TensorFacts
 from onnx_cam.graph.inline import inline_functions
 from onnx_cam.graph.layer import Layer
 from onnx_cam.graph.tap import tap
+from onnx_cam.runtime.scored_classes import ScoredClasses
 
 if TYPE_CHECKING:
     from onnx_cam.gradients import GraphModule
@@ -151,7 +152,7 @@ class ModelGradients:
                     f"no class {target} in {self._sessions.opener.name}; expected one from 0 to "
                     f"{self._facts.classes - 1}"
                 )
-        return self.of_sums(layer, images, np.eye(self._facts.classes)[list(targets)], path)
+        return self.of_sums(layer, images, ScoredClasses(targets).logit_sums(self._facts.classes), path)
 
     def of_sums(
         self, layer: Layer, images: Floats, logit_sums: Doubles, path: Literal["onnx", "torch"]
@@ -181,11 +182,12 @@ class ModelGradients:
             return FoundGradients(found, len(images))
         graph = self._graph(layer)
         # The two classes of a single logit z have the logits −z and z.
-        seeds = logit_sums[:, 1:] - logit_sums[:, :1] if self._facts.is_binary else logit_sums  # (T, outputs)
+        outputs = logit_sums[:, 1:] - logit_sums[:, :1] if self._facts.is_binary else logit_sums
+        seeds = outputs.astype(np.float32)  # (T, outputs)
         batch = self._facts.batch
         step = 1 if batch.mixes_images else batch.fixed or len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        batches = [self._of_batch(graph, layer, part, seeds.astype(np.float32)) for part in parts]
+        batches = [self._of_batch(graph, layer, part, seeds) for part in parts]
         values = np.concatenate([one.values for one in batches])
         return FoundGradients(values, sum(one.passes for one in batches))
 

@@ -22,7 +22,7 @@ from onnx_cam.classifier.sessions import Activations
 from onnx_cam.errors import SettingError
 from onnx_cam.explanation.provenance import AppliedMethod, Cost, ExplainedImage, ExplainedModel
 from onnx_cam.explanation.result import Explanation
-from onnx_cam.explanation.targets import Target, likeliest, logit_sums, resolve_targets, resolve_versus
+from onnx_cam.explanation.targets import Target, likeliest, resolve_targets, resolve_versus
 from onnx_cam.explanation.versions import package_versions
 from onnx_cam.explanation.warnings import (
     batch_warnings,
@@ -41,6 +41,7 @@ from onnx_cam.names import BASELINES, GRADIENTS, SCORES
 from onnx_cam.runtime.map_distance import unit_distance
 from onnx_cam.runtime.masks import is_dead
 from onnx_cam.runtime.memory import names_lack_of_memory
+from onnx_cam.runtime.scored_classes import ScoredClasses
 from onnx_cam.runtime.scorer import Progress, Scorer
 from onnx_cam.runtime.scores import ScoreKind
 
@@ -149,7 +150,7 @@ def explain(
         An index, a name, or ``topN``; the likeliest class by default. A class that a list names twice counts once.
     versus : int or str, optional
         Explain the target against this class: why A rather than B. An index, a name, or ``"next"``, the likeliest class
-        other than the target (each target's own, where there are several). It takes no forward pass more. The score
+        other than the target (each target's own, where there are several). It takes no extra forward pass. The score
         is then the difference of the two logits; with ``score="probability"``, or where the graph has no logits, the
         target's share of the two probabilities.
     layer : str or Layer, optional
@@ -244,7 +245,7 @@ def explain(
             activations.maps,
             scorer,
             score_kind,
-            logit_sums(targets, opponents, classifier.classes),
+            ScoredClasses(targets, opponents).logit_sums(classifier.classes),
             linear_head=partial(_linear_weights, classifier, tapped_layer),
             gradient=partial(classifier.gradients.of_sums, tapped_layer, path=choice.path) if choice else None,
             logits=activations.logits,

@@ -23,7 +23,6 @@ __all__ = [
     "Versus",
     "count_targets",
     "likeliest",
-    "logit_sums",
     "read_top_n",
     "resolve_targets",
     "resolve_versus",
@@ -188,24 +187,6 @@ def resolve_versus(
     return nexts, tuple(notes)
 
 
-def logit_sums(targets: Sequence[int], versus: Sequence[int], classes: int) -> Doubles:
-    """Return the sum of logits that is explained for each target, (T, classes): ``Y^A``, or ``Y^A − Y^B``.
-
-    Examples
-    --------
-    >>> logit_sums([0], [2], classes=3)
-    array([[ 1.,  0., -1.]])
-    """
-    sums = np.eye(classes)[list(targets)]
-    return sums - np.eye(classes)[list(versus)] if versus else sums
-
-
-def _is_tied(index: int, targets: Sequence[int], probabilities: Doubles) -> bool:
-    """Tell whether a third class is as likely as one that is the likeliest after a target."""
-    rivals = np.flatnonzero(probabilities == probabilities[index])
-    return len(set(rivals.tolist()) - {index, *targets}) > 0
-
-
 def likeliest(probabilities: Doubles, count: int) -> list[int]:
     """Return the positions of the highest probabilities, the highest first.
 
@@ -215,6 +196,12 @@ def likeliest(probabilities: Doubles, count: int) -> list[int]:
     [1, 2]
     """
     return [int(index) for index in np.argsort(-probabilities, kind="stable")[:count]]
+
+
+def _is_tied(index: int, targets: Sequence[int], probabilities: Doubles) -> bool:
+    """Tell whether a third class is as likely as one that is the likeliest after a target."""
+    rivals = np.flatnonzero(probabilities == probabilities[index])
+    return len(set(rivals.tolist()) - {index, *targets}) > 0
 
 
 def _index(classifier: Classifier, target: object) -> int:

@@ -30,7 +30,7 @@ class ContrastMethod(Method):
     variant : str, optional
     versus : int or str, optional
         B, an index, a name, or ``"next"``: the pixels that speak for the target and against this class. It takes no
-        forward pass more.
+        extra forward pass.
 
     References
     ----------

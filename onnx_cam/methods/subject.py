@@ -75,7 +75,10 @@ class Subject:
     def linear_weights(self) -> Floats | None:
         """``w_k`` of each target's sum of logits, (T, K) float32; None without a linear layer after global pooling."""
         weights = self.linear_head()
-        return None if weights is None else (self.logit_sums @ weights).astype(np.float32)
+        if weights is None:
+            return None
+        classes = np.flatnonzero(self.logit_sums.any(axis=0))  # a few, of thousands
+        return (self.logit_sums[:, classes] @ weights[classes]).astype(np.float32)
 
     @cached_property
     def gradients(self) -> Floats:

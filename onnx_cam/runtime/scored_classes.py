@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from onnx_cam.runtime.scores import RESOLUTION, ScoreKind
 
-__all__ = ["ScoredClasses"]
+__all__ = ["VANISHING", "ScoredClasses"]
 
 Doubles = NDArray[np.float64]
 
-_EPSILON = 1e-6  # keeps the share of two probabilities that both vanish at 1/2
+VANISHING = 1e-6
+"""ε, which keeps the share of two probabilities at 1/2 where both vanish."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +60,32 @@ class ScoredClasses:
         if not self.versus:
             return scores
         own, other = self._pairs(scores)
-        return own - other if score_kind == "logit" else (own + _EPSILON) / (own + other + 2 * _EPSILON)
+        return own - other if score_kind == "logit" else (own + VANISHING) / (own + other + 2 * VANISHING)
 
-    def vanish(self, scores: Doubles) -> bool:
-        """Tell whether both probabilities of every contrast are below ε, so that its share says nothing."""
-        return bool(self.versus) and bool(np.max(sum(self._pairs(scores)), initial=0.0) < _EPSILON)
+    def logit_sums(self, classes: int) -> Doubles:
+        """Return the sum of logits that is explained for each target, (T, classes): ``Y^A``, or ``Y^A − Y^B``.
+
+        Examples
+        --------
+        >>> ScoredClasses([0], versus=[2]).logit_sums(classes=3)
+        array([[ 1.,  0., -1.]])
+        """
+        rows = np.arange(len(self.targets))
+        sums = np.zeros((len(rows), classes))
+        sums[rows, self.targets] = 1
+        if self.versus:
+            sums[rows, self.versus] = -1
+        return sums
+
+    def highest_pair(self, scores: Doubles) -> float:
+        """Return the most that both probabilities of a contrast sum to, of scores (…, n) of the distinct classes."""
+        return float(np.max(sum(self._pairs(scores)), initial=0.0))
 
     def resolution(self, scores: Doubles, score_kind: ScoreKind) -> Doubles:
         """Return the least difference between contrast scores that a network in float32 can tell, (T,).
 
-        A contrast is as precise as the two scores that it is made of, however small it is itself. 0 without a contrast:
-        a plain score is judged by its own size.
+        A contrast is as precise as the two scores that it is made of, however small it is itself.
         """
-        if not self.versus:
-            return np.zeros(len(self.targets))
         own, other = (np.abs(one).reshape(-1, len(self.targets)) for one in self._pairs(scores))
         if score_kind == "logit":
             return np.asarray(RESOLUTION * np.maximum(own, other).max(axis=0, initial=0.0))

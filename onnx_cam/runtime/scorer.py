@@ -18,7 +18,7 @@ from onnx_cam.graph.score_graph import GraphOffset, arranged, mask_columns
 from onnx_cam.runtime.masks import Masking, is_dead, masks, upsample, upsampled_range
 from onnx_cam.runtime.noise import noise_field, noise_fields
 from onnx_cam.runtime.schedule import NO_FIELD, Grid, OffsetSpace, Schedule, distinct_inputs
-from onnx_cam.runtime.scored_classes import ScoredClasses
+from onnx_cam.runtime.scored_classes import VANISHING, ScoredClasses
 from onnx_cam.runtime.scores import ScoreKind
 
 if TYPE_CHECKING:
@@ -100,8 +100,6 @@ class Scorer:
     resolution : ndarray of shape (T,), float64
         The least difference between two contrast scores that is not a rounding error, as far as scores are known; 0
         without a contrast.
-    pairs_vanish : bool
-        Whether the probabilities of both classes of every contrast vanished in every scored image.
 
     Examples
     --------
@@ -140,7 +138,7 @@ class Scorer:
         self._model = model
         self._classes = ScoredClasses(list(targets), list(versus))
         self.resolution: Doubles = np.zeros(len(targets))
-        self.pairs_vanish = False
+        self._highest_pair: float | None = None  # of the probabilities of a contrast; None before any is scored
         self._requested_batch = batch_size
         self._progress = progress
         self._image_name = image_name
@@ -149,6 +147,11 @@ class Scorer:
     def target_count(self) -> int:
         """T."""
         return len(self._classes.targets)
+
+    @property
+    def pairs_vanish(self) -> bool:
+        """Whether the probabilities of both classes of every contrast vanished in every scored image."""
+        return self._highest_pair is not None and self._highest_pair < VANISHING
 
     @property
     def size(self) -> tuple[int, int]:
@@ -268,10 +271,10 @@ class Scorer:
 
     def _combined(self, scores: Doubles, score_kind: ScoreKind) -> Doubles:
         """Return the scores of the targets, (…, T), of those of the classes that they need, (…, n)."""
-        if score_kind == "probability":
-            has_scored = bool(self.resolution.any())
-            self.pairs_vanish = self._classes.vanish(scores) and (self.pairs_vanish or not has_scored)
-        self.resolution = np.maximum(self.resolution, self._classes.resolution(scores, score_kind))
+        if self._classes.versus:
+            self.resolution = np.maximum(self.resolution, self._classes.resolution(scores, score_kind))
+            if score_kind == "probability":
+                self._highest_pair = max(self._highest_pair or 0.0, self._classes.highest_pair(scores))
         return self._classes.combine(scores, score_kind)
 
     def _run_grid(self, schedule: Schedule, grid: Grid, score_kind: ScoreKind, planned: int) -> Doubles:
