@@ -55,10 +55,10 @@ METRICS = (*METRICS_OF_ALL, *METRIC_EXPLANATIONS)
 """The metrics of the evaluation, which ``all+`` stands for: :data:`onnx_cam.metrics.METRICS` has their classes."""
 
 SCORES = ("probability", "logit")
+"""What f^c can be."""
 
 GRADIENTS = ("auto", "onnx", "torch")
 """What computes gradients: ONNX Runtime, torch, or torch only where an operator has no rule."""
-"""What f^c can be."""
 
 BASELINES = ("zero", "black", "mean", "blur")
 """The baseline images X_b: zeros in network-input space; pixel value 0; each channel's mean; the image, blurred."""
