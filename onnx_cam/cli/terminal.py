@@ -77,12 +77,12 @@ def show_result(result: Explanation, image: str, files: Mapping[str, Path]) -> N
 
 
 def _passes(result: Explanation) -> str:
-    """Return how many forward passes ran, of how many where a budget left some out, and how many nothing needs."""
+    """Return how many forward passes ran, of how many with a budget, and how many could not change the map."""
     count = f"{result.passes:,}"
     if result.exact_passes is not None and result.passes < result.exact_passes:
         count += f" of {result.exact_passes:,}"
     passes = f"{count} forward {'pass' if count == '1' else 'passes'}"
-    return f"{passes} ({result.passes_skipped:,} not needed)" if result.passes_skipped else passes
+    return f"{passes} ({result.passes_skipped:,} skipped)" if result.passes_skipped else passes
 
 
 def say_notes(comparison: Comparison, notes: Sequence[str]) -> None:
