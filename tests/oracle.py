@@ -191,6 +191,16 @@ def sscam1_torchcam(case: Case) -> Array:
 # --- sscam2
 
 
+def sscam2_range(case: Case) -> Array:
+    def alpha(a: Array) -> float:
+        masked = case.x * s(upsample(a, case.size))
+        deviation = case.sigma * (case.x.max() - case.x.min())
+        noisy = [masked + deviation * case.noise(i, case.x.shape) for i in range(case.samples)]
+        return float(np.mean([case.f(z) for z in noisy])) - case.f(case.baseline)
+
+    return each_live(case, alpha)
+
+
 def sscam2_authors(case: Case) -> Array:
     def alpha(a: Array) -> float:
         masked = case.x * s(upsample(a, case.size))
@@ -277,6 +287,7 @@ REFERENCES: dict[tuple[str, str], Callable[[Case], Array]] = {
     ("sscam1", "feature"): sscam1_feature,
     ("sscam1", "authors"): sscam1_authors,
     ("sscam1", "torchcam"): sscam1_torchcam,
+    ("sscam2", "range"): sscam2_range,
     ("sscam2", "authors"): sscam2_authors,
     ("sscam2", "paper"): sscam2_paper,
     ("sscam-max", "paper"): sscam_max_paper,

@@ -136,7 +136,7 @@ class Baseline:
 
 
 def _spelled(method: Method) -> str:
-    """Return a method and its settings, as ``sscam2:authors:samples=10:sigma=2.0``."""
+    """Return a method and its settings, as ``sscam2:range:samples=10:sigma=0.05``."""
     settings = asdict(method)
     parts = [method.name, str(settings.pop("variant"))]
     return ":".join([*parts, *(f"{name}={value}" for name, value in settings.items() if value is not None)])

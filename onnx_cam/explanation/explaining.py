@@ -198,7 +198,7 @@ def explain(
     >>> model = onnx_cam.load("model.onnx")
     >>> result = onnx_cam.explain(model, "cat.jpg", method="sscam2", samples=4)
     >>> result.target.label, result.map.shape, result.passes
-    ('cat', (36, 48), 17)
+    ('cat', (36, 48), 18)
     >>> [one.target.label for one in onnx_cam.explain(model, "cat.jpg", target=["cat", "dog"])]
     ['cat', 'dog']
     >>> onnx_cam.explain(model, "cat.jpg", target="cat", versus="dog").versus.label

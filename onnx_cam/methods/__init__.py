@@ -72,7 +72,7 @@ def make_method(method: str | Method, **settings: Any) -> Method:
     Examples
     --------
     >>> make_method("sscam2", samples=35).parameters
-    {'samples': 35, 'sigma': 2.0}
+    {'samples': 35, 'sigma': 0.05}
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if isinstance(method, Method):

@@ -45,9 +45,9 @@ class Variant:
         How a map becomes a mask.
     noise : {"none", "map", "mask", "input"}
         What the noise is added to.
-    spread : {"absolute", "map", "upsampled", "masked"}
-        What σ is relative to: nothing; the range of ``A_k``; or, as ``(σ / range)²``, the range of ``U(A_k)`` or of
-        ``X ⊙ H_k``.
+    spread : {"absolute", "image", "map", "upsampled", "masked"}
+        What σ is relative to: nothing; the range of ``X`` or of ``A_k``; or, as ``(σ / range)²``, the range of
+        ``U(A_k)`` or of ``X ⊙ H_k``.
     score : {"probability", "logit"} or None
         The score that the variant is defined on; None leaves it to the user.
     baseline : bool
@@ -67,7 +67,7 @@ class Variant:
 
     masking: Masking = field(default_factory=Masking)
     noise: OffsetSpace = "none"
-    spread: Literal["absolute", "map", "upsampled", "masked"] = "absolute"
+    spread: Literal["absolute", "image", "map", "upsampled", "masked"] = "absolute"
     score: ScoreKind | None = None
     baseline: bool = True
     softmax: bool = False
@@ -106,7 +106,7 @@ class Method(ABC):
     --------
     >>> from onnx_cam.methods import SSCAM2
     >>> SSCAM2(samples=35)
-    SSCAM2(variant='authors', versus=None, budget=None, tolerance=None, samples=35, sigma=2.0)
+    SSCAM2(variant='range', versus=None, budget=None, tolerance=None, samples=35, sigma=0.05)
     """
 
     name: ClassVar[str]
@@ -305,6 +305,8 @@ class NoisyMethod(SampledMethod):
     def deviation(self, subject: Subject) -> Doubles:
         """Return the noise's standard deviation for each map, shape (K,), from σ as the variant says."""
         wiring, sigma, maps, scorer = self.wiring, self.noise_scale, subject.maps, subject.scorer
+        if wiring.spread == "image":
+            return np.full(len(maps), sigma * float(np.ptp(scorer.image)))
         if wiring.spread == "map":
             return np.asarray(sigma * np.ptp(maps.astype(np.float64), axis=(1, 2)), np.float64)
         if wiring.spread == "upsampled":

@@ -37,7 +37,7 @@ class Blurred(Control):
     --------
     >>> from onnx_cam.methods import SSCAM2
     >>> Blurred(of=SSCAM2(samples=3)).parameters
-    {'of': 'sscam2:authors:samples=3:sigma=2.0'}
+    {'of': 'sscam2:range:samples=3:sigma=0.05'}
     """
 
     name: ClassVar[str] = "blurred"

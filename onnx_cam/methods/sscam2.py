@@ -17,8 +17,9 @@ class SSCAM2(NoisyMethod, MeanScoreMethod):
 
     .. math:: \alpha_k = \frac1N \sum_i f^c(X \odot H_k + e_i) - f^c(X_b), \qquad e_i \sim N(0, \sigma^2)
 
-    Variants: ``authors`` (a standard deviation of ``(σ / range)²``, with the range of ``X ⊙ H_k``; no baseline);
-    ``paper`` (the equation's σ, which drowns most images; the baseline is subtracted).
+    Variants: ``range`` (σ as a share of the range of ``X``, so that it means the same behind every preprocessing);
+    ``authors`` (a standard deviation of ``(σ / range)²``, with the range of ``X ⊙ H_k``; no baseline); ``paper`` (the
+    equation's σ, which drowns most images).
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class SSCAM2(NoisyMethod, MeanScoreMethod):
     samples : int, optional
         N, the noise fields; 10 by default.
     sigma : float, optional
-        σ; 2 by default.
+        σ; 0.05 by default for ``range``, and 2 for the others.
 
     References
     ----------
@@ -34,12 +35,13 @@ class SSCAM2(NoisyMethod, MeanScoreMethod):
 
     Examples
     --------
-    >>> SSCAM2().samples, SSCAM2(variant="paper").variant
-    (10, 'paper')
+    >>> SSCAM2().sigma, SSCAM2(variant="authors").sigma
+    (0.05, 2.0)
     """
 
     name: ClassVar[str] = "sscam2"
     variants: ClassVar = {
+        "range": Variant(noise="input", spread="image", samples=10, sigma=0.05),
         "authors": Variant(noise="input", spread="masked", baseline=False, samples=10, sigma=2.0),
         "paper": Variant(noise="input", samples=10, sigma=2.0),
     }

@@ -80,7 +80,7 @@ def test_other_images_are_an_error(baseline: Path, new: Path, photos: Path) -> N
     ("settings", "message"),
     [
         ({"method": "cam"}, "made with gradcam:paper, not cam:paper"),
-        ({"method": "sscam2", "samples": 2}, "not sscam2:authors:samples=2"),
+        ({"method": "sscam2", "samples": 2}, "not sscam2:range:samples=2"),
         ({"seed": 1}, "made with seed=0, not seed=1"),
         ({"maps": 5}, "made with maps of 10 images, not 5"),
         ({"layer": "relu1"}, "made with layer 'relu2', not 'relu1'"),

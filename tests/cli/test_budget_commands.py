@@ -214,7 +214,7 @@ def test_the_page_and_the_picture_tell_the_precision(comparison: onnx_cam.Compar
     assert part.precision in text
     assert noisy.precision in text
     assert "scorecam:paper:budget=25%" in text
-    assert "sscam2:authors:budget=10% samples 4" in text
+    assert "sscam2:range:budget=10% samples 4" in text
     with Image.open(png) as picture:
         records = json.loads(picture.info["onnx-cam"])["records"]
     assert [record["error"] is None for record in records] == [True, False, False]

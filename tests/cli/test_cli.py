@@ -60,7 +60,7 @@ def test_the_main_job(run: Run, model: Path, images: Path) -> None:
     result = run("explain", model, images / "0.png", "--method", "sscam2", "--samples", "2", "--out", "out")
     assert result.exit_code == 0, result.stderr
     assert len(list(Path("out").iterdir())) == 3
-    assert "sscam2 authors at layer relu2 (6×5×5)" in result.stdout
+    assert "sscam2 range at layer relu2 (6×5×5)" in result.stdout
     assert "preprocessing: ImageNet's, a guess" in result.stderr
 
 

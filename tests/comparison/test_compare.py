@@ -29,7 +29,7 @@ from tests.explanations import altered
 from tests.page import Page
 
 LABELS = ["<script>alert(1)</script>", 'dog "&" cat', "a label that goes on and on, " * 20, "鳥"]
-METHOD_NAMES = "scorecam,sscam2,sscam2:paper"
+METHOD_NAMES = "scorecam,sscam2:authors,sscam2:paper"
 MODULE = import_module("onnx_cam.comparison.comparing")  # the attribute of that name is the function
 
 
@@ -54,7 +54,7 @@ def comparison(classifier: onnx_cam.Classifier) -> onnx_cam.Comparison:
 def test_the_maps_are_those_of_explain(classifier: onnx_cam.Classifier, comparison: onnx_cam.Comparison) -> None:
     assert [len(row) for row in comparison.rows] == [3, 3, 3, 3]
     for i, image in enumerate([pixels(0), pixels(1, 40, 20)]):
-        for j, (name, variant) in enumerate([("scorecam", None), ("sscam2", None), ("sscam2", "paper")]):
+        for j, (name, variant) in enumerate([("scorecam", None), ("sscam2", "authors"), ("sscam2", "paper")]):
             settings: dict[str, Any] = {"samples": 2} if name == "sscam2" else {}
             explanations = onnx_cam.explain(
                 classifier, image, method=name, variant=variant, target=[0, 2], seed=3, batch_size=4, **settings
@@ -74,7 +74,7 @@ def test_an_images_activations_are_computed_once(tiny_path: Path) -> None:
         return onnx_cam.load(tiny_path, device="cpu", preprocess="imagenet")
 
     images = [pixels(0), pixels(1)]
-    made = onnx_cam.compare(fresh(), images, methods=[onnx_cam.SSCAM2(samples=1), ScoreCAM()])
+    made = onnx_cam.compare(fresh(), images, methods=[onnx_cam.SSCAM2("authors", samples=1), ScoreCAM()])
     passes = [onnx_cam.explain(fresh(), image).passes for image in images]
     assert [row[1].passes for row in made.rows] == [passes[0] - 1, passes[1] - 2]
 
@@ -142,7 +142,7 @@ def test_the_page_counts_images_and_not_rows(classifier: onnx_cam.Classifier) ->
         ({"methods": "scorcam"}, "unknown method 'scorcam'; did you mean 'scorecam'"),
         ({"methods": "sscam2:papr"}, "unknown variant 'papr' of sscam2; did you mean 'paper'"),
         ({"methods": "sscam2:"}, "unknown variant ''"),
-        ({"methods": "sscam2,scorecam,sscam2:authors"}, "sscam2:authors is given twice"),
+        ({"methods": "sscam2,scorecam,sscam2:range"}, "sscam2:range is given twice"),
         ({"methods": " , "}, "no method to compare"),
         ({"methods": []}, "no method to compare"),
         ({"methods": "scorecam", "samples": 3}, "none of scorecam has samples"),

@@ -19,7 +19,7 @@ from tests.evaluation.made import image_facts
 Maps = Mapping[str, NDArray[np.float32]]
 
 SIDE = 60
-REAL_METHODS = ("scorecam", "cam", "gradcam", "sscam2:sigma=1.5", "equal")
+REAL_METHODS = ("scorecam", "cam", "gradcam", "sscam2:sigma=0.1", "equal")
 LABELS = ("owl", "lamp & <b>shade</b>", "boat", "cup")
 
 

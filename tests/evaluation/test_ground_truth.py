@@ -215,9 +215,9 @@ def test_a_wrong_method_departs_from_the_table(method: Method, outcomes: list[st
 
 
 def test_a_contrast_finds_what_the_method_finds_and_invents_nothing() -> None:
-    contrasts = check_methods("scorecam:versus=next,layercam:versus=next,sscam2:versus=next")
+    contrasts = check_methods("scorecam:versus=next,layercam:versus=next,sscam2:authors:versus=next")
     assert [finding.outcome for finding in contrasts] == 3 * ["finds", "finds", "finds", "empty", "empty"]
-    (*_, constant, bypass) = check_methods("sscam2")
+    (*_, constant, bypass) = check_methods("sscam2:authors")
     assert [constant.outcome, bypass.outcome] == ["invents", "invents"]
 
 

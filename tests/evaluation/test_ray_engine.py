@@ -31,7 +31,7 @@ from onnx_cam.metrics.base import Measurement
 from tests.evaluation.made import image_facts
 from tests.evaluation.photos import write_dataset, write_model, write_model_without_cam
 
-METHODS = "scorecam,sscam2:sigma=1.5,equal"
+METHODS = "scorecam,sscam2:sigma=0.1,equal"
 
 
 @dataclass(frozen=True)

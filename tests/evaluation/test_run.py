@@ -24,7 +24,7 @@ from onnx_cam.names import METRICS_OF_ALL
 from tests.evaluation.photos import write_model, write_model_without_cam
 from tests.places import ROOT
 
-METHODS = "scorecam,sscam2:sigma=1.5,equal"
+METHODS = "scorecam,sscam2:sigma=0.1,equal"
 
 
 def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def run(model: Path, table: Path, out: Path, **settings: Any) -> dict[str, Any]:
 
 def test_the_summary_holds_each_method_and_metric_with_its_interval(model: Path, table: Path, tmp_path: Path) -> None:
     summary = run(model, table, tmp_path / "run")
-    assert list(summary) == ["scorecam", "sscam2:sigma=1.5", "equal", "centre", "random"]
+    assert list(summary) == ["scorecam", "sscam2:sigma=0.1", "equal", "centre", "random"]
     for method, figures in summary.items():
         assert set(figures) == {*METRICS_OF_ALL, "empty"}
         for name in set(METRICS_OF_ALL) - {"win"}:

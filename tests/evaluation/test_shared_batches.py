@@ -19,7 +19,7 @@ from onnx_cam.evaluation.results.results_file import FILE_NAME
 from onnx_cam.runtime.score_session import ScoreSession
 from onnx_cam.runtime.spread import Spread, SpreadChoice
 
-METHODS = ("scorecam", "cam", "sscam2:sigma=1.5", "scorecam:pytorch-grad-cam", "equal")
+METHODS = ("scorecam", "cam", "sscam2:sigma=0.1", "scorecam:pytorch-grad-cam", "equal")
 Floats = NDArray[np.float32]
 
 

@@ -202,7 +202,7 @@ def test_a_score_that_is_not_a_number_names_its_channel_and_sample(tmp_path: Pat
     network = Network(proto, "relu2", "spoilt")
     model = onnx_cam.load(tiny.save(proto, tmp_path), device="cpu", preprocess="none")
     with pytest.raises(ScoreError, match=r"NaN or infinite for channel \d+, sample \d") as raised:
-        explain(model, method="sscam2", samples=3, layer="relu2", budget=150)
+        explain(model, method="sscam2", variant="authors", samples=3, layer="relu2", budget=150)
     channel, sample = (int(number) for number in re.findall(r"channel (\d+), sample (\d)", str(raised.value))[0])
     x = wide.image().astype(np.float64)
     masked = x * s(upsample(network.activations(x)[channel], (wide.SIZE, wide.SIZE)))

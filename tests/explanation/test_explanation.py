@@ -42,8 +42,8 @@ def test_the_record_says_how_the_map_was_made(model: onnx_cam.Classifier, pixels
 
     assert record["model_sha256"] == hashlib.sha256(Path(record["model"]).read_bytes()).hexdigest()
     assert record["image_sha256"] == hashlib.sha256((tmp_path / "photo.png").read_bytes()).hexdigest()
-    assert record["parameters"] == {"samples": 2, "sigma": 2.0, "score": "probability", "baseline": None}
-    assert (record["method"], record["variant"], record["seed"]) == ("sscam2", "authors", 9)
+    assert record["parameters"] == {"samples": 2, "sigma": 0.05, "score": "probability", "baseline": "zero"}
+    assert (record["method"], record["variant"], record["seed"]) == ("sscam2", "range", 9)
     assert (record["layer"], record["layer_shape"]) == ("relu2", [tiny.CHANNELS, 5, 5])
     assert record["target"]["index"] == 1
     assert record["target"]["label"] == "dog"

@@ -120,7 +120,7 @@ def test_a_comparison_names_the_blurred_method(tiny_classifier: Classifier) -> N
     comparison = onnx_cam.compare(tiny_classifier, tiny.image(1), methods="centre,blurred:sscam2:samples=2")
     centre, blurred = comparison.rows[0]
     assert method_name(centre) == "centre:control"
-    assert method_name(blurred) == "blurred:sscam2:authors:samples=2:sigma=2.0"
+    assert method_name(blurred) == "blurred:sscam2:range:samples=2:sigma=0.05"
     assert method_settings(blurred) == ""
     for explanation in (centre, blurred):
         read_method(method_name(explanation))  # it can be given again

@@ -227,7 +227,7 @@ def test_defaults_are_those_of_the_papers() -> None:
     assert defaults == {
         "scorecam": {"variant": "paper"},
         "sscam1": {"variant": "range", "samples": 10, "sigma": 0.1},
-        "sscam2": {"variant": "authors", "samples": 10, "sigma": 2.0},
+        "sscam2": {"variant": "range", "samples": 10, "sigma": 0.05},
         "sscam-max": {"variant": "paper", "samples": 10, "sigma": 4.0},
         "iscam": {"variant": "paper", "samples": 10},
         "cam": {"variant": "paper"},

@@ -118,7 +118,7 @@ def test_what_can_be_downloaded_is_what_the_command_line_writes(server: Server, 
     assert written.keys() <= contents.keys()
     for name, content in written.items():
         assert contents[name] == content or name.endswith(".json"), name
-    record = json.loads(contents["cat_sscam2-authors_1-cat.json"])
+    record = json.loads(contents["cat_sscam2-range_1-cat.json"])
     assert record["files"] == {}
     assert record["target"] == result["target"]
 

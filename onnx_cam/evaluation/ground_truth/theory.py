@@ -20,6 +20,7 @@ EXPECTED: dict[str, str] = {
     "sscam1:feature": "finds finds finds empty empty",
     "sscam1:authors": "misses misses misses invents invents",
     "sscam1:torchcam": "finds finds finds invents invents",
+    "sscam2:range": "finds finds finds empty empty",
     "sscam2:authors": "finds finds finds invents invents",
     "sscam2:paper": "finds finds finds empty empty",
     "sscam-max:paper": "misses misses misses invents invents",
