@@ -137,7 +137,13 @@ def _preprocessing(model: Classifier) -> Finding:
         f"{p.name}: {p.resize}, crop {p.crop_pct:g}, {p.interpolation}, {p.channels}, "
         f"(pixel · {p.scale:.6g} − {_numbers(p.mean)}) / {_numbers(p.std)}"
     )
-    return Finding("preprocessing", values, p.source)
+    return Finding("preprocessing", values, p.source + _catalogue_hint(model, p.source))
+
+
+def _catalogue_hint(model: Classifier, source: str) -> str:
+    """Return what the catalogue says of the preprocessing of a file that it knows, where it was only guessed."""
+    entry = recognise(model.file.sha256)
+    return f"; the catalogue says {entry['preprocessing']}" if entry and source.startswith("a guess") else ""
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -41,7 +41,9 @@ def test_the_entry_is_true_of_its_file(entry: dict[str, Any]) -> None:
     assert (model.head.kind.name, model.classes) == (entry["head"], entry["classes"])
     assert (model.layer().name, list(model.layer().shape)) == (entry["layer"], entry["layer_shape"])
     assert model.fixed_batch is None
-    finding = next(finding for finding in onnx_cam.inspect(model) if finding.what == "known as")
-    assert finding.value == entry["name"]
+    findings = {finding.what: finding for finding in onnx_cam.inspect(model)}
+    assert findings["known as"].value == entry["name"]
+    source = findings["preprocessing"].source
+    assert source.startswith("a guess") == source.endswith(f"; the catalogue says {entry['preprocessing']}")
     result = onnx_cam.explain(model, model.trial_images(1)[0], layer=model.layers()[-1].name, preprocess="none")
     assert result.passes > 1
