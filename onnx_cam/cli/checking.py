@@ -31,7 +31,8 @@ __all__ = ["check"]
 def check(methods: str | None, as_json: bool) -> None:
     """Show what runs here: package versions, and each device tested with a convolution.
 
-    The exit status is 1 if no device works, or, with --methods, if a method finds something else than its formula says.
+    The exit status is 1 if no device works, or, with --methods, if a method finds something other than its formula
+    says.
 
     \b
     Examples:

@@ -92,7 +92,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         ("grad++scorecam:weights",),
         ("pattern",),
-        "Behind global average pooling the gradient is the same at every position: every mask is constant.",
+        "Before global average pooling the gradient is the same at every position: every mask is constant.",
     ),
     Reason(
         ("grad++scorecam:paper",),
