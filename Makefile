@@ -11,7 +11,7 @@ test:             ## run every test
 	$(PYTHON) -m pytest
 
 test-lowest:      ## run every test with the lowest version of every dependency that pyproject.toml allows (needs uv)
-	uv venv --clear --python 3.11 $(LOWEST)
+	uv venv --clear --seed --python 3.11 $(LOWEST)
 	uv pip install --python $(LOWEST) --resolution lowest-direct --editable ".[cpu,dev]"
 	$(LOWEST)/bin/python -m pytest
 

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnx_cam
 from tests import tiny
+from tests.runtime_version import ONNXRUNTIME
 
 X = tiny.image(1)
 PIXELS = np.rint(np.clip(60 * tiny.image(1) + 120, 0, 255)).astype(np.float32)
@@ -213,6 +214,7 @@ def test_a_quantized_graph_is_tapped_behind_its_dequantized_convolution(form: st
     np.testing.assert_allclose(head, tiny.weights()["w3"], atol=0.05 * np.abs(tiny.weights()["w3"]).max())
 
 
+@pytest.mark.skipif(ONNXRUNTIME < (1, 29), reason="ONNX Runtime before 1.29 computes QLinearSoftmax wrongly")
 @pytest.mark.parametrize("output", ["q", "p"])
 def test_a_softmax_of_integers(output: str, tmp_path: Path) -> None:
     """As ONNX Runtime's quantizer writes it with operators of its own: the logits are integers, too."""

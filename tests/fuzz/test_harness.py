@@ -21,6 +21,7 @@ from tests.fuzz.readers import MODEL, explain_model
 from tests.fuzz.report import Tally, command, save, summary
 from tests.fuzz.runner import run
 from tests.fuzz.worker import Limits
+from tests.runtime_version import ONNXRUNTIME
 
 LIMITS = Limits(seconds=3.0, memory=4 << 30)
 ONLY_UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
@@ -89,6 +90,8 @@ def test_a_seed_always_makes_the_same_input(kind: Kind) -> None:
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.name)
 def test_damage_starts_from_models_that_are_explained(sample: Sample, tmp_path: Path) -> None:
+    if ONNXRUNTIME < (1, 24) and sample.name == "dynamic":
+        pytest.skip("ONNX Runtime before 1.24 has no ConvInteger of uint8 and int8")
     for name, content in {**sample.files, MODEL: sample.proto.SerializeToString()}.items():
         (tmp_path / name).write_bytes(content)
     explain_model(tmp_path, seed=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -11,8 +10,7 @@ from torch import Tensor
 from onnx_cam.gradients.operators import RULES
 from tests.gradients import cases_integers, cases_maps, cases_operands, cases_shapes
 from tests.gradients.one_node import Case
-
-ONNXRUNTIME = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+from tests.runtime_version import ONNXRUNTIME
 
 MAPS = [
     *cases_maps.CONVOLUTIONS,
@@ -44,12 +42,16 @@ LEFT_OUT = {id(case) for case in ALL_CASES if not case.runs}
 FLOATS = [case for case in ALL_FLOATS if id(case) not in LEFT_OUT]
 CASES = [case for case in ALL_CASES if id(case) not in LEFT_OUT]
 
+_MISCOUNTED = "AveragePool-19(kernel_shape=[3, 2],strides=[2, 3],pads=[1, 0, 1, 1],count_include_pad=1)"
+
 _STEPS = {"Floor", "Ceil", "Round", "Sign", "Hardmax", "Shrink", "Mod", "QuantizeLinear"}
 """Operators that are piecewise constant or have jumps, where central differences do not hold."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_rule_computes_what_onnx_runtime_does(case: Case) -> None:
+    if ONNXRUNTIME < (1, 25) and str(case) == _MISCOUNTED:
+        pytest.skip("ONNX Runtime before 1.25 counts the padding of windows at the edge wrongly")
     for expected, computed in zip(case.expected(), case.computed(), strict=True):
         assert computed.shape == expected.shape
         bound = case.tolerance * max(1.0, float(np.abs(expected.astype(np.float64)).max(initial=0)))

@@ -69,8 +69,8 @@ def picture(patches: Mapping[Place, str]) -> Floats:
 
     Examples
     --------
-    >>> picture({(1, 5): FLAT})[0, 4:12, 20:28].min()
-    np.float32(1.0)
+    >>> float(picture({(1, 5): FLAT})[0, 4:12, 20:28].min())
+    1.0
     """
     image = np.zeros((_COLORS, SIZE, SIZE), np.float32)
     for place, pattern in patches.items():
