@@ -1,24 +1,28 @@
 """Print the tables of runs of ``onnx-cam evaluate`` as Markdown.
 
-    python -m benchmarks.evaluation RUN…
+    python -m benchmarks.evaluation RUN… [--pair A B]…
 
 RUN is the folder of a finished run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from onnx_cam.evaluation import Evaluation, read_evaluation, summarise
 from onnx_cam.evaluation.report.answer import what_controls_win
+from onnx_cam.metrics.interval import Interval, mean_interval
 
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, type=click.Path(exists=True, path_type=Path))
-def main(runs: tuple[Path, ...]) -> None:
+@click.option("--pair", "pairs", nargs=2, multiple=True, metavar="A B", help="Print the mean of A less that of B.")
+def main(runs: tuple[Path, ...], pairs: tuple[tuple[str, str], ...]) -> None:
     """Print the tables of finished runs as Markdown."""
     for folder in runs:
         evaluation = read_evaluation(folder)
@@ -26,6 +30,7 @@ def main(runs: tuple[Path, ...]) -> None:
         print_figures(evaluation)
         print_wins(evaluation)
         print_controls(evaluation)
+        print_differences(evaluation, pairs)
 
 
 def print_facts(evaluation: Evaluation) -> None:
@@ -66,6 +71,30 @@ def print_controls(evaluation: Evaluation) -> None:
     for sentence in what_controls_win(evaluation) or ["No control wins a metric."]:
         print(f"* {sentence}")
     print()
+
+
+def print_differences(evaluation: Evaluation, pairs: Sequence[tuple[str, str]]) -> None:
+    """Print how much one method's mean is above another's, over the images that both have a figure for."""
+    metrics = [metric for metric in evaluation.metrics if metric.name != "win"]
+    if not pairs:
+        return
+    print(f"| | {' | '.join(metric.title for metric in metrics)} |\n|---|" + "---|" * len(metrics))
+    for method, other in pairs:
+        drawn = ~(evaluation.blank(method) | evaluation.blank(other))
+        cells = []
+        for metric in metrics:
+            differences = (evaluation.values(metric, method) - evaluation.values(metric, other))[drawn]
+            cells.append(difference(mean_interval(differences[np.isfinite(differences)])))
+        print(f"| `{method}` − `{other}` | {' | '.join(cells)} |")
+    print()
+
+
+def difference(interval: Interval) -> str:
+    """Return a mean difference and its interval."""
+    if interval.value is None or interval.low is None or interval.high is None:
+        return "–"
+    digits = 1 if max(abs(interval.low), abs(interval.high)) >= 1 else 3
+    return f"{interval.value:+.{digits}f} ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
 
 
 def show(figure: dict[str, Any]) -> str:
