@@ -143,7 +143,7 @@ def test_a_line_ends_where_a_line_ends(tmp_path: Path) -> None:
         (json.dumps([BY_INDEX, BY_INDEX]), "objects without a name"),
         ("open('names.txt').read()", "neither a list of names nor one name per line"),
         ("[" * 100_000, "neither JSON"),
-        ('{"a": ' * 5000 + "1" + "}" * 5000, "neither JSON"),
+        ('{"a": ' * 100_000 + "1" + "}" * 100_000, "neither JSON"),
         ("-" * 100_000 + "1", "neither a list of names nor one name per line"),
         ("0.5", "expected a list of names, got numbers"),
         ("cat\x00dog\nbird\nfish", "control characters"),
