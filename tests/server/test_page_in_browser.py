@@ -177,6 +177,8 @@ def test_another_class_method_layer_and_budget(opened: Opened, folder: Path) -> 
     page.locator("#subject").get_by_text("Why dog (3)?", exact=True).wait_for()
     page.get_by_label("Method", exact=True).select_option("sscam2")
     opened.wait_for_map("sscam2 range")
+    page.get_by_label("Variant", exact=True).select_option("authors")  # the map of range is empty here
+    opened.wait_for_map("sscam2 authors")
     # A map with noise has error bars.
     assert "Relative error" in page.locator("#precision").inner_text()
     assert page.locator("#interval").evaluate("one => parseFloat(one.style.width) > 0")
