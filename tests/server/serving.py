@@ -24,7 +24,10 @@ from tests import tiny
 __all__ = ["CLIENT", "Server", "events_of", "failing_model", "serving", "slow_model", "start"]
 
 CLIENT = httpx.Client(
-    trust_env=False, timeout=120, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    trust_env=False,
+    timeout=120,
+    headers={"Connection": "close"},  # httpcore may otherwise close an idle connection that a thread begins to use
+    limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
 )
 """What sends the requests; each has a connection of its own."""
 
