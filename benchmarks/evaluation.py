@@ -16,6 +16,7 @@ import numpy as np
 
 from onnx_cam.evaluation import Evaluation, read_evaluation, summarise
 from onnx_cam.evaluation.report.answer import what_controls_win
+from onnx_cam.evaluation.verdict.ranking import usable_values
 from onnx_cam.metrics.interval import Interval, mean_interval
 
 
@@ -80,11 +81,10 @@ def print_differences(evaluation: Evaluation, pairs: Sequence[tuple[str, str]]) 
         return
     print(f"| | {' | '.join(metric.title for metric in metrics)} |\n|---|" + "---|" * len(metrics))
     for method, other in pairs:
-        drawn = ~(evaluation.blank(method) | evaluation.blank(other))
         cells = []
         for metric in metrics:
-            differences = (evaluation.values(metric, method) - evaluation.values(metric, other))[drawn]
-            cells.append(difference(mean_interval(differences[np.isfinite(differences)])))
+            differences = usable_values(evaluation, metric, method) - usable_values(evaluation, metric, other)
+            cells.append(difference(mean_interval(differences[~np.isnan(differences)])))
         print(f"| `{method}` − `{other}` | {' | '.join(cells)} |")
     print()
 
